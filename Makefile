@@ -1,0 +1,57 @@
+# Paths are relative on purpose: make cannot quote, and a checkout may lie in a directory with spaces.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.SHELLFLAGS := -ec
+MAKEFLAGS += --no-print-directory
+
+# Imports without bytecode take three times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
+# The environment's own interpreter answers "nothing to do" fastest; tools/setup.py leaves it when it must rebuild.
+PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
+SETUP := @$(PYTHON) tools/setup.py
+
+.PHONY: help setup dev run story test test-long check format schema migrate clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+
+setup: ## Install everything pinned into .venv; instant when nothing changed
+	$(SETUP)
+
+dev: ## The same, with the tools for tests and checks
+	$(SETUP) --dev
+
+run: setup ## Start the server with an embedded PostgreSQL; Ctrl-C stops both
+	@exec .venv/bin/python app.py run
+
+story: setup ## Walk through the product from gig to payment
+	@exec .venv/bin/python tools/story.py
+
+test: dev ## Run the tests (under two minutes)
+	@.venv/bin/python -m pytest -n 2 -q -m "not long"
+
+test-long: dev ## Run every test, the slow ones too
+	@LONG=1 .venv/bin/python -m pytest -n 2 -q
+
+check: dev ## Run everything but the tests: format, lint, types, layers, architecture
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python -m pytest tests/architecture -q
+
+format: dev ## Format the code and apply the safe fixes
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+schema: setup ## Write schema/schema.graphql from the code
+	@.venv/bin/python app.py export-schema > .local/schema.graphql
+	@mv .local/schema.graphql schema/schema.graphql
+
+migrate: setup ## Bring the database to the newest revision
+	@.venv/bin/python app.py migrate
+
+clean: ## Remove what can be made again; data and installed packages stay
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,145 @@
+"""What a viewer can do to a thing now, and why not: computed from the same workflow tables as the rules.
+
+Each function answers every action with None (it can be done) or the reason why it cannot.
+"""
+
+from typing import TypeVar
+from uuid import UUID
+
+from auth.viewer import Viewer
+from models.application import APPLICATION_WORKFLOW, ApplicationStatus
+from models.contract import CONTRACT_WORKFLOW, ContractStatus
+from models.gig import EDITABLE, GIG_WORKFLOW, GigStatus
+from models.user import Role
+from models.vocabulary import Vocabulary
+from models.workflow import Workflow
+
+
+class GigAction(Vocabulary):
+    """What can be done to a gig."""
+
+    EDIT = "EDIT", "`gigEdit`"
+    PUBLISH = "PUBLISH", "`gigPublish`"
+    PAUSE = "PAUSE", "`gigPause`"
+    RESUME = "RESUME", "`gigResume`"
+    REOPEN = "REOPEN", "`gigReopen`"
+    STOP_HIRING = "STOP_HIRING", "`gigStopHiring`"
+    CANCEL = "CANCEL", "`gigCancel`"
+    DUPLICATE = "DUPLICATE", "`gigDuplicate`"
+    INVITE = "INVITE", "`gigInvite`"
+    APPROVE = "APPROVE", "`gigApprove`"
+    REJECT = "REJECT", "`gigReject`"
+    REQUEST_CHANGES = "REQUEST_CHANGES", "`gigRequestChanges`"
+    APPLY = "APPLY", "`applicationSubmit`"
+    SAVE = "SAVE", "`gigSave`"
+
+
+class ApplicationAction(Vocabulary):
+    """What can be done to an application."""
+
+    EDIT = "EDIT", "`applicationEdit`"
+    WITHDRAW = "WITHDRAW", "`applicationWithdraw`"
+    MARK_VIEWED = "MARK_VIEWED", "`applicationMarkViewed`"
+    SHORTLIST = "SHORTLIST", "`applicationShortlist`"
+    UNSHORTLIST = "UNSHORTLIST", "`applicationUnshortlist`"
+    DECLINE = "DECLINE", "`applicationDecline`"
+    ACCEPT = "ACCEPT", "`applicationAccept`"
+
+
+class ContractAction(Vocabulary):
+    """What can be done to a contract."""
+
+    REPORT_PROGRESS = "REPORT_PROGRESS", "`contractReportProgress`"
+    SUBMIT_WORK = "SUBMIT_WORK", "`contractSubmitWork`"
+    REQUEST_CHANGES = "REQUEST_CHANGES", "`contractRequestChanges`"
+    APPROVE = "APPROVE", "`contractApprove`"
+    PAUSE = "PAUSE", "`contractPause`"
+    RESUME = "RESUME", "`contractResume`"
+    END = "END", "`contractEnd`"
+
+
+A = TypeVar("A", bound=Vocabulary)
+_ADMIN_ACTIONS = frozenset({GigAction.APPROVE, GigAction.REJECT, GigAction.REQUEST_CHANGES})
+
+
+def on_gig(
+    viewer: Viewer, client_id: UUID, status: GigStatus, hired: int, wanted: int
+) -> dict[GigAction, str | None]:
+    is_owner = viewer.user_id == client_id and viewer.user_id is not None
+    return {action: _why_not_gig(action, viewer, is_owner, status, hired, wanted) for action in GigAction}
+
+
+def _why_not_gig(
+    action: GigAction, viewer: Viewer, is_owner: bool, status: GigStatus, hired: int, wanted: int
+) -> str | None:
+    if viewer.user_id is None:
+        return "Sign in first."
+    if action is GigAction.SAVE:
+        return None
+    if action is GigAction.APPLY:
+        return _why_not_apply(viewer, is_owner, status)
+    if action in _ADMIN_ACTIONS:
+        return (
+            _why_not_step(GIG_WORKFLOW, action, status) if viewer.is_admin else "Only an administrator can."
+        )
+    if not is_owner:
+        return "Only the client who posted the gig can."
+    if action is GigAction.DUPLICATE:
+        return None
+    if action is GigAction.INVITE:
+        return None if status is GigStatus.OPEN else f"The gig is {status}, not OPEN."
+    if action is GigAction.EDIT:
+        return None if status in EDITABLE else f"The gig is {status}."
+    if action is GigAction.CANCEL and hired:
+        return "Somebody is hired; end the contracts first."
+    if action is GigAction.STOP_HIRING and not hired:
+        return "Nobody is hired yet."
+    if action is GigAction.REOPEN and hired >= wanted:
+        return "All places are taken."
+    return _why_not_step(GIG_WORKFLOW, action, status)
+
+
+def _why_not_apply(viewer: Viewer, is_owner: bool, status: GigStatus) -> str | None:
+    if Role.FREELANCER not in viewer.roles:
+        return "Only a freelancer can apply."
+    if is_owner:
+        return "The gig is your own."
+    return None if status is GigStatus.OPEN else f"The gig is {status}, not OPEN."
+
+
+def on_application(
+    viewer: Viewer, client_id: UUID, freelancer_id: UUID, status: ApplicationStatus
+) -> dict[ApplicationAction, str | None]:
+    parties = {"OWNER": client_id, "APPLICANT": freelancer_id}
+    return _by_workflow(APPLICATION_WORKFLOW, ApplicationAction, viewer, status, parties)
+
+
+def on_contract(
+    viewer: Viewer, client_id: UUID, freelancer_id: UUID, status: ContractStatus
+) -> dict[ContractAction, str | None]:
+    parties = {"CLIENT": client_id, "FREELANCER": freelancer_id}
+    return _by_workflow(CONTRACT_WORKFLOW, ContractAction, viewer, status, parties)
+
+
+def _by_workflow(
+    workflow: Workflow[ApplicationStatus] | Workflow[ContractStatus],
+    actions: type[A],
+    viewer: Viewer,
+    status: ApplicationStatus | ContractStatus,
+    parties: dict[str, UUID],
+) -> dict[A, str | None]:
+    answers: dict[A, str | None] = {}
+    for action in actions:
+        by = workflow.find(action.lower())[0].by
+        allowed = set(parties.values()) if by == "EITHER" else {parties[by]}
+        if viewer.user_id not in allowed:
+            answers[action] = f"Only the {by.lower()} can." if by != "EITHER" else "Only the two sides can."
+        else:
+            answers[action] = _why_not_step(workflow, action, status)
+    return answers
+
+
+def _why_not_step(workflow: Workflow, action: Vocabulary, status: Vocabulary) -> str | None:  # type: ignore[type-arg]
+    if any(status in transition.sources for transition in workflow.find(action.lower())):
+        return None
+    return f"The {workflow.noun} is {status}."

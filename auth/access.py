@@ -1,0 +1,159 @@
+"""Scopes: which rows a viewer may see, as SQL conditions. They are part of every path to a row, root or nested.
+
+Deny by default: a scope names who may see, and nothing else is seen. Scopes use columns of the row itself wherever they
+can, so that they cost no join.
+"""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from auth.viewer import Viewer
+from models.application import Application, ApplicationAnswer
+from models.contract import Contract
+from models.event import Audience
+from models.feedback import Feedback
+from models.gig import HIDDEN, Gig, GigInvitation, GigStatus, GigVisibility, SavedGig
+from models.job import Job
+from models.profile import ClientProfile, FreelancerProfile, Visibility
+from models.stream import Fact
+from models.user import Session, User
+
+Clause = sa.ColumnElement[bool]
+EVERYTHING: Clause = sa.true()
+NOTHING: Clause = sa.false()
+
+_SHOWN = [status for status in GigStatus if status not in HIDDEN]
+
+
+def visible_gigs(viewer: Viewer) -> Clause:
+    """Public gigs that have been out; one's own; those one is invited to or has applied to; administrators see all."""
+    if viewer.is_admin:
+        return EVERYTHING
+    shown = col(Gig.status).in_(_SHOWN) & col(Gig.published_at).is_not(None)
+    public = shown & (col(Gig.visibility) == GigVisibility.PUBLIC)
+    if viewer.user_id is None:
+        return public
+    return public | (col(Gig.client_id) == viewer.user_id) | (shown & _has_a_part_in(viewer.user_id))
+
+
+def _has_a_part_in(user_id: UUID) -> Clause:
+    invited = sa.exists().where(
+        col(GigInvitation.gig_id) == col(Gig.id), col(GigInvitation.freelancer_id) == user_id
+    )
+    applied = sa.exists().where(
+        col(Application.gig_id) == col(Gig.id), col(Application.freelancer_id) == user_id
+    )
+    return (col(Gig.visibility) == GigVisibility.INVITE_ONLY) & (invited | applied)
+
+
+def own_gigs(viewer: Viewer) -> Clause:
+    return _is(viewer, col(Gig.client_id))
+
+
+def visible_applications(viewer: Viewer) -> Clause:
+    """The applicant, the owner of the gig, administrators."""
+    return _between(viewer, col(Application.client_id), col(Application.freelancer_id))
+
+
+def visible_answers(viewer: Viewer) -> Clause:
+    if viewer.is_admin:
+        return EVERYTHING
+    application = sa.exists().where(
+        col(Application.id) == col(ApplicationAnswer.application_id), visible_applications(viewer)
+    )
+    return application if viewer.user_id is not None else NOTHING
+
+
+def visible_contracts(viewer: Viewer) -> Clause:
+    return _between(viewer, col(Contract.client_id), col(Contract.freelancer_id))
+
+
+def visible_invitations(viewer: Viewer) -> Clause:
+    return _between(viewer, col(GigInvitation.client_id), col(GigInvitation.freelancer_id))
+
+
+def visible_feedback(viewer: Viewer) -> Clause:
+    """Revealed feedback is public; a hidden one is its author's alone, not even an administrator's."""
+    revealed = col(Feedback.revealed_at).is_not(None)
+    return revealed if viewer.user_id is None else revealed | (col(Feedback.author_id) == viewer.user_id)
+
+
+def visible_freelancers(viewer: Viewer) -> Clause:
+    """By the profile's visibility; those one has business with are always visible."""
+    profile = FreelancerProfile
+    business = sa.exists().where(
+        col(Application.freelancer_id) == col(profile.user_id), col(Application.client_id) == viewer.user_id
+    ) | sa.exists().where(
+        col(GigInvitation.freelancer_id) == col(profile.user_id),
+        col(GigInvitation.client_id) == viewer.user_id,
+    )
+    return _visible_profile(viewer, col(profile.visibility), col(profile.user_id), business)
+
+
+def visible_clients(viewer: Viewer) -> Clause:
+    """By the profile's visibility; those one has business with are always visible."""
+    profile = ClientProfile
+    business = sa.exists().where(
+        col(Application.client_id) == col(profile.user_id), col(Application.freelancer_id) == viewer.user_id
+    ) | sa.exists().where(
+        col(GigInvitation.client_id) == col(profile.user_id),
+        col(GigInvitation.freelancer_id) == viewer.user_id,
+    )
+    return _visible_profile(viewer, col(profile.visibility), col(profile.user_id), business)
+
+
+def visible_users(viewer: Viewer) -> Clause:
+    """The account itself is the person's own; administrators see it."""
+    return EVERYTHING if viewer.is_admin else _is(viewer, col(User.id))
+
+
+def visible_sessions(viewer: Viewer) -> Clause:
+    return _is(viewer, col(Session.user_id))
+
+
+def visible_saved_gigs(viewer: Viewer) -> Clause:
+    return _is(viewer, col(SavedGig.user_id))
+
+
+def visible_jobs(viewer: Viewer) -> Clause:
+    _ = Job
+    return EVERYTHING if viewer.is_admin else NOTHING
+
+
+def everybody(_: Viewer) -> Clause:
+    return EVERYTHING
+
+
+def visible_facts(viewer: Viewer) -> Clause:
+    """Each fact only by its audience; the subject's own scope applies beside this one."""
+    if viewer.is_admin:
+        return EVERYTHING
+    audience = col(Fact.audience)
+    public = audience == Audience.PUBLIC
+    if viewer.user_id is None:
+        return public
+    owner = audience.in_([Audience.OWNER, Audience.CONCERNED]) & (col(Fact.owner_id) == viewer.user_id)
+    person = audience.in_([Audience.CONCERNED, Audience.SUBJECT]) & (col(Fact.person_id) == viewer.user_id)
+    return public | owner | person
+
+
+def _is(viewer: Viewer, column: sa.ColumnElement[UUID]) -> Clause:
+    return NOTHING if viewer.user_id is None else column == viewer.user_id
+
+
+def _between(viewer: Viewer, *columns: sa.ColumnElement[UUID]) -> Clause:
+    if viewer.is_admin:
+        return EVERYTHING
+    return NOTHING if viewer.user_id is None else sa.or_(*(column == viewer.user_id for column in columns))
+
+
+def _visible_profile(
+    viewer: Viewer, visibility: sa.ColumnElement[Visibility], owner: sa.ColumnElement[UUID], business: Clause
+) -> Clause:
+    if viewer.is_admin:
+        return EVERYTHING
+    if viewer.user_id is None:
+        return visibility == Visibility.PUBLIC
+    return visibility.in_([Visibility.PUBLIC, Visibility.MEMBERS]) | (owner == viewer.user_id) | business

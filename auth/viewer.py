@@ -1,0 +1,51 @@
+"""Who is asking."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from models.errors import DomainError, NotAllowed
+from models.user import Role
+
+
+class SignInRequired(DomainError):
+    """Nobody is signed in, or the access token is expired, revoked or forged."""
+
+    def __init__(self, message: str = "Sign in first: this needs an access token.") -> None:
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The caller of one operation; `user_id` is None for an anonymous one."""
+
+    user_id: UUID | None = None
+    session_id: UUID | None = None
+    roles: frozenset[Role] = frozenset()
+
+    @property
+    def is_admin(self) -> bool:
+        return bool(self.roles & {Role.ADMIN, Role.SUPER_ADMIN})
+
+    @property
+    def kind(self) -> str:
+        """For logs: the highest role, or anonymous."""
+        if self.user_id is None:
+            return "anonymous"
+        ranking = (Role.SUPER_ADMIN, Role.ADMIN, Role.CLIENT, Role.FREELANCER)
+        return next((role.value.lower() for role in ranking if role in self.roles), "member")
+
+    def require_user(self) -> UUID:
+        """Raises `SignInRequired`."""
+        if self.user_id is None:
+            raise SignInRequired
+        return self.user_id
+
+    def require(self, role: Role) -> UUID:
+        """The caller's id if they hold `role`; a super admin is an admin. Raises `NotAllowed`."""
+        user_id = self.require_user()
+        if role not in self.roles and not (role is Role.ADMIN and self.is_admin):
+            raise NotAllowed(role.value)
+        return user_id
+
+
+ANONYMOUS = Viewer()

@@ -1,0 +1,52 @@
+"""Facts: what happened, told in the past tense, written in the transaction that made it true.
+
+An event declares the streams it belongs to and its audience. It carries ids, numbers and codes; free text that people
+wrote is referenced by `remark_id`, so that it disappears when its author is erased.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from models.vocabulary import Vocabulary
+
+EVENTS: dict[str, type["Event"]] = {}
+
+
+class Audience(Vocabulary):
+    """Who may learn of a fact, besides administrators."""
+
+    PUBLIC = "PUBLIC", "Everyone who can see the subject."
+    OWNER = "OWNER", "The client who owns the gig."
+    CONCERNED = "CONCERNED", "The owner and the person the fact is about."
+    SUBJECT = "SUBJECT", "The person the fact is about, not the owner."
+    ADMINISTRATORS = "ADMINISTRATORS", "Administrators only."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(ABC):
+    """One fact. `owner_id` and `person_id` are the people that `audience` speaks of."""
+
+    at: datetime
+    owner_id: UUID | None = None
+    person_id: UUID | None = None
+    remark_id: UUID | None = None
+
+    _IN_COLUMNS: ClassVar = frozenset({"at", "owner_id", "person_id", "remark_id"})
+
+    def __init_subclass__(cls) -> None:
+        EVENTS[cls.__name__] = cls
+
+    @property
+    @abstractmethod
+    def audience(self) -> Audience: ...
+
+    @abstractmethod
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams that get this fact; the first one gives the payload its `position`."""
+
+    def payload(self) -> dict[str, object]:
+        """What the fact says beyond its columns: absolute values, never deltas."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._IN_COLUMNS}

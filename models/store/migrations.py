@@ -1,0 +1,105 @@
+"""Bringing a database to the newest revision, creating it first where that is ours to do."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+_SCRIPTS = Path(__file__).parent.parent.parent / "alembic"
+
+
+class SchemaOutdated(Exception):
+    """The database is not at the newest revision."""
+
+
+async def has_database(admin_url: str, name: str) -> bool:
+    async with _administering(admin_url) as connection:
+        found = await connection.execute(sa.text("select 1 from pg_database where datname = :name"), {"name": name})
+        return found.first() is not None
+
+
+async def ensure_database(admin_url: str, name: str, *, template: str | None = None) -> bool:
+    """Create the database if it is missing; whether it was created. Names are ours, never a person's input."""
+    if await has_database(admin_url, name):
+        return False
+    suffix = f' template "{template}"' if template else ""
+    async with _administering(admin_url) as connection:
+        await connection.execute(sa.text(f'create database "{name}"{suffix}'))
+    return True
+
+
+async def drop_database(admin_url: str, name: str) -> None:
+    async with _administering(admin_url) as connection:
+        await connection.execute(sa.text(f'drop database if exists "{name}" with (force)'))
+
+
+async def rename_database(admin_url: str, name: str, new_name: str) -> None:
+    async with _administering(admin_url) as connection:
+        await connection.execute(sa.text(f'alter database "{name}" rename to "{new_name}"'))
+
+
+@contextlib.asynccontextmanager
+async def _administering(admin_url: str) -> AsyncIterator[AsyncConnection]:
+    engine = create_async_engine(admin_url, isolation_level="AUTOCOMMIT")
+    try:
+        async with engine.connect() as connection:
+            yield connection
+    finally:
+        await engine.dispose()
+
+
+async def migrate(url: str) -> tuple[str | None, str | None]:
+    """Run what is missing, one process at a time; the revisions before and after."""
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            # Two servers that start at once: the second waits, then finds nothing to do.
+            await connection.execute(sa.text("select pg_advisory_lock(7283001)"))
+            before = await connection.run_sync(_current)
+            if before != newest_revision():
+                await connection.run_sync(_upgrade)
+                await connection.commit()
+            return before, newest_revision()
+    finally:
+        await engine.dispose()
+
+
+async def require_newest(url: str) -> None:
+    """Raises `SchemaOutdated` with what to run."""
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            current = await connection.run_sync(_current)
+    finally:
+        await engine.dispose()
+    if current != newest_revision():
+        raise SchemaOutdated(
+            f"The database is at revision {current}, this server needs {newest_revision()}. Run: python app.py migrate"
+        )
+
+
+def newest_revision() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return config
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,167 @@
+"""Registering, signing in and out, staying signed in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from auth.tokens import ACCESS_LIFETIME, hash_of
+from models.checks import Checks
+from models.errors import NotAllowed, NotFound
+from models.profile import ClientProfile, FreelancerProfile
+from models.store.sql import Receipt, Transaction
+from models.user import (
+    REFRESH_LIFETIME,
+    RefreshToken,
+    Role,
+    Session,
+    SessionEnded,
+    User,
+    UserStatus,
+    WrongCredentials,
+)
+from resolvers.operation import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client keeps: the access token for each request, the refresh token for the next pair."""
+
+    access_token: str
+    access_expires_at: datetime
+    refresh_token: str
+    refresh_expires_at: datetime
+
+
+async def register_account(
+    op: Operation, *, email: str, password: str, name: str, roles: Sequence[Role]
+) -> tuple[Receipt, Credentials]:
+    """A new person with the profiles of their roles, signed in at once."""
+    user = User.register(
+        id=op.new_id(), email=email, name=name, password=password, roles=list(roles), at=op.now()
+    )
+    user.password_hash = await op.services.passwords.hash(password)
+    async with op.transaction() as tx:
+        tx.add(user)
+        await tx.session.flush()
+        for role in roles:
+            tx.add(_profile_for(role, user.id, at=op.now()))
+        credentials = await _open_session(op, tx, user)
+        receipt = tx.done(user.id)
+    return receipt, credentials
+
+
+async def create_session(op: Operation, *, email: str, password: str) -> tuple[Receipt, Credentials]:
+    """Sign in. A wrong password, an unknown address and a suspended account answer the same, as fast."""
+    user = await _find_by_email(op, email)
+    matches = await op.services.passwords.verify(user.password_hash if user else None, password)
+    if user is None or not matches or user.status is not UserStatus.ACTIVE:
+        raise WrongCredentials
+    async with op.transaction() as tx:
+        credentials = await _open_session(op, tx, user)
+        receipt = tx.done(user.id)
+    return receipt, credentials
+
+
+async def refresh_session(op: Operation, *, refresh_token: str) -> tuple[Receipt, Credentials]:
+    """A new pair for an old refresh token. Two tabs that race get the same child; an old token revokes the session."""
+    async with op.transaction() as tx:
+        token = await tx.get(RefreshToken, col(RefreshToken.hash) == hash_of(refresh_token))
+        if token is None:
+            raise SessionEnded
+        session = await tx.lock(Session, col(Session.id) == token.session_id, what="session")
+        await tx.session.refresh(token)
+        user = await tx.get(User, col(User.id) == session.user_id)
+        reused = token.is_reused(at=op.now())
+        if reused:
+            session.revoke(at=op.now())
+        alive = user is not None and user.status is UserStatus.ACTIVE and session.is_alive(at=op.now())
+        if alive and user is not None:
+            child = op.services.tokens.child_of(refresh_token)
+            if token.replaced_at is None:
+                token.replaced_at = op.now()
+                tx.add(RefreshToken(hash=hash_of(child), session_id=session.id, issued_at=op.now()))
+            session.last_seen_at = op.now()
+            session.expires_at = op.now() + REFRESH_LIFETIME
+            receipt = tx.done(user.id)
+            return receipt, _credentials(op, user, session, child)
+    # Committed, because the revocation of a stolen session has to last.
+    if reused:
+        op.services.revoked.add(session.id, at=op.now())
+    raise SessionEnded
+
+
+async def revoke_session(op: Operation, *, session_id: UUID | None) -> Receipt:
+    """Sign out: this session, or another one of the caller's."""
+    user_id = op.viewer.require_user()
+    wanted = session_id or op.viewer.session_id
+    async with op.transaction() as tx:
+        session = await tx.lock(
+            Session, col(Session.id) == wanted, col(Session.user_id) == user_id, what="session"
+        )
+        was_alive = session.revoke(at=op.now())
+        receipt = tx.done(session.id) if was_alive else tx.noop(session.id)
+    op.services.revoked.add(session.id, at=op.now())
+    return receipt
+
+
+async def add_role(op: Operation, *, role: Role) -> Receipt:
+    """Become a freelancer or a client as well, with the profile that belongs to it."""
+    user_id = op.viewer.require_user()
+    checks = Checks()
+    if role not in {Role.FREELANCER, Role.CLIENT}:
+        checks.refuse(("role",), "SELF_SERVICE", "Only FREELANCER and CLIENT can be taken by oneself.")
+    checks.done()
+    async with op.transaction() as tx:
+        user = await tx.lock(User, col(User.id) == user_id, what="user")
+        if role in user.role_set:
+            return tx.noop(user.id)
+        user.roles = [*user.roles, role.value]
+        user.touch(at=op.now())
+        tx.add(_profile_for(role, user.id, at=op.now()))
+        return tx.done(user.id)
+
+
+async def appoint(op: Operation, *, email: str, role: Role) -> UUID:
+    """Make the person with this address an administrator. Only the command line may, or a super admin."""
+    if op.viewer.user_id is not None and Role.SUPER_ADMIN not in op.viewer.roles:
+        raise NotAllowed(Role.SUPER_ADMIN)
+    user = await _find_by_email(op, email)
+    if user is None:
+        raise NotFound("person", path=("email",))
+    async with op.transaction() as tx:
+        user = await tx.lock(User, col(User.id) == user.id, what="user")
+        if role not in user.role_set:
+            user.roles = [*user.roles, role.value]
+            user.touch(at=op.now())
+    return user.id
+
+
+async def _find_by_email(op: Operation, email: str) -> User | None:
+    statement = sa.select(User.__table__).where(sa.func.lower(col(User.email)) == email.strip().lower())  # type: ignore[attr-defined]
+    rows = await op.db.fetch(statement)
+    return User(**rows[0]._mapping) if rows else None
+
+
+async def _open_session(op: Operation, tx: Transaction, user: User) -> Credentials:
+    session = Session.open(user_id=user.id, device=op.device, at=op.now())
+    token = op.services.tokens.new_refresh_token()
+    tx.add(session)
+    await tx.session.flush()
+    tx.add(RefreshToken(hash=hash_of(token), session_id=session.id, issued_at=op.now()))
+    return _credentials(op, user, session, token)
+
+
+def _credentials(op: Operation, user: User, session: Session, refresh_token: str) -> Credentials:
+    access = op.services.tokens.access_token(
+        user_id=user.id, session_id=session.id, roles=user.roles, now=op.now()
+    )
+    return Credentials(access, op.now() + ACCESS_LIFETIME, refresh_token, session.expires_at)
+
+
+def _profile_for(role: Role, user_id: UUID, *, at: datetime) -> FreelancerProfile | ClientProfile:
+    profile = FreelancerProfile if role is Role.FREELANCER else ClientProfile
+    return profile(user_id=user_id, created_at=at, updated_at=at)

@@ -1,0 +1,257 @@
+"""Applying for a gig, and the client's pipeline up to the contract."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from auth import access
+from models.application import (
+    MAX_ANSWER,
+    MAX_COVER_LETTER,
+    Application,
+    ApplicationAnswer,
+    ApplicationStatus,
+    DeclineReason,
+    OwnGig,
+    WithdrawReason,
+)
+from models.checks import Checks
+from models.contract import Contract
+from models.errors import Invalid, NotAllowed
+from models.gig import Gig, GigQuestion
+from models.money import Money
+from models.store.sql import Receipt, Transaction
+from models.table import check_version
+from models.user import Role
+from resolvers.gigs import lock_visible_gig, require_owner, write_remark
+from resolvers.operation import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    question_id: UUID
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """What a freelancer offers. The price is in the gig's currency and of its kind (whole work, or an hour)."""
+
+    cover_letter: str
+    price: Decimal
+    duration_days: int | None = None
+    answers: tuple[Answer, ...] = ()
+
+
+async def submit_application(op: Operation, gig_id: UUID, bid: Bid, *, id: UUID | None = None) -> Receipt:
+    """Apply for an open gig. A second application for the same gig answers NOOP with the first."""
+    freelancer_id = op.viewer.require(Role.FREELANCER)
+    async with op.transaction() as tx:
+        gig = await lock_visible_gig(op, tx, gig_id, path=("gigId",))
+        if gig.client_id == freelancer_id:
+            raise OwnGig.violated()
+        if first := await _live_application(tx, gig_id, freelancer_id):
+            return tx.noop(first.id)
+        gig.require_open()
+        application = Application(
+            id=id or op.new_id(),
+            gig_id=gig.id,
+            client_id=gig.client_id,
+            freelancer_id=freelancer_id,
+            status=ApplicationStatus.SUBMITTED,
+            submitted_at=op.now(),
+            updated_at=op.now(),
+        )
+        answers = await _write_bid(tx, application, gig, bid)
+        tx.add(application)
+        await tx.session.flush()
+        tx.add(*answers)
+        gig.application_count += 1
+        tx.emit(application.submitted())
+        return tx.done(application.id)
+
+
+async def edit_application(
+    op: Operation, application_id: UUID, changes: Mapping[str, Any], *, expected_version: int | None
+) -> Receipt:
+    """Change parts of the bid until the client has looked at it."""
+    async with op.transaction() as tx:
+        gig, application = await _lock_for_applicant(op, tx, application_id)
+        check_version(application, expected_version, entity_id=application.id)
+        before = await _bid_of(tx, application)
+        after = Bid(**{name: changes.get(name, getattr(before, name)) for name in Bid.__slots__})
+        event = application.edit(at=op.now())
+        answers = await _write_bid(tx, application, gig, after)
+        await tx.execute(
+            sa.delete(ApplicationAnswer).where(col(ApplicationAnswer.application_id) == application.id)
+        )
+        tx.add(*answers)
+        tx.emit(event)
+        return tx.done(application.id)
+
+
+async def withdraw_application(
+    op: Operation, application_id: UUID, *, reason: WithdrawReason, note: str | None
+) -> Receipt:
+    async with op.transaction() as tx:
+        gig, application = await _lock_for_applicant(op, tx, application_id)
+        remark_id = await write_remark(op, tx, note)
+        tx.emit(application.withdraw(reason, remark_id=remark_id, at=op.now()))
+        gig.application_count -= 1
+        return tx.done(application.id)
+
+
+async def mark_application_viewed(op: Operation, application_id: UUID) -> Receipt:
+    """Say that the client has looked; later looks change nothing."""
+    async with op.transaction() as tx:
+        _, application = await _lock_for_owner(op, tx, application_id)
+        if application.viewed_at is not None:
+            return tx.noop(application.id)
+        tx.emit(application.mark_viewed(at=op.now()))
+        return tx.done(application.id)
+
+
+async def shortlist_application(op: Operation, application_id: UUID) -> Receipt:
+    async with op.transaction() as tx:
+        _, application = await _lock_for_owner(op, tx, application_id)
+        if application.status is ApplicationStatus.SHORTLISTED:
+            return tx.noop(application.id)
+        tx.emit(application.shortlist(at=op.now()))
+        return tx.done(application.id)
+
+
+async def unshortlist_application(op: Operation, application_id: UUID) -> Receipt:
+    async with op.transaction() as tx:
+        _, application = await _lock_for_owner(op, tx, application_id)
+        if application.status is ApplicationStatus.VIEWED:
+            return tx.noop(application.id)
+        tx.emit(application.unshortlist(at=op.now()))
+        return tx.done(application.id)
+
+
+async def decline_application(
+    op: Operation, application_id: UUID, *, reason: DeclineReason, message: str | None
+) -> Receipt:
+    async with op.transaction() as tx:
+        _, application = await _lock_for_owner(op, tx, application_id)
+        remark_id = await write_remark(op, tx, message, path="message")
+        tx.emit(application.decline(reason, remark_id=remark_id, at=op.now()))
+        return tx.done(application.id)
+
+
+async def accept_application(op: Operation, application_id: UUID) -> Receipt:
+    """Take one bid and open its contract; every other bid stays until the client declines it. Answers the contract."""
+    async with op.transaction() as tx:
+        gig, application = await _lock_for_owner(op, tx, application_id)
+        accepted = application.accept(at=op.now())
+        filled = gig.hire(at=op.now())
+        contract, started = Contract.between(application, at=op.now())
+        tx.add(contract)
+        tx.emit(accepted)
+        tx.emit(started)
+        if filled is not None:
+            tx.emit(filled)
+        return tx.done(contract.id)
+
+
+async def _lock_for_owner(op: Operation, tx: Transaction, application_id: UUID) -> tuple[Gig, Application]:
+    gig, application = await _lock_gig_then_application(op, tx, application_id)
+    require_owner(op, gig)
+    return gig, application
+
+
+async def _lock_for_applicant(
+    op: Operation, tx: Transaction, application_id: UUID
+) -> tuple[Gig, Application]:
+    gig, application = await _lock_gig_then_application(op, tx, application_id)
+    if application.freelancer_id != op.viewer.user_id:
+        raise NotAllowed("APPLICANT")
+    return gig, application
+
+
+async def _lock_gig_then_application(
+    op: Operation, tx: Transaction, application_id: UUID
+) -> tuple[Gig, Application]:
+    op.viewer.require_user()
+    visible = (col(Application.id) == application_id) & access.visible_applications(op.viewer)
+    gig_id = (await tx.execute(sa.select(col(Application.gig_id)).where(visible))).scalar()
+    gig = await tx.lock(Gig, col(Gig.id) == gig_id, what="application")
+    return gig, await tx.lock(Application, visible, what="application")
+
+
+async def _live_application(tx: Transaction, gig_id: UUID, freelancer_id: UUID) -> Application | None:
+    return await tx.get(
+        Application,
+        col(Application.gig_id) == gig_id,
+        col(Application.freelancer_id) == freelancer_id,
+        col(Application.status) != ApplicationStatus.WITHDRAWN,
+    )
+
+
+async def _write_bid(
+    tx: Transaction, application: Application, gig: Gig, bid: Bid
+) -> list[ApplicationAnswer]:
+    """Check the bid as a whole, then set the columns; the answers as rows. Raises `Refusals`."""
+    questions = await tx.all(
+        GigQuestion, col(GigQuestion.gig_id) == gig.id, order_by=col(GigQuestion.position)
+    )
+    checks = Checks()
+    cover_letter = checks.text(("coverLetter",), bid.cover_letter, max=MAX_COVER_LETTER)
+    if bid.duration_days is not None:
+        checks.between(("duration",), bid.duration_days, min=1, max=3650)
+    price = 0
+    try:
+        price = Money.parse(bid.price, gig.currency, path=("price",)).minor
+    except Invalid as refusal:
+        checks.refusals.append(refusal)
+    answers = _checked_answers(checks, application.id, questions, bid.answers)
+    checks.done()
+    application.cover_letter, application.price_minor = cover_letter, price
+    application.currency, application.duration_days = gig.currency, bid.duration_days
+    return answers
+
+
+def _checked_answers(
+    checks: Checks, application_id: UUID, questions: Sequence[GigQuestion], answers: Sequence[Answer]
+) -> list[ApplicationAnswer]:
+    by_question = {answer.question_id: (index, answer) for index, answer in enumerate(answers)}
+    checks.distinct(("answers",), [answer.question_id for answer in answers])
+    known = {question.id for question in questions}
+    for index, answer in enumerate(answers):
+        if answer.question_id not in known:
+            checks.refuse(
+                ("answers", str(index), "questionId"), "KNOWN_QUESTION", "The gig does not ask this."
+            )
+    rows = []
+    for position, question in enumerate(questions):
+        index, given = by_question.get(question.id, (position, None))
+        if given is None:
+            if question.is_required:
+                checks.refuse(("answers",), "REQUIRED", f"The question “{question.prompt}” needs an answer.")
+            continue
+        body = checks.text(("answers", str(index), "body"), given.body, max=MAX_ANSWER)
+        rows.append(
+            ApplicationAnswer(
+                application_id=application_id, question_id=question.id, body=body, position=position
+            )
+        )
+    return rows
+
+
+async def _bid_of(tx: Transaction, application: Application) -> Bid:
+    rows = await tx.all(
+        ApplicationAnswer,
+        col(ApplicationAnswer.application_id) == application.id,
+        order_by=col(ApplicationAnswer.position),
+    )
+    return Bid(
+        cover_letter=application.cover_letter,
+        price=application.price.amount,
+        duration_days=application.duration_days,
+        answers=tuple(Answer(row.question_id, row.body) for row in rows),
+    )

@@ -1,0 +1,379 @@
+"""What clients do with their gigs, and administrators with the ones that wait for approval.
+
+Locks are taken in this order: gig, invitation or application, contract, feedback, profiles (by id); stream heads last.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from auth import access
+from models.application import Application
+from models.checks import Checks
+from models.contract import LIVE, Contract
+from models.errors import NotAllowed, NotFound
+from models.gig import (
+    EDITABLE,
+    Gig,
+    GigCreated,
+    GigEdited,
+    GigInvitation,
+    GigNotEditable,
+    GigQuestion,
+    GigSkill,
+    GigStatus,
+    SavedGig,
+    TermsFixed,
+)
+from models.gig_content import GigContent, Question, WantedSkill, changes_between, terms_changed
+from models.ids import new_id
+from models.profile import FreelancerProfile
+from models.remark import Remark
+from models.store.sql import Receipt, Transaction
+from models.table import check_version
+from models.user import Role
+from resolvers.jobs import job, schedule
+from resolvers.operation import Operation
+from resolvers.skills import require_known_skills
+
+
+async def create_gig(
+    op: Operation, content: GigContent, *, id: UUID | None = None, import_key: str | None = None
+) -> Receipt:
+    """A draft that only its client sees."""
+    client_id = op.viewer.require(Role.CLIENT)
+    async with op.transaction() as tx:
+        gig = await _write_draft(op, tx, content, client_id=client_id, id=id)
+        gig.import_key = import_key
+        tx.emit(GigCreated(gig_id=gig.id, owner_id=client_id, at=op.now()))
+        return tx.done(gig.id)
+
+
+async def duplicate_gig(op: Operation, gig_id: UUID) -> Receipt:
+    """A new draft with the content of an own gig, whatever its status. The draft needs a new deadline if it passed."""
+    client_id = op.viewer.require(Role.CLIENT)
+    async with op.transaction() as tx:
+        original = await _lock_own(op, tx, gig_id)
+        content = await _content_of(tx, original)
+        gig = await _write_draft(op, tx, content, client_id=client_id, past_deadline_is_fine=True)
+        tx.emit(GigCreated(gig_id=gig.id, owner_id=client_id, source_id=original.id, at=op.now()))
+        return tx.done(gig.id)
+
+
+async def edit_gig(
+    op: Operation, gig_id: UUID, changes: Mapping[str, Any], *, expected_version: int | None
+) -> Receipt:
+    """Change parts of the content; once people have applied, budget, visibility and questions are fixed."""
+    async with op.transaction() as tx:
+        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        if gig.status not in EDITABLE:
+            raise GigNotEditable(gig.status, gig_id=gig.id)
+        before = await _content_of(tx, gig)
+        after = dataclasses.replace(before, **changes)
+        if terms_changed(before, after) and await _somebody_applied(tx, gig.id):
+            raise TermsFixed(gig.status, gig_id=gig.id)
+        after.write_to(gig, now=op.now(), past_deadline_is_fine=after.deadline == before.deadline)
+        difference = changes_between(before, GigContent.of(gig, after.skills, after.questions))
+        if not difference:
+            return tx.noop(gig.id)
+        await _rewrite_lists(tx, gig, before, after)
+        gig.touch(at=op.now())
+        if gig.status in {GigStatus.OPEN, GigStatus.PAUSED}:
+            await schedule(tx, "expire_gig", gig.id, run_at=gig.deadline, at=op.now())
+        tx.emit(
+            GigEdited(
+                gig_id=gig.id, owner_id=gig.client_id, status=gig.status, changes=difference, at=op.now()
+            )
+        )
+        return tx.done(gig.id)
+
+
+async def publish_gig(op: Operation, gig_id: UUID, *, expected_version: int | None = None) -> Receipt:
+    """Let a draft out, or hand it to the administrators where gigs need approval."""
+    async with op.transaction() as tx:
+        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        tx.emit(gig.publish(needs_approval=op.services.rules.gigs_need_approval, at=op.now()))
+        await _schedule_expiry(op, tx, gig)
+        return tx.done(gig.id)
+
+
+async def approve_gig(op: Operation, gig_id: UUID) -> Receipt:
+    op.viewer.require(Role.ADMIN)
+    async with op.transaction() as tx:
+        gig = await tx.lock(Gig, col(Gig.id) == gig_id, what="gig")
+        tx.emit(gig.approve(at=op.now()))
+        await _schedule_expiry(op, tx, gig)
+        return tx.done(gig.id)
+
+
+async def reject_gig(op: Operation, gig_id: UUID, *, reason: str) -> Receipt:
+    op.viewer.require(Role.ADMIN)
+    async with op.transaction() as tx:
+        gig = await tx.lock(Gig, col(Gig.id) == gig_id, what="gig")
+        remark = await _require_remark(op, tx, reason, path="reason")
+        tx.emit(gig.reject(remark_id=remark.id, at=op.now()))
+        return tx.done(gig.id)
+
+
+async def request_gig_changes(op: Operation, gig_id: UUID, *, reason: str) -> Receipt:
+    op.viewer.require(Role.ADMIN)
+    async with op.transaction() as tx:
+        gig = await tx.lock(Gig, col(Gig.id) == gig_id, what="gig")
+        remark = await _require_remark(op, tx, reason, path="reason")
+        tx.emit(gig.request_changes(remark_id=remark.id, at=op.now()))
+        return tx.done(gig.id)
+
+
+async def pause_gig(op: Operation, gig_id: UUID, *, expected_version: int | None = None) -> Receipt:
+    async with op.transaction() as tx:
+        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        tx.emit(gig.pause(at=op.now()))
+        return tx.done(gig.id)
+
+
+async def resume_gig(op: Operation, gig_id: UUID, *, expected_version: int | None = None) -> Receipt:
+    async with op.transaction() as tx:
+        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        tx.emit(gig.resume(at=op.now()))
+        await _schedule_expiry(op, tx, gig)
+        return tx.done(gig.id)
+
+
+async def reopen_gig(
+    op: Operation, gig_id: UUID, *, deadline: datetime, expected_version: int | None = None
+) -> Receipt:
+    """Look for people again: after expiry, or when a place became free."""
+    async with op.transaction() as tx:
+        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        tx.emit(gig.reopen(deadline=deadline, at=op.now()))
+        await _schedule_expiry(op, tx, gig)
+        return tx.done(gig.id)
+
+
+async def stop_hiring(op: Operation, gig_id: UUID, *, expected_version: int | None = None) -> Receipt:
+    """Go on with those who are hired, though places are left."""
+    async with op.transaction() as tx:
+        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        tx.emit(gig.stop_hiring(live_contracts=await live_contracts(tx, gig.id), at=op.now()))
+        return tx.done(gig.id)
+
+
+async def cancel_gig(
+    op: Operation, gig_id: UUID, *, note: str | None, expected_version: int | None = None
+) -> Receipt:
+    async with op.transaction() as tx:
+        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        remark = await write_remark(op, tx, note)
+        tx.emit(gig.cancel(remark_id=remark, at=op.now()))
+        return tx.done(gig.id)
+
+
+async def invite_freelancer(
+    op: Operation, gig_id: UUID, *, freelancer_id: UUID, message: str | None
+) -> Receipt:
+    """Ask a freelancer to apply; they see the gig from now on, even an invite-only one."""
+    async with op.transaction() as tx:
+        gig = await _lock_own(op, tx, gig_id)
+        visible = (col(FreelancerProfile.user_id) == freelancer_id) & access.visible_freelancers(op.viewer)
+        if await tx.get(FreelancerProfile, visible) is None:
+            raise NotFound("freelancer", path=("freelancerId",))
+        if freelancer_id == gig.client_id:
+            raise NotAllowed("OTHER_PERSON", "You cannot invite yourself.")
+        remark_id = await write_remark(op, tx, message, path="message")
+        invitation, event = GigInvitation.send(
+            gig, freelancer_id=freelancer_id, remark_id=remark_id, at=op.now()
+        )
+        tx.add(invitation)
+        tx.emit(event)
+        return tx.done(invitation.id)
+
+
+async def answer_invitation(
+    op: Operation, invitation_id: UUID, *, accepts: bool, note: str | None
+) -> Receipt:
+    user_id = op.viewer.require_user()
+    async with op.transaction() as tx:
+        invitation = await tx.lock(
+            GigInvitation,
+            col(GigInvitation.id) == invitation_id,
+            access.visible_invitations(op.viewer),
+            what="invitation",
+        )
+        if invitation.freelancer_id != user_id:
+            raise NotAllowed("INVITED_FREELANCER")
+        remark_id = await write_remark(op, tx, note)
+        if accepts:
+            tx.emit(invitation.accept(at=op.now()))
+        else:
+            tx.emit(invitation.decline(remark_id=remark_id, at=op.now()))
+        return tx.done(invitation.id)
+
+
+async def save_gig(op: Operation, gig_id: UUID) -> Receipt:
+    """Keep an eye on a gig."""
+    user_id = op.viewer.require_user()
+    async with op.transaction() as tx:
+        if await tx.get(Gig, col(Gig.id) == gig_id, access.visible_gigs(op.viewer)) is None:
+            raise NotFound("gig")
+        statement = insert(SavedGig).values(user_id=user_id, gig_id=gig_id, saved_at=op.now())
+        result = await tx.execute(statement.on_conflict_do_nothing().returning(SavedGig.gig_id))
+        return tx.done(gig_id) if result.first() else tx.noop(gig_id)
+
+
+async def unsave_gig(op: Operation, gig_id: UUID) -> Receipt:
+    user_id = op.viewer.require_user()
+    async with op.transaction() as tx:
+        statement = sa.delete(SavedGig).where(
+            col(SavedGig.user_id) == user_id, col(SavedGig.gig_id) == gig_id
+        )
+        result = await tx.execute(statement.returning(SavedGig.gig_id))
+        return tx.done(gig_id) if result.first() else tx.noop(gig_id)
+
+
+@job("expire_gig")
+async def expire_gig(op: Operation, tx: Transaction, gig_id: UUID) -> None:
+    """At the deadline: nothing if the gig has moved on, or if the deadline was moved."""
+    gig = await tx.lock_if_any(Gig, col(Gig.id) == gig_id)
+    if gig is None or gig.status not in {GigStatus.OPEN, GigStatus.PAUSED} or gig.deadline > op.now():
+        return
+    tx.emit(gig.expire(live_contracts=await live_contracts(tx, gig.id), at=op.now()))
+
+
+async def saved_among(op: Operation, gig_ids: Any) -> dict[UUID, bool]:
+    """Which of these gigs the viewer keeps an eye on."""
+    if op.viewer.user_id is None:
+        return {}
+    statement = sa.select(col(SavedGig.gig_id)).where(
+        col(SavedGig.user_id) == op.viewer.user_id, col(SavedGig.gig_id).in_(gig_ids)
+    )
+    return {row[0]: True for row in await op.db.fetch(statement)}
+
+
+async def live_contracts(tx: Transaction, gig_id: UUID) -> int:
+    statement = (
+        sa.select(sa.func.count())
+        .select_from(Contract)
+        .where(col(Contract.gig_id) == gig_id, col(Contract.status).in_(LIVE))
+    )
+    return int((await tx.execute(statement)).scalar_one())
+
+
+async def lock_visible_gig(
+    op: Operation, tx: Transaction, gig_id: UUID, *, path: tuple[str, ...] = ("id",)
+) -> Gig:
+    return await tx.lock(Gig, col(Gig.id) == gig_id, access.visible_gigs(op.viewer), what="gig", path=path)
+
+
+def require_owner(op: Operation, gig: Gig) -> None:
+    if gig.client_id != op.viewer.user_id:
+        raise NotAllowed("OWNER", "Only the client who posted the gig can do this.")
+
+
+async def write_remark(
+    op: Operation, tx: Transaction, body: str | None, *, path: str = "note"
+) -> UUID | None:
+    """Keep a free text beside the act; its id, or None without a text."""
+    remark = Remark.write(body, author_id=op.viewer.user_id, at=op.now(), path=path)
+    if remark is None:
+        return None
+    tx.add(remark)
+    await tx.session.flush()
+    return remark.id
+
+
+async def _require_remark(op: Operation, tx: Transaction, body: str, *, path: str) -> Remark:
+    checks = Checks()
+    checks.text((path,), body, max=2_000)
+    checks.done()
+    remark_id = await write_remark(op, tx, body, path=path)
+    return await tx.lock(Remark, col(Remark.id) == remark_id, what="remark")
+
+
+async def _lock_own(
+    op: Operation, tx: Transaction, gig_id: UUID, *, expected_version: int | None = None
+) -> Gig:
+    op.viewer.require_user()
+    gig = await lock_visible_gig(op, tx, gig_id)
+    require_owner(op, gig)
+    check_version(gig, expected_version, entity_id=gig.id)
+    return gig
+
+
+async def _somebody_applied(tx: Transaction, gig_id: UUID) -> bool:
+    statement = sa.select(sa.exists().where(col(Application.gig_id) == gig_id))
+    return bool((await tx.execute(statement)).scalar_one())
+
+
+async def _write_draft(
+    op: Operation,
+    tx: Transaction,
+    content: GigContent,
+    *,
+    client_id: UUID,
+    id: UUID | None = None,
+    past_deadline_is_fine: bool = False,
+) -> Gig:
+    gig = Gig(
+        id=id or op.new_id(),
+        client_id=client_id,
+        status=GigStatus.DRAFT,
+        hired=0,
+        created_at=op.now(),
+        listed_at=op.now(),
+        updated_at=op.now(),
+    )
+    content.write_to(gig, now=op.now(), past_deadline_is_fine=past_deadline_is_fine)
+    await require_known_skills(tx, [skill.skill_id for skill in content.skills])
+    tx.add(gig)
+    await tx.session.flush()
+    tx.add(*_skill_rows(gig.id, content.skills), *_question_rows(gig.id, content.questions))
+    return gig
+
+
+async def _rewrite_lists(tx: Transaction, gig: Gig, before: GigContent, after: GigContent) -> None:
+    if before.skills != after.skills:
+        await require_known_skills(tx, [skill.skill_id for skill in after.skills])
+        await tx.execute(sa.delete(GigSkill).where(col(GigSkill.gig_id) == gig.id))
+        tx.add(*_skill_rows(gig.id, after.skills))
+    if before.questions != after.questions:
+        await tx.execute(sa.delete(GigQuestion).where(col(GigQuestion.gig_id) == gig.id))
+        tx.add(*_question_rows(gig.id, after.questions))
+
+
+def _skill_rows(gig_id: UUID, skills: tuple[WantedSkill, ...]) -> list[GigSkill]:
+    return [
+        GigSkill(gig_id=gig_id, skill_id=s.skill_id, need=s.need, weight=s.weight, position=position)
+        for position, s in enumerate(skills)
+    ]
+
+
+def _question_rows(gig_id: UUID, questions: tuple[Question, ...]) -> list[GigQuestion]:
+    return [
+        GigQuestion(
+            id=new_id(), gig_id=gig_id, prompt=q.prompt.strip(), is_required=q.is_required, position=position
+        )
+        for position, q in enumerate(questions)
+    ]
+
+
+async def _content_of(tx: Transaction, gig: Gig) -> GigContent:
+    skills = await tx.all(GigSkill, col(GigSkill.gig_id) == gig.id, order_by=col(GigSkill.position))
+    questions = await tx.all(
+        GigQuestion, col(GigQuestion.gig_id) == gig.id, order_by=col(GigQuestion.position)
+    )
+    return GigContent.of(
+        gig,
+        tuple(WantedSkill(s.skill_id, s.need, s.weight) for s in skills),
+        tuple(Question(q.prompt, q.is_required) for q in questions),
+    )
+
+
+async def _schedule_expiry(op: Operation, tx: Transaction, gig: Gig) -> None:
+    if gig.status is GigStatus.OPEN:
+        await schedule(tx, "expire_gig", gig.id, run_at=gig.deadline, at=op.now())

@@ -1,0 +1,63 @@
+"""What a use case works with: the database, the caller, the clock, and the platform's rules."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from auth.passwords import Passwords
+from auth.revocation import RevokedSessions
+from auth.signing import Signer
+from auth.tokens import Tokens
+from auth.viewer import ANONYMOUS, Viewer
+from models.ids import new_id
+from models.store.sql import Act, Database, Transaction
+from resolvers.views import ViewCounter
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator of the platform decided."""
+
+    gigs_need_approval: bool = False
+
+
+@dataclass(slots=True)
+class Services:
+    """Made once by `app.py`, shared by all operations."""
+
+    db: Database
+    rules: Rules
+    epoch: str
+    passwords: Passwords
+    tokens: Tokens
+    signer: Signer
+    clock: Callable[[], datetime]
+    revoked: RevokedSessions
+    views: ViewCounter
+
+
+@dataclass(slots=True)
+class Operation:
+    """One call of one person (or of the system, when a job runs)."""
+
+    services: Services
+    viewer: Viewer = ANONYMOUS
+    request_id: str = ""
+    device: str = ""
+    act: Act | None = None
+    db: Database = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.db = self.services.db
+
+    def now(self) -> datetime:
+        return self.services.clock()
+
+    def new_id(self) -> UUID:
+        return new_id()
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """The one transaction of a use case, under the idempotency key of its mutation if the caller gave one."""
+        return self.db.transaction(actor_id=self.viewer.user_id, at=self.now(), act=self.act)

@@ -1,0 +1,56 @@
+"""The taxonomy: what a name or a part of it finds, and which ids are for new use."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from models.errors import DomainError, Refusals
+from models.skill import Skill, SkillStatus, UnknownSkill
+from models.store.sql import Transaction
+from resolvers.operation import Operation
+
+
+async def suggest_skills(op: Operation, prefix: str, *, limit: int) -> list[UUID]:
+    """Ids of skills with a name that starts with `prefix`, then of those with a similar name; shorter names first."""
+    name = " ".join(prefix.casefold().split())
+    if not name:
+        return []
+    pattern = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    rows = await op.db.fetch(_SUGGEST.bindparams(name=name, pattern=pattern, limit=limit))
+    return [row[0] for row in rows]
+
+
+async def require_known_skills(tx: Transaction, skill_ids: Sequence[UUID]) -> None:
+    """Raises `Refusals` with an `UnknownSkill` for each id that is not for new use, by its place in the list."""
+    statement = sa.select(col(Skill.id)).where(
+        col(Skill.id).in_(skill_ids), col(Skill.status) == SkillStatus.ACTIVE
+    )
+    known = {row[0] for row in await tx.execute(statement)}
+    unknown: list[DomainError] = [
+        UnknownSkill(("skills", str(index), "skillId"))
+        for index, skill_id in enumerate(skill_ids)
+        if skill_id not in known
+    ]
+    if unknown:
+        raise Refusals(unknown)
+
+
+_SUGGEST = sa.text("""
+    with starting as (
+        select skill_id, bool_or(name = :name) as is_exact, bool_or(is_preferred) as is_preferred, 1.0 as closeness
+        from skill_name where name like :pattern group by skill_id
+    ), resembling as (
+        select skill_id, false, false, max(similarity(name, :name))::numeric from skill_name
+        where name % :name and (select count(*) from starting) < :limit group by skill_id
+    ), found as (
+        select * from starting
+        union all select * from resembling where skill_id not in (select skill_id from starting)
+    )
+    select skill.id from found join skill on skill.id = found.skill_id
+    where skill.status = 'ACTIVE'
+    order by found.is_exact desc, found.closeness desc, found.is_preferred desc, (skill.source = 'skillsync') desc,
+             length(skill.name), skill.name
+    limit :limit
+""")

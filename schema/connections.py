@@ -1,0 +1,449 @@
+"""Lists that can grow: Relay connections by keyset, at the root or below a row, always under the target's scope."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+import strawberry
+
+from models.errors import Invalid
+from resolvers.operation import Operation
+from schema.filters import compile_where, fingerprint_of
+from schema.graph import Context, Declaration, GraphField, NodeSpec, argument, declare, label, spec_of, sql
+
+T = TypeVar("T")
+Clause = sa.ColumnElement[bool]
+DEFAULT_PAGE, MAX_PAGE = 20, 100
+
+
+@strawberry.enum(description="Which end of an order comes first.")
+class Direction(Enum):
+    ASC = strawberry.enum_value("ASC", description="Smallest, oldest or first in the alphabet comes first.")
+    DESC = strawberry.enum_value("DESC", description="Largest, newest or last in the alphabet comes first.")
+
+
+@strawberry.enum(description="Where rows without a value stand in an order.")
+class Nulls(Enum):
+    FIRST = strawberry.enum_value("FIRST", description="Before all rows with a value.")
+    LAST = strawberry.enum_value("LAST", description="After all rows with a value.")
+
+
+@strawberry.enum(description="What makes an item match a search.")
+class SearchMode(Enum):
+    WORDS = strawberry.enum_value("WORDS", description="All words of the search, in any grammatical form.")
+    SIMILAR = strawberry.enum_value(
+        "SIMILAR", description="Fewer than a page had all words, so titles with similar spelling match too."
+    )
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether more follows after `endCursor`.")
+    has_previous_page: bool = strawberry.field(description="Whether more precedes `startCursor`.")
+    start_cursor: str | None = strawberry.field(
+        description="Cursor of the first item; null on an empty page."
+    )
+    end_cursor: str | None = strawberry.field(description="Cursor of the last item; null on an empty page.")
+
+
+@strawberry.type(description="An item and its place in the list.")
+class Edge(Generic[T]):
+    cursor: str = strawberry.field(
+        description="The place of this item in this order and filter; for `after` and `before` of the same list."
+    )
+    node: T = strawberry.field(description="The item.")
+
+
+@strawberry.type(description="How a search was done.")
+class SearchReport:
+    mode: SearchMode = strawberry.field(description="What made items match.")
+    candidate_limit: int = strawberry.field(
+        description="How many matching items are ranked at most: the newest ones. `totalCount` stops there too."
+    )
+    is_limited: bool = strawberry.field(description="Whether there are more matching items than were ranked.")
+
+
+@strawberry.type(description="One page of a list.")
+class Connection(Generic[T]):
+    edges: list[Edge[T]] = strawberry.field(
+        description="The items of this page with their cursors, in order."
+    )
+    page_info: PageInfo = strawberry.field(description="Where this page lies in the list.")
+    search: SearchReport | None = strawberry.field(
+        description="How the search was done; null without a search."
+    )
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @strawberry.field(description="The items of this page, in order.")
+    def nodes(self) -> list[T]:
+        return [edge.node for edge in self.edges]
+
+    @strawberry.field(
+        description="How many items the whole list has for this viewer and filter; counted only when selected."
+    )
+    async def total_count(self) -> int:
+        return await self.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of an order. Nullable keys say where nulls stand; others let the index serve the comparison."""
+
+    expression: sa.ColumnElement[Any]
+    descending: bool = False
+    nullable: bool = False
+    nulls_first: bool = False
+
+    def reversed(self) -> Key:
+        return Key(self.expression, not self.descending, self.nullable, not self.nulls_first)
+
+    def ordering(self, expression: sa.ColumnElement[Any] | None = None) -> sa.ColumnElement[Any]:
+        chosen = self.expression if expression is None else expression
+        ordered = chosen.desc() if self.descending else chosen.asc()
+        if not self.nullable:
+            return ordered
+        return ordered.nulls_first() if self.nulls_first else ordered.nulls_last()
+
+    def beyond(self, value: Any) -> Clause:
+        """Rows that come after `value` in this key."""
+        if value is None:
+            return self.expression.is_not(None) if self.nulls_first else sa.false()
+        typed = sa.literal(value, self.expression.type)
+        later = self.expression < typed if self.descending else self.expression > typed
+        if self.nullable and not self.nulls_first:
+            return later | self.expression.is_(None)
+        return later
+
+    def same(self, value: Any) -> Clause:
+        if value is None:
+            return self.expression.is_(None)
+        return self.expression == sa.literal(value, self.expression.type)
+
+
+def after(keys: Sequence[Key], values: Sequence[Any]) -> Clause:
+    """Rows that come after `values` in the order `keys`: k1 beyond, or k1 same and k2 beyond, …"""
+    alternatives = [
+        sa.and_(*(k.same(v) for k, v in zip(keys[:i], values[:i], strict=True)), keys[i].beyond(values[i]))
+        for i in range(len(keys))
+    ]
+    clause = sa.or_(*alternatives)
+    first = keys[0]
+    if not first.nullable and len(keys) > 1:
+        # Implied by the rest, but it is what an index on the first key can be searched by.
+        bound = sa.literal(values[0], first.expression.type)
+        return (first.expression <= bound if first.descending else first.expression >= bound) & clause
+    return clause
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A search: `candidates` has the columns `id` and `relevance` of at most `limit` rows."""
+
+    candidates: sa.CTE
+    mode: SearchMode
+    limit: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """Validated paging arguments."""
+
+    limit: int
+    backwards: bool
+    cursor: str | None
+
+    @classmethod
+    def of(cls, arguments: dict[str, Any]) -> Page:
+        first, last = arguments.get("first"), arguments.get("last")
+        before, after_ = arguments.get("before"), arguments.get("after")
+        if first is not None and last is not None:
+            raise Invalid(("first",), "XOR", "Give `first` or `last`, not both.")
+        if before is not None and after_ is not None:
+            raise Invalid(("after",), "XOR", "Give `after` or `before`, not both.")
+        if last is not None and after_ is not None:
+            raise Invalid(("last",), "PAIRING", "`last` goes with `before`, `first` with `after`.")
+        if before is not None and last is None:
+            raise Invalid(("before",), "PAIRING", "`before` goes with `last`, `after` with `first`.")
+        name, size = (
+            ("last", last) if last is not None else ("first", DEFAULT_PAGE if first is None else first)
+        )
+        if not 1 <= size <= MAX_PAGE:
+            message = f"`{name}` is {size}; it must be between 1 and {MAX_PAGE}."
+            raise Invalid((name,), "RANGE", message, min="1", max=str(MAX_PAGE))
+        return cls(size, backwards=last is not None, cursor=before if last is not None else after_)
+
+
+@dataclass(eq=False)
+class ConnectionOf(Declaration):
+    """A connection to rows whose `parent` column refers to this row; a root connection has no parent.
+
+    `orders` maps the values of the order enum to keys; `default` is the order when none is asked for. The target's key,
+    or `tie_break` where it has none, is always the last key. With `stream`, `parent` holds names of streams: `gig:<id>`.
+    """
+
+    parent: sa.ColumnElement[Any] | None
+    orders: dict[Any, Key]
+    default: tuple[Key, ...]
+    tie_break: sa.ColumnElement[Any] | None = None
+    narrowed: Callable[[Operation], Clause] | None = None
+    stream: str | None = None
+
+    def needs(self, spec: NodeSpec) -> tuple[sa.ColumnElement[Any], ...]:
+        return () if self.parent is None or spec.key is None else (spec.key,)
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        request = self.request(field, context, arguments)
+        if self.parent is None:
+            return request.root()
+        key = spec_of(type(source)).key
+        assert key is not None
+        value = source.row[label(key)]
+        return request.below(value if self.stream is None else f"{self.stream}:{value}")
+
+    def request(self, field: GraphField, context: Context, arguments: dict[str, Any]) -> Request:
+        page = Page.of(arguments)
+        keys = self.keys(arguments.get("order_by"), field.target)
+        where = arguments.get("where")
+        name = (
+            f"{field.python_name}:{fingerprint_of(where)}:{arguments.get('search') or ''}:{_order_text(keys)}"
+        )
+        fingerprint = hashlib.sha256(name.encode()).hexdigest()[:16]
+        conditions = [] if where is None else [compile_where(where, context.op)]
+        if self.narrowed is not None:
+            conditions.append(self.narrowed(context.op))
+        return Request(self, field.target, context, page, keys, conditions, fingerprint)
+
+    def keys(self, order_by: Sequence[Any] | None, target: NodeSpec) -> tuple[Key, ...]:
+        keys = tuple(self._asked(order) for order in order_by or ()) or self.default
+        tie = self.tie_break if self.tie_break is not None else target.key
+        assert tie is not None
+        if len(keys) > 4:
+            raise Invalid(("orderBy",), "COUNT", "An order has at most 4 keys.", max="4")
+        return (*keys, Key(tie, descending=keys[-1].descending))
+
+    def _asked(self, order: Any) -> Key:
+        key = self.orders[order.field]
+        descending = order.direction is Direction.DESC
+        nulls_first = descending if order.nulls is None else order.nulls is Nulls.FIRST
+        return Key(key.expression, descending, key.nullable, nulls_first)
+
+
+@dataclass
+class Request:
+    """One use of a connection field: everything but the parent."""
+
+    declaration: ConnectionOf
+    target: NodeSpec
+    context: Context
+    page: Page
+    keys: tuple[Key, ...]
+    conditions: list[Clause]
+    fingerprint: str
+    ranking: Ranking | None = None
+
+    async def root(self) -> Connection[Any]:
+        rows = await self.context.op.db.fetch(self.statement())
+        return self.connection([row._mapping for row in rows], self.count_root)
+
+    def below(self, parent: Any) -> Awaitable[Connection[Any]]:
+        name = (self.declaration, self.fingerprint, self.page)
+        return self.context.load(name, parent, self.batch)
+
+    async def batch(self, parents: list[Any]) -> list[Connection[Any]]:
+        column = self.declaration.parent
+        assert column is not None
+        wanted = (
+            sa.func.unnest(sa.cast(parents, sa.ARRAY(column.type)))
+            .table_valued("parent")
+            .render_derived("wanted")
+        )
+        inner = self.statement(column == wanted.c.parent).lateral("page")
+        statement = (
+            sa.select(wanted.c.parent.label("_parent"), *inner.c)
+            .select_from(wanted.join(inner, sa.true()))
+            .order_by(wanted.c.parent, *self.ordering(inner.c))
+        )
+        pages: dict[Any, list[Any]] = defaultdict(list)
+        for row in await self.context.op.db.fetch(statement):
+            pages[row._mapping["_parent"]].append(row._mapping)
+        return [self.connection(pages[parent], self.count_below(parent)) for parent in parents]
+
+    def statement(self, *of_parent: Clause) -> sa.Select[Any]:
+        keys = [key.reversed() for key in self.keys] if self.page.backwards else self.keys
+        labelled = [key.expression.label(f"_k{i}") for i, key in enumerate(keys)]
+        if self.ranking is not None:
+            counted = sa.select(sa.func.count()).select_from(self.ranking.candidates).scalar_subquery()
+            labelled.append(counted.label("_candidates"))
+        statement = (
+            sa.select(*self.target.selected(), *labelled)
+            .select_from(self.from_clause())
+            .where(*self.filters(), *of_parent)
+            .order_by(*(key.ordering() for key in keys))
+            .limit(self.page.limit + 1)
+        )
+        if self.page.cursor is None:
+            return statement
+        return statement.where(after(keys, self.values_of(self.page.cursor)))
+
+    def ordering(self, columns: Any) -> list[sa.ColumnElement[Any]]:
+        keys = [key.reversed() for key in self.keys] if self.page.backwards else self.keys
+        return [key.ordering(columns[f"_k{i}"]) for i, key in enumerate(keys)]
+
+    def from_clause(self) -> sa.FromClause:
+        if self.ranking is None:
+            return self.target.source
+        assert self.target.key is not None
+        return self.target.source.join(
+            self.ranking.candidates, self.ranking.candidates.c.id == self.target.key
+        )
+
+    def filters(self) -> list[Clause]:
+        return [self.target.scope(self.context.op.viewer), *self.conditions]
+
+    async def count_root(self) -> int:
+        statement = sa.select(sa.func.count()).select_from(self.from_clause()).where(*self.filters())
+        return int((await self.context.op.db.fetch(statement))[0][0])
+
+    def count_below(self, parent: Any) -> Callable[[], Awaitable[int]]:
+        column = self.declaration.parent
+        assert column is not None
+
+        async def batch(parents: list[Any]) -> list[int]:
+            statement = (
+                sa.select(column, sa.func.count())
+                .select_from(self.from_clause())
+                .where(column.in_(parents), *self.filters())
+                .group_by(column)
+            )
+            counts = {row[0]: row[1] for row in await self.context.op.db.fetch(statement)}
+            return [counts.get(parent, 0) for parent in parents]
+
+        return lambda: self.context.load((self.declaration, self.fingerprint, "count"), parent, batch)
+
+    def connection(self, rows: list[Any], count: Callable[[], Awaitable[int]]) -> Connection[Any]:
+        has_more = len(rows) > self.page.limit
+        rows = rows[: self.page.limit]
+        if self.page.backwards:
+            rows.reverse()
+        edges: list[Edge[Any]] = [
+            Edge(cursor=self.cursor_of(row), node=self.target.wrap(row)) for row in rows
+        ]
+        came_from = self.page.cursor is not None
+        info = PageInfo(
+            has_next_page=came_from if self.page.backwards else has_more,
+            has_previous_page=has_more if self.page.backwards else came_from,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        )
+        return Connection(edges=edges, page_info=info, count=count, search=self.report(rows))
+
+    def report(self, rows: list[Any]) -> SearchReport | None:
+        if self.ranking is None:
+            return None
+        candidates = rows[0]["_candidates"] if rows else 0
+        return SearchReport(
+            mode=self.ranking.mode,
+            candidate_limit=self.ranking.limit,
+            is_limited=candidates >= self.ranking.limit,
+        )
+
+    # -- cursors -----------------------------------------------------------------------------------------------------
+
+    def cursor_of(self, row: Any) -> str:
+        values = [_plain(row[f"_k{i}"]) for i in range(len(self.keys))]
+        mode = self.ranking.mode.value if self.ranking else ""
+        return self.context.op.services.signer.sign("list", orjson.dumps([self.fingerprint, mode, values]))
+
+    def values_of(self, cursor: str) -> list[Any]:
+        _, _, values = read_cursor(self.context.op, cursor, self.fingerprint, backwards=self.page.backwards)
+        return [_typed(value) for value in values]
+
+
+def read_cursor(op: Operation, cursor: str, fingerprint: str, *, backwards: bool = False) -> list[Any]:
+    """[fingerprint, search mode, values]. Raises `Invalid` for a cursor that is forged or of another list."""
+    path = ("before",) if backwards else ("after",)
+    message = op.services.signer.open("list", cursor)
+    if message is None:
+        raise Invalid(
+            path, "CURSOR", "This is not a cursor of ours. Take `endCursor` or `startCursor` of a page."
+        )
+    content: list[Any] = orjson.loads(message)
+    if content[0] != fingerprint:
+        text = "This cursor belongs to another list, order, filter or search. Start again without a cursor."
+        raise Invalid(path, "CURSOR", text)
+    return content
+
+
+def connection(
+    parent: Any,
+    description: str,
+    *,
+    default: Sequence[Key],
+    where: type | None = None,
+    order: type | None = None,
+    orders: dict[Any, Key] | None = None,
+    tie_break: Any = None,
+    narrowed: Callable[[Operation], Clause] | None = None,
+    stream: str | None = None,
+) -> Any:
+    """A connection field below a row, or at the root when `parent` is None."""
+    declaration = ConnectionOf(
+        None if parent is None else sql(parent),
+        orders or {},
+        tuple(default),
+        None if tie_break is None else sql(tie_break),
+        narrowed,
+        stream,
+    )
+    field = declare(declaration, description)
+    field.arguments = paging_arguments(where, order)
+    return field
+
+
+def paging_arguments(where: type | None, order: type | None) -> list[Any]:
+    arguments = [
+        argument("first", int | None, f"How many items from the start or after `after`: 1 to {MAX_PAGE}, by default {DEFAULT_PAGE}.", default=None),
+        argument("after", str | None, "Only items after this cursor.", default=None),
+        argument("last", int | None, f"How many items from the end or before `before`: 1 to {MAX_PAGE}.", default=None),
+        argument("before", str | None, "Only items before this cursor.", default=None),
+    ]  # fmt: skip
+    if where is not None:
+        arguments.append(argument("where", where | None, "Only items that fulfil this.", default=None))
+    if order is not None:
+        text = "The order, most important key first; the id is always the last key."
+        arguments.append(argument("order_by", list[order] | None, text, default=None))  # type: ignore[valid-type]
+    return arguments
+
+
+def newest(attribute: Any, *, nullable: bool = False) -> tuple[Key, ...]:
+    return (Key(sql(attribute), descending=True, nullable=nullable),)
+
+
+def _order_text(keys: Sequence[Key]) -> str:
+    return ",".join(f"{key.expression}:{key.descending:d}{key.nullable:d}{key.nulls_first:d}" for key in keys)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return ["t", value.isoformat()]
+    if isinstance(value, date):
+        return ["d", value.isoformat()]
+    if isinstance(value, UUID):
+        return ["u", value.hex]
+    return value
+
+
+def _typed(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    kind, text = value
+    return {"t": datetime.fromisoformat, "d": date.fromisoformat, "u": UUID}[kind](text)  # type: ignore[operator]

@@ -1,0 +1,173 @@
+"""Filters: each input declares for every field the column it compares, or the condition it stands for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+import strawberry
+from strawberry import Maybe, Some
+
+from models.errors import Invalid
+from resolvers.operation import Operation
+from schema.graph import sql
+
+Clause = sa.ColumnElement[bool]
+T = TypeVar("T")
+_MAX_TERMS = 50
+
+
+@strawberry.input(description="Comparisons with one value or a list; several at once must all hold.")
+class Equality(Generic[T]):
+    eq: Maybe[T] = strawberry.field(description="Equal to this.")
+    ne: Maybe[T] = strawberry.field(description="Different from this; a missing value differs.")
+    in_: Maybe[list[T]] = strawberry.field(name="in", description="One of these.")
+    not_in: Maybe[list[T]] = strawberry.field(description="None of these; a missing value is none of them.")
+
+
+@strawberry.input(description="Comparisons of values that have an order; several at once must all hold.")
+class Ordered(Generic[T]):
+    eq: Maybe[T] = strawberry.field(description="Equal to this.")
+    ne: Maybe[T] = strawberry.field(description="Different from this; a missing value differs.")
+    in_: Maybe[list[T]] = strawberry.field(name="in", description="One of these.")
+    not_in: Maybe[list[T]] = strawberry.field(description="None of these; a missing value is none of them.")
+    lt: Maybe[T] = strawberry.field(description="Before or below this.")
+    lte: Maybe[T] = strawberry.field(description="Before, below or equal to this.")
+    gt: Maybe[T] = strawberry.field(description="After or above this.")
+    gte: Maybe[T] = strawberry.field(description="After, above or equal to this.")
+    null: Maybe[bool] = strawberry.field(description="True: has no value. False: has one.")
+
+
+@strawberry.input(description="Comparisons of texts; several at once must all hold.")
+class TextFilter:
+    eq: Maybe[str] = strawberry.field(description="Exactly this text.")
+    ne: Maybe[str] = strawberry.field(description="Any other text.")
+    in_: Maybe[list[str]] = strawberry.field(name="in", description="One of these texts.")
+    contains: Maybe[str] = strawberry.field(
+        description="Contains this text; upper and lower case are the same."
+    )
+    null: Maybe[bool] = strawberry.field(description="True: has no value. False: has one.")
+
+
+DateTimeFilter = Ordered[datetime]
+DateFilter = Ordered[date]
+IntFilter = Ordered[int]
+DecimalFilter = Ordered[Decimal]
+
+
+def compares(attribute: Any, description: str) -> Any:
+    """A filter field that compares a column."""
+    return strawberry.field(description=description, metadata={"column": sql(attribute)})
+
+
+def means(condition: Callable[[Any, Operation], Clause], description: str) -> Any:
+    """A filter field that stands for a condition of its value."""
+    return strawberry.field(description=description, metadata={"condition": condition})
+
+
+def compile_where(where: Any, op: Operation) -> Clause:
+    """The condition that `where` stands for. Raises `Invalid` for what cannot be honoured; nothing is ignored."""
+    return _Compiler(op).clause(where)
+
+
+class _Compiler:
+    def __init__(self, op: Operation) -> None:
+        self.op = op
+        self.terms = 0
+
+    def clause(self, where: Any) -> Clause:
+        return sa.and_(sa.true(), *(self._term(f, value) for f, value in _given(where)))
+
+    def _term(self, field: dataclasses.Field[Any], value: Any) -> Clause:
+        self.terms += 1
+        if self.terms > _MAX_TERMS:
+            raise Invalid(
+                ("where",), "COUNT", f"A filter has at most {_MAX_TERMS} terms.", max=str(_MAX_TERMS)
+            )
+        if field.name == "and_":
+            return sa.and_(sa.true(), *(self.clause(part) for part in value))
+        if field.name == "or_":
+            return sa.or_(*(self.clause(part) for part in value)) if value else sa.false()
+        if field.name == "not_":
+            # A filter that is neither true nor false of a row (a missing value) does not hold of it.
+            return sa.not_(sa.func.coalesce(self.clause(value), sa.false()))
+        if "condition" in field.metadata:
+            return field.metadata["condition"](value, self.op)  # type: ignore[no-any-return]
+        return compare(field.metadata["column"], value)
+
+
+def compare(column: sa.ColumnElement[Any], filter: Any) -> Clause:
+    """All comparisons of one comparator input on one expression."""
+    return sa.and_(sa.true(), *(_compared(column, f.name, value) for f, value in _given(filter)))
+
+
+def _compared(column: sa.ColumnElement[Any], name: str, value: Any) -> Clause:
+    match name:
+        case "eq":
+            return column == value
+        case "ne":
+            return column.is_distinct_from(value)
+        case "in_":
+            return column.in_(_some(value))
+        case "not_in":
+            return sa.or_(column.not_in(_some(value)), column.is_(None))
+        case "lt":
+            return column < value
+        case "lte":
+            return column <= value
+        case "gt":
+            return column > value
+        case "gte":
+            return column >= value
+        case "contains":
+            return column.icontains(value, autoescape=True)
+        case "null":
+            return column.is_(None) if value else column.is_not(None)
+    raise LookupError(name)
+
+
+def _some(values: list[Any]) -> list[Any]:
+    if len(values) > 100:
+        raise Invalid(("where",), "COUNT", "A list in a filter has at most 100 values.", max="100")
+    return values
+
+
+def _given(value: Any) -> list[tuple[dataclasses.Field[Any], Any]]:
+    """The fields that the caller wrote, unwrapped. Null is refused: a filter has `null: true` for that."""
+    given = []
+    for field in dataclasses.fields(value):
+        content = getattr(value, field.name)
+        if isinstance(content, Some):
+            if content.value is None:
+                raise Invalid(("where", field.name), "NULL", "Leave the filter out, or use `null: true`.")
+            given.append((field, content.value))
+    return given
+
+
+def fingerprint_of(value: Any) -> str:
+    """The same text for the same filter, however it was written."""
+    return hashlib.sha256(repr(canonical(value)).encode()).hexdigest()[:16]
+
+
+def canonical(value: Any) -> Any:
+    """A plain structure of an input: only what was given, in order of the declaration."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value)]
+        return [(name, canonical(content)) for name, content in fields if not _is_absent(content)]
+    if isinstance(value, Some):
+        return ("some", canonical(value.value))
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, datetime | date | Decimal) else value
+
+
+def _is_absent(content: Any) -> bool:
+    return content is None or content is strawberry.UNSET

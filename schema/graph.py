@@ -1,0 +1,435 @@
+"""The declared graph: each object type says once where its fields come from.
+
+A declaration is read by everything that needs it: the schema (names and types), the batch execution below, the planner,
+the cost function and the permission test. Fields declare a column, a pure function of columns, a relation with its order
+and scope, or a batched Python source; nothing else reads data.
+
+Batch execution: every field of one level asks a loader made from its declaration, so that a level costs one statement
+per relation, whatever the number of rows. Loaders live as long as one operation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+import strawberry
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.dataloader import DataLoader
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.base import StrawberryContainer, StrawberryType, get_object_definition
+from strawberry.types.field import StrawberryField
+from strawberry.types.lazy_type import LazyType
+
+from auth.viewer import Viewer
+from models.ids import decode_id, encode_id
+from resolvers.operation import Operation
+
+Clause = sa.ColumnElement[bool]
+Scope = Callable[[Viewer], Clause]
+T = TypeVar("T")
+
+NODES: dict[str, NodeSpec] = {}
+"""Types that `node(id)` finds, by the prefix of their ids."""
+
+
+@dataclass(eq=False)
+class NodeSpec:
+    """Where an object type's rows come from. `key` is None for rows that have no identity of their own."""
+
+    type: type
+    source: sa.FromClause
+    scope: Scope
+    key: sa.ColumnElement[Any] | None
+    prefix: str | None
+
+    _columns: dict[str, sa.ColumnElement[Any]] | None = None
+
+    @property
+    def columns(self) -> dict[str, sa.ColumnElement[Any]]:
+        """What the declared fields need, by label; collected when first asked, when all types are there."""
+        if self._columns is None:
+            needed = [] if self.key is None else [self.key]
+            for field in declared_fields(self.type):
+                needed.extend(field.declaration.needs(self))
+            self._columns = {label(column): column for column in needed}
+        return self._columns
+
+    def selected(self) -> list[sa.ColumnElement[Any]]:
+        return [column.label(name) for name, column in self.columns.items()]
+
+    def wrap(self, row: Any) -> Any:
+        """An instance of the type around a mapping of labels to values."""
+        instance = self.type.__new__(self.type)
+        instance.row = row
+        return instance
+
+
+class Declaration:
+    """Where a field comes from. `needs_context` tells whether resolving it needs the operation at all."""
+
+    needs_context: ClassVar[bool] = True
+
+    def needs(self, spec: NodeSpec) -> Iterable[sa.ColumnElement[Any]]:
+        """Columns of the own row that must be read for this field."""
+        return ()
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        raise NotImplementedError(type(self).__name__)
+
+
+class GraphField(StrawberryField):
+    """A Strawberry field that carries its declaration."""
+
+    declaration: Declaration
+
+    def __copy__(self) -> GraphField:
+        copied = super().__copy__()
+        copied.declaration = self.declaration
+        return copied
+
+    @property
+    def is_basic_field(self) -> bool:
+        return not self.declaration.needs_context
+
+    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Awaitable[Any] | Any:
+        context = None if info is None else info.context
+        return self.declaration.resolve(self, source, context, kwargs)  # type: ignore[arg-type]
+
+    @property
+    def target(self) -> NodeSpec:
+        """The spec of the object type this field leads to."""
+        return spec_of(_innermost(self.type))
+
+
+@dataclass
+class Context:
+    """What the fields of one operation share."""
+
+    op: Operation
+    loaders: dict[Any, DataLoader[Any, Any]] = dataclasses.field(default_factory=dict)
+
+    def load(self, name: Any, key: Any, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> Awaitable[Any]:
+        """The value for `key` from the loader called `name`, made on first use; one call per level with all keys."""
+        loader = self.loaders.get(name)
+        if loader is None:
+            loader = self.loaders[name] = DataLoader(load_fn=load, max_batch_size=1000)
+        return loader.load(key)
+
+
+def label(column: sa.ColumnElement[Any]) -> str:
+    if isinstance(column, sa.Label):
+        return column.name
+    table = getattr(column, "table", None)
+    return f"{table.name}__{column.key}" if table is not None else str(column.key)
+
+
+def sql(attribute: Any) -> sa.ColumnElement[Any]:
+    """The core column behind a mapped attribute; expressions pass as they are."""
+    expression = attribute.expression if hasattr(attribute, "expression") else attribute
+    return expression._deannotate() if hasattr(expression, "_deannotate") else expression
+
+
+def declared_fields(cls: type) -> list[GraphField]:
+    definition = get_object_definition(cls, strict=True)
+    return [field for field in definition.fields if isinstance(field, GraphField)]
+
+
+def spec_of(cls: Any) -> NodeSpec:
+    return cls.__graph_spec__  # type: ignore[no-any-return]
+
+
+def record(
+    table: Any, *, scope: Scope, name: str, description: str, join: tuple[Any, Any] | None = None
+) -> Callable[[type[T]], type[T]]:
+    """Declare an object type over rows that have no id of their own. `join` adds a table: (table, on)."""
+    return _declare(table, scope=scope, name=name, description=description, join=join, key=None, prefix=None)
+
+
+def node(
+    prefix: str,
+    table: Any,
+    *,
+    scope: Scope,
+    name: str,
+    description: str,
+    key: Any = None,
+    join: tuple[Any, Any] | None = None,
+) -> Callable[[type[T]], type[T]]:
+    """Declare an object type over rows with an id; `scope` is part of every path to them."""
+    key = table.id if key is None else key
+    return _declare(table, scope=scope, name=name, description=description, join=join, key=key, prefix=prefix)
+
+
+def _declare(
+    table: Any,
+    *,
+    scope: Scope,
+    name: str,
+    description: str,
+    join: tuple[Any, Any] | None,
+    key: Any,
+    prefix: str | None,
+) -> Callable[[type[T]], type[T]]:
+    def decorate(cls: type[T]) -> type[T]:
+        source: sa.FromClause = table.__table__
+        if join is not None:
+            source = source.join(join[0].__table__, join[1])
+        typed = strawberry.type(cls, name=name, description=description)
+        spec = NodeSpec(typed, source, scope, None if key is None else sql(key), prefix)
+        typed.__graph_spec__ = spec  # type: ignore[attr-defined]
+        if prefix is not None:
+            NODES[prefix] = spec
+        return typed
+
+    return decorate
+
+
+# -- declarations ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class NodeId(Declaration):
+    needs_context = False
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> str:
+        spec = spec_of(type(source))
+        assert spec.prefix is not None and spec.key is not None
+        return encode_id(spec.prefix, source.row[label(spec.key)])
+
+
+@dataclass(eq=False)
+class Column(Declaration):
+    column: sa.ColumnElement[Any]
+    needs_context = False
+
+    def needs(self, spec: NodeSpec) -> Iterable[sa.ColumnElement[Any]]:
+        return (self.column,)
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        return source.row[label(self.column)]
+
+
+@dataclass(eq=False)
+class Computed(Declaration):
+    function: Callable[..., Any]
+    columns: tuple[sa.ColumnElement[Any], ...]
+    needs_context = False
+
+    def needs(self, spec: NodeSpec) -> Iterable[sa.ColumnElement[Any]]:
+        return self.columns
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        return self.function(*(source.row[label(column)] for column in self.columns))
+
+
+@dataclass(eq=False)
+class Personal(Computed):
+    """Computed for the viewer: the function gets the operation first."""
+
+    needs_context = True
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        return self.function(context.op, *(source.row[label(column)] for column in self.columns))
+
+
+@dataclass(eq=False)
+class One(Declaration):
+    """The row of another node that `column` refers to; null when there is none or the viewer may not see it."""
+
+    column: sa.ColumnElement[Any]
+
+    def needs(self, spec: NodeSpec) -> Iterable[sa.ColumnElement[Any]]:
+        return (self.column,)
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        key = source.row[label(self.column)]
+        return None if key is None else load_node(context, field.target, key)
+
+
+@dataclass(eq=False)
+class Many(Declaration):
+    """All rows that refer to this one by `parent`; through an association table when `to` is its other column."""
+
+    parent: sa.ColumnElement[Any]
+    to: sa.ColumnElement[Any] | None
+    order: tuple[sa.ColumnElement[Any], ...]
+
+    def needs(self, spec: NodeSpec) -> Iterable[sa.ColumnElement[Any]]:
+        return () if spec.key is None else (spec.key,)
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        spec = spec_of(type(source))
+        assert spec.key is not None
+        return context.load(self, source.row[label(spec.key)], lambda keys: self.batch(field, context, keys))
+
+    async def batch(self, field: GraphField, context: Context, keys: list[UUID]) -> list[list[Any]]:
+        target = field.target
+        source = target.source
+        if self.to is not None:
+            assert target.key is not None
+            source = source.join(self.to.table, self.to == target.key)  # type: ignore[attr-defined]
+        statement = (
+            sa.select(self.parent.label("_parent"), *target.selected())
+            .select_from(source)
+            .where(self.parent.in_(keys), target.scope(context.op.viewer))
+            .order_by(self.parent, *self.order)
+        )
+        children: dict[UUID, list[Any]] = defaultdict(list)
+        for row in await context.op.db.fetch(statement):
+            children[row._mapping["_parent"]].append(target.wrap(row._mapping))
+        return [children[key] for key in keys]
+
+
+@dataclass(eq=False)
+class Source(Declaration):
+    """A batched Python source: `function(op, keys)` answers a mapping; a key without an entry gets `default()`."""
+
+    function: Callable[[Operation, Sequence[Any]], Awaitable[dict[Any, Any]]]
+    key: sa.ColumnElement[Any] | None
+    default: Callable[[], Any]
+
+    def needs(self, spec: NodeSpec) -> Iterable[sa.ColumnElement[Any]]:
+        return (self._key(spec),)
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        key = source.row[label(self._key(spec_of(type(source))))]
+        return context.load(self.function, key, lambda keys: self.batch(context, keys))
+
+    async def batch(self, context: Context, keys: list[Any]) -> list[Any]:
+        values = await self.function(context.op, keys)
+        return [values[key] if key in values else self.default() for key in keys]
+
+    def _key(self, spec: NodeSpec) -> sa.ColumnElement[Any]:
+        key = self.key if self.key is not None else spec.key
+        assert key is not None
+        return key
+
+
+@dataclass(eq=False)
+class Lookup(Declaration):
+    """A root field that finds one node by its id; hidden and missing are both null. `found` is told of each find."""
+
+    found: Callable[[Operation, Any], None] | None = None
+
+    async def resolve(
+        self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]
+    ) -> Any:
+        target = field.target
+        assert target.prefix is not None
+        instance = await load_node(context, target, decode_id(target.prefix, arguments["id"]))
+        if instance is not None and self.found is not None:
+            self.found(context.op, instance.row)
+        return instance
+
+
+@dataclass(eq=False)
+class Entity(Declaration):
+    """A payload's entity, read again under the scope the caller has now."""
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        return None if source.entity_id is None else load_node(context, field.target, source.entity_id)
+
+
+def load_node(context: Context, spec: NodeSpec, key: UUID) -> Awaitable[Any]:
+    """The node with this key, or None if the viewer may not see it."""
+
+    async def batch(keys: list[UUID]) -> list[Any]:
+        assert spec.key is not None
+        statement = (
+            sa.select(*spec.selected())
+            .select_from(spec.source)
+            .where(spec.key.in_(keys), spec.scope(context.op.viewer))
+        )
+        found = {row._mapping[label(spec.key)]: row._mapping for row in await context.op.db.fetch(statement)}
+        return [spec.wrap(found[key]) if key in found else None for key in keys]
+
+    return context.load(spec, key, batch)
+
+
+# -- how types write them ----------------------------------------------------------------------------------------------
+
+
+def declare(
+    declaration: Declaration, description: str, **options: Any
+) -> Any:  # Any: a field stands for its value
+    field = GraphField(description=description, **options)
+    field.declaration = declaration
+    field.init = False  # instances are made by `NodeSpec.wrap`, not by calling the type
+    return field
+
+
+def node_id(description: str) -> Any:
+    return declare(NodeId(), description)
+
+
+def column(attribute: Any, description: str) -> Any:
+    return declare(Column(sql(attribute)), description)
+
+
+def computed(function: Callable[..., Any], *attributes: Any, description: str) -> Any:
+    return declare(Computed(function, tuple(sql(a) for a in attributes)), description)
+
+
+def personal(function: Callable[..., Any], *attributes: Any, description: str) -> Any:
+    return declare(Personal(function, tuple(sql(a) for a in attributes)), description)
+
+
+def one(attribute: Any, description: str) -> Any:
+    return declare(One(sql(attribute)), description)
+
+
+def many(parent: Any, description: str, *, to: Any = None, order: Sequence[Any]) -> Any:
+    through = None if to is None else sql(to)
+    return declare(Many(sql(parent), through, tuple(sql(o) for o in order)), description)
+
+
+def source(
+    function: Callable[[Operation, Sequence[Any]], Awaitable[dict[Any, Any]]],
+    description: str,
+    *,
+    key: Any = None,
+    default: Callable[[], Any] = lambda: None,
+) -> Any:
+    return declare(Source(function, None if key is None else sql(key), default), description)
+
+
+def lookup(description: str, *, found: Callable[[Operation, Any], None] | None = None) -> Any:
+    field = declare(Lookup(found), description)
+    field.arguments = [argument("id", strawberry.ID, "The id, as another answer gave it.")]
+    return field
+
+
+def entity(description: str) -> Any:
+    return declare(Entity(), description)
+
+
+def argument(
+    name: str, annotation: Any, description: str, *, default: Any = dataclasses.MISSING
+) -> StrawberryArgument:
+    options = {} if default is dataclasses.MISSING else {"default": default}
+    return StrawberryArgument(
+        python_name=name,
+        graphql_name=None,
+        type_annotation=StrawberryAnnotation(annotation),
+        description=description,
+        **options,
+    )
+
+
+def _innermost(kind: StrawberryType | type) -> Any:
+    while True:
+        if isinstance(kind, StrawberryContainer):
+            kind = kind.of_type
+        elif isinstance(kind, LazyType):
+            kind = kind.resolve_type()
+        elif not hasattr(kind, "__graph_spec__"):
+            # A connection: its one type variable is what it connects to.
+            kind = get_object_definition(kind, strict=True).type_var_map["T"]  # type: ignore[arg-type]
+        else:
+            return kind

@@ -1,0 +1,72 @@
+"""The one schema: all root fields, put together."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import create_type
+from strawberry.types.info import Info
+
+from schema import feedback, invitations
+from schema.accounts import UserType
+from schema.applications import ApplicationQuery
+from schema.contracts import ContractQuery
+from schema.gigs import GigQuery
+from schema.graph import NODES, Context, load_node, spec_of
+from schema.jobs import JobQuery
+from schema.node import Node, find_node, find_nodes
+from schema.payloads import MUTATIONS
+from schema.profiles import ProfileQuery
+from schema.scalars import SCALARS
+from schema.skills import SkillQuery
+
+assert feedback and invitations  # their mutations join the schema by being declared
+
+
+async def viewer(info: Info[Context, None]) -> UserType | None:
+    user_id = info.context.op.viewer.user_id
+    return None if user_id is None else await load_node(info.context, spec_of(UserType), user_id)
+
+
+async def node(
+    info: Info[Context, None],
+    id: Annotated[strawberry.ID, strawberry.argument(description="Any id of ours.")],
+) -> Node | None:
+    return await find_node(info.context, id)
+
+
+async def nodes(
+    info: Info[Context, None],
+    ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 100 ids of any types.")],
+) -> list[Node | None]:
+    return await find_nodes(info.context, ids)
+
+
+@strawberry.type(
+    name="Query", description="What can be asked. Everything is scoped to what the caller may see."
+)
+class Query(GigQuery, ApplicationQuery, ContractQuery, ProfileQuery, SkillQuery, JobQuery):
+    viewer: UserType | None = strawberry.field(
+        resolver=viewer, description="Your account; null for an anonymous caller."
+    )
+    node: Node | None = strawberry.field(
+        resolver=node, description="Anything by its id; null if there is none or you may not see it."
+    )
+    nodes: list[Node | None] = strawberry.field(
+        resolver=nodes,
+        description="Several things by their ids, in the order of the ids; null as with `node`.",
+    )
+
+
+def build_schema(extensions: Sequence[Any] = ()) -> strawberry.Schema:
+    mutation = create_type(
+        "Mutation", MUTATIONS, description="What can be done. One mutation is one transaction."
+    )
+    return strawberry.Schema(
+        query=Query,
+        mutation=mutation,
+        types=[spec.type for spec in NODES.values()],
+        extensions=list(extensions),
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )

@@ -1,0 +1,66 @@
+"""The taxonomy as clients see it."""
+
+from typing import Annotated
+
+import strawberry
+from strawberry.types.info import Info
+
+from auth import access
+from models.errors import Invalid
+from models.skill import Skill, SkillStatus
+from resolvers.skills import suggest_skills
+from schema.connections import Connection, Key, connection
+from schema.filters import Equality, TextFilter, compares
+from schema.graph import Context, column, load_node, lookup, node, spec_of, sql
+from schema.node import Node
+from schema.words import words
+
+words(SkillStatus)
+
+
+@node("skill", Skill, scope=access.everybody, name="Skill", description="A skill of the taxonomy.")
+class SkillType(Node):
+    name: str = column(Skill.name, "The preferred name.")
+    aliases: list[str] = column(Skill.aliases, "Other names that find it.")
+    category: str = column(
+        Skill.category, "The group it belongs to, such as WEB or DESIGN; see docs/skills.md."
+    )
+    status: SkillStatus = column(Skill.status, "Whether it is for new use.")
+
+
+@strawberry.input(description="Which skills to list.")
+class SkillWhere:
+    name: strawberry.Maybe[TextFilter] = compares(Skill.name, "By the preferred name.")
+    category: strawberry.Maybe[TextFilter] = compares(Skill.category, "By category.")
+    status: strawberry.Maybe[Equality[SkillStatus]] = compares(Skill.status, "By status.")
+
+
+async def skill_suggest(
+    info: Info[Context, None],
+    prefix: Annotated[str, strawberry.argument(description="What has been typed so far; any name or alias.")],
+    first: Annotated[int, strawberry.argument(description="How many at most: 1 to 25.")] = 10,
+) -> list[SkillType]:
+    if not 1 <= first <= 25:
+        raise Invalid(
+            ("first",), "RANGE", f"`first` is {first}; it must be between 1 and 25.", min="1", max="25"
+        )
+    if len(prefix) > 100 or "\0" in prefix:
+        raise Invalid(("prefix",), "LENGTH", "A prefix has at most 100 characters and no NUL.", max="100")
+    ids = await suggest_skills(info.context.op, prefix, limit=first)
+    loaded = [await pending for pending in [load_node(info.context, spec_of(SkillType), i) for i in ids]]
+    return [skill for skill in loaded if skill is not None]
+
+
+@strawberry.type
+class SkillQuery:
+    skill: SkillType | None = lookup("A skill by its id; null if there is none.")
+    skills: Connection[SkillType] = connection(
+        None,
+        "The taxonomy, by name.",
+        default=(Key(sql(Skill.name)),),
+        where=SkillWhere,
+    )
+    skill_suggest: list[SkillType] = strawberry.field(
+        resolver=skill_suggest,
+        description="Skills for what somebody is typing: names and aliases that start with it, then similar ones.",
+    )

@@ -1,0 +1,131 @@
+"""Settings, read from a mapping such as `os.environ`. Every variable is described in docs/settings.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+
+
+class SettingsError(Exception):
+    """A setting is missing or makes no sense; the message says what to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator decided. Defaults run on nothing; `ENV=production` refuses them where they are not safe."""
+
+    environment: str
+    host: str
+    port: int
+    public_url: str
+    database_url: str
+    database_pool: int
+    postgres_binaries: Path | None
+    postgres_data: Path | None
+    secret_keys: tuple[str, ...]
+    jwt_private_keys: tuple[Path, ...]
+    cors_origins: tuple[str, ...]
+    gigs_need_approval: bool
+    demo_world: bool
+    graphiql: bool
+    introspection: bool
+    local: Path
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.database_url.startswith("embedded:")
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "Settings":
+        """Raises `SettingsError`."""
+        environment = env.get("ENV", "development")
+        if environment not in {"development", "production"}:
+            raise SettingsError(f"ENV is {environment!r}; set it to development or production.")
+        development = environment == "development"
+        host, port = env.get("HOST", "127.0.0.1"), _number(env, "PORT", 8000, low=0, high=65535)
+        settings = cls(
+            environment=environment,
+            host=host,
+            port=port,
+            public_url=env.get("PUBLIC_URL", f"http://{host}:{port}").rstrip("/"),
+            database_url=env.get("DATABASE_URL", "embedded:"),
+            database_pool=_number(env, "DATABASE_POOL", 10, low=1, high=200),
+            postgres_binaries=_path(env, "POSTGRES_BINARIES"),
+            postgres_data=_path(env, "POSTGRES_DATA"),
+            secret_keys=_list(env, "SECRET_KEYS"),
+            jwt_private_keys=tuple(Path(path) for path in _list(env, "JWT_PRIVATE_KEYS")),
+            cors_origins=_list(env, "CORS_ORIGINS"),
+            gigs_need_approval=_flag(env, "GIG_APPROVAL", default=False),
+            demo_world=_flag(env, "DEMO_WORLD", default=development),
+            graphiql=_flag(env, "GRAPHIQL", default=development),
+            introspection=_flag(env, "INTROSPECTION", default=True),
+            local=_path(env, "LOCAL_DIRECTORY") or CHECKOUT / ".local",
+        )
+        settings._check_database()
+        if settings.is_production:
+            settings._check_production(env)
+        return settings
+
+    def _check_database(self) -> None:
+        if not self.is_embedded and not self.database_url.startswith("postgresql+asyncpg://"):
+            raise SettingsError(
+                "DATABASE_URL must be embedded: or start with postgresql+asyncpg:// "
+                "(for example postgresql+asyncpg://user:password@host/skillsync)."
+            )
+
+    def _check_production(self, env: Mapping[str, str]) -> None:
+        if self.is_embedded:
+            raise SettingsError(
+                "ENV=production needs a real database: set DATABASE_URL=postgresql+asyncpg://…."
+            )
+        if not self.secret_keys:
+            raise SettingsError(
+                "ENV=production needs SECRET_KEYS: one or more random texts of 32 characters or more."
+            )
+        if any(len(key) < 32 for key in self.secret_keys):
+            raise SettingsError("Each of SECRET_KEYS must have at least 32 characters.")
+        if not self.jwt_private_keys:
+            raise SettingsError(
+                "ENV=production needs JWT_PRIVATE_KEYS: paths of RSA private keys in PEM form."
+            )
+        if "PUBLIC_URL" not in env:
+            raise SettingsError(
+                "ENV=production needs PUBLIC_URL, the address clients use: it is the issuer of tokens."
+            )
+        if self.demo_world:
+            raise SettingsError(
+                "ENV=production cannot have DEMO_WORLD: its passwords are public. Leave it out."
+            )
+
+
+def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    return Path(env[name]).expanduser().resolve() if env.get(name) else None
+
+
+def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    if name not in env:
+        return default
+    value = env[name].strip().lower()
+    if value not in _TRUE | _FALSE:
+        raise SettingsError(f"{name} is {env[name]!r}; set it to 1 or 0.")
+    return value in _TRUE
+
+
+def _number(env: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
+    try:
+        number = int(env.get(name, default))
+    except ValueError as error:
+        raise SettingsError(f"{name} is {env[name]!r}; set it to a whole number.") from error
+    if not low <= number <= high:
+        raise SettingsError(f"{name} is {number}; it must be between {low} and {high}.")
+    return number

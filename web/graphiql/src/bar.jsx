@@ -1,0 +1,123 @@
+import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
+import { useEffect, useRef, useSyncExternalStore } from "react";
+import { createPortal } from "react-dom";
+import { storeTabs } from "./tabs.js";
+
+/** The strip above GraphiQL: the tour, and whom the operations are sent as. */
+export function Bar({ demo, tour }) {
+  useStoredEdits();
+  useReadiness();
+  return createPortal(
+    <>
+      <h1>SkillSync GraphQL</h1>
+      {tour.length > 0 && <Tour steps={tour} />}
+      {demo && <Account demo={demo} />}
+    </>,
+    document.getElementById("bar"),
+  );
+}
+
+function Tour({ steps }) {
+  const open = useOpenTab();
+  return (
+    <label>
+      Tour
+      <select value="" onChange={(event) => open(steps[Number(event.target.value)])}>
+        <option value="" disabled>
+          Open an operation…
+        </option>
+        {steps.map(({ title }, index) => (
+          <option key={title} value={index}>
+            {title}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function Account({ demo }) {
+  const session = useSyncExternalStore(demo.subscribe, demo.snapshot);
+  useSignedHeaders(demo, session);
+  return (
+    <>
+      <label className="account">
+        Signed in as
+        <select value={session.email} onChange={(event) => demo.choose(event.target.value)}>
+          {demo.accounts.map(({ label, email }) => (
+            <option key={email} value={email}>
+              {label}
+            </option>
+          ))}
+          <option value="anonymous">nobody (anonymous)</option>
+        </select>
+      </label>
+      {session.busy && !session.token && <span role="status">signing in…</span>}
+      {session.failure && <span role="alert">Could not sign in: {session.failure}</span>}
+    </>
+  );
+}
+
+/** Opens an operation in the tab that already has it, or else in a new one. */
+function useOpenTab() {
+  const { addTab, changeTab } = useGraphiQLActions();
+  const { tabs, queryEditor, variableEditor } = useGraphiQL(({ tabs, queryEditor, variableEditor }) => ({
+    tabs,
+    queryEditor,
+    variableEditor,
+  }));
+  return ({ query, variables }) => {
+    const index = tabs.findIndex((tab) => tab.query === query);
+    if (index >= 0) {
+      changeTab(index);
+      return;
+    }
+    addTab();
+    queryEditor?.setValue(query);
+    variableEditor?.setValue(variables ?? "");
+  };
+}
+
+/**
+ * Keeps the headers of the open tab signed: after a choice of account every tab gets its token once, when it is
+ * next looked at; after that only an outdated token of ours is replaced, so that what the user writes stays.
+ */
+function useSignedHeaders(demo, session) {
+  const signed = useRef(new Map()); // tab id -> the choice of account its headers were signed for
+  const { tabId, headerEditor } = useGraphiQL(({ tabs, activeTabIndex, headerEditor }) => ({
+    tabId: tabs[activeTabIndex].id,
+    headerEditor,
+  }));
+  useEffect(() => {
+    if (!headerEditor || (session.email !== "anonymous" && !session.token)) return;
+    const text = headerEditor.getValue();
+    const next = demo.signed(text, { sign: signed.current.get(tabId) !== session.choice });
+    signed.current.set(tabId, session.choice);
+    if (next !== text) headerEditor.setValue(next);
+  }, [demo, session, tabId, headerEditor]);
+}
+
+/** The page takes no clicks before its editors exist: a tab changed earlier would show the text of the first one. */
+function useReadiness() {
+  const ready = useGraphiQL(({ queryEditor, variableEditor, headerEditor, responseEditor }) =>
+    Boolean(queryEditor && variableEditor && headerEditor && responseEditor),
+  );
+  useEffect(() => {
+    document.getElementById("graphiql").toggleAttribute("inert", !ready);
+  }, [ready]);
+}
+
+function useStoredEdits() {
+  const latest = useGraphiQL(({ storage, tabs, activeTabIndex, queryEditor, variableEditor }) => ({
+    storage,
+    tabs,
+    activeTabIndex,
+    queryEditor,
+    variableEditor,
+  }));
+  useEffect(() => {
+    const store = () => storeTabs(latest);
+    addEventListener("pagehide", store);
+    return () => removeEventListener("pagehide", store);
+  }, [latest]);
+}
