@@ -7,6 +7,7 @@ can, so that they cost no join.
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from auth.viewer import Viewer
@@ -139,18 +140,18 @@ def visible_facts(viewer: Viewer) -> Clause:
     return public | owner | person
 
 
-def _is(viewer: Viewer, column: sa.ColumnElement[UUID]) -> Clause:
+def _is(viewer: Viewer, column: Mapped[UUID]) -> Clause:
     return NOTHING if viewer.user_id is None else column == viewer.user_id
 
 
-def _between(viewer: Viewer, *columns: sa.ColumnElement[UUID]) -> Clause:
+def _between(viewer: Viewer, *columns: Mapped[UUID]) -> Clause:
     if viewer.is_admin:
         return EVERYTHING
     return NOTHING if viewer.user_id is None else sa.or_(*(column == viewer.user_id for column in columns))
 
 
 def _visible_profile(
-    viewer: Viewer, visibility: sa.ColumnElement[Visibility], owner: sa.ColumnElement[UUID], business: Clause
+    viewer: Viewer, visibility: Mapped[Visibility], owner: Mapped[UUID], business: Clause
 ) -> Clause:
     if viewer.is_admin:
         return EVERYTHING

@@ -21,6 +21,6 @@ def viewer_of(headers: Headers, tokens: Tokens, revoked: RevokedSessions, *, now
     if scheme.lower() != "bearer" or not token.strip():
         raise SignInRequired("The Authorization header must read: Bearer <access token>.")
     viewer = tokens.viewer_of(token.strip(), now=now)
-    if viewer.session_id in revoked:
+    if viewer.session_id is not None and viewer.session_id in revoked:
         raise SignInRequired("This session was ended. Sign in again.")
     return viewer

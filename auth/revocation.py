@@ -27,6 +27,6 @@ class RevokedSessions:
         """Learn what was revoked within the lifetime of an access token, and forget what is older."""
         since = now - ACCESS_LIFETIME
         statement = sa.select(col(Session.id), col(Session.revoked_at)).where(col(Session.revoked_at) > since)
-        known = {row[0]: row[1] for row in await db.fetch(statement)}
+        known = {row.id: row.revoked_at for row in await db.fetch(statement)}
         recent = {session_id: at for session_id, at in self._ids.items() if at > since}
         self._ids = recent | known

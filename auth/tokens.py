@@ -33,7 +33,7 @@ class Tokens:
         keys = [RSAKey.import_key(pem) for pem in private_keys]
         keys = [RSAKey.import_key(pem, {"kid": key.thumbprint(), "use": "sig", "alg": "RS256"})
                 for pem, key in zip(private_keys, keys, strict=True)]  # fmt: skip
-        self._keys = KeySet(keys)
+        self._keys = KeySet([*keys])
         self._signing = keys[0]
         self._issuer = issuer
         self._refresh_key = refresh_key

@@ -194,8 +194,7 @@ class Application(Versioned, table=True):
     def withdraw(
         self, reason: WithdrawReason, *, remark_id: UUID | None, at: datetime
     ) -> ApplicationWithdrawn:
-        event = self._move("withdraw", ApplicationWithdrawn, at=at, reason=reason, remark_id=remark_id)
-        return event
+        return self._move("withdraw", ApplicationWithdrawn, at=at, reason=reason, remark_id=remark_id)
 
     def mark_viewed(self, *, at: datetime) -> ApplicationViewed:
         event = self._move("mark_viewed", ApplicationViewed, at=at)

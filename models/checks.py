@@ -98,12 +98,12 @@ def currencies() -> frozenset[str]:
 
 @cache
 def _countries() -> frozenset[str]:
-    return frozenset(code for code in Locale("en").territories if len(code) == 2 and code.isalpha())
+    return frozenset(code for code in map(str, Locale("en").territories) if len(code) == 2 and code.isalpha())
 
 
 @cache
 def _languages() -> frozenset[str]:
-    return frozenset(code for code in Locale("en").languages if code.isalpha() and code.islower())
+    return frozenset(code for code in map(str, Locale("en").languages) if code.isalpha() and code.islower())
 
 
 @cache

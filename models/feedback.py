@@ -141,7 +141,12 @@ class Feedback(SQLModel, table=True):
             side=FeedbackSide.OF_FREELANCER if by_client else FeedbackSide.OF_CLIENT,
             comment=comment,
             given_at=at,
-            **axes,
+            availability=axes["availability"],
+            communication=axes["communication"],
+            cooperation=axes["cooperation"],
+            deadlines=axes["deadlines"],
+            quality=axes["quality"],
+            skills=axes["skills"],
         )
         return feedback, feedback._event(FeedbackGiven, contract, at=at)
 

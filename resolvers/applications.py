@@ -64,6 +64,8 @@ async def submit_application(op: Operation, gig_id: UUID, bid: Bid, *, id: UUID 
             client_id=gig.client_id,
             freelancer_id=freelancer_id,
             status=ApplicationStatus.SUBMITTED,
+            currency=gig.currency,
+            duration_days=bid.duration_days,
             submitted_at=op.now(),
             updated_at=op.now(),
         )

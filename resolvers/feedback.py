@@ -76,10 +76,11 @@ async def reveal_feedback(op: Operation, tx: Transaction, contract_id: UUID) -> 
 async def _reveal(op: Operation, tx: Transaction, contract: Contract, hidden: Sequence[Feedback]) -> None:
     tx.emit(reveal(contract, hidden, at=op.now()))
     # Profiles are locked freelancer first, then client: the same order for everybody.
-    for side, profile in (
+    sides: tuple[tuple[FeedbackSide, type[FreelancerProfile] | type[ClientProfile]], ...] = (
         (FeedbackSide.OF_FREELANCER, FreelancerProfile),
         (FeedbackSide.OF_CLIENT, ClientProfile),
-    ):
+    )
+    for side, profile in sides:
         for feedback in hidden:
             if feedback.side is side:
                 row = await tx.lock(profile, col(profile.user_id) == feedback.subject_id, what="profile")

@@ -222,7 +222,7 @@ async def save_gig(op: Operation, gig_id: UUID) -> Receipt:
         if await tx.get(Gig, col(Gig.id) == gig_id, access.visible_gigs(op.viewer)) is None:
             raise NotFound("gig")
         statement = insert(SavedGig).values(user_id=user_id, gig_id=gig_id, saved_at=op.now())
-        result = await tx.execute(statement.on_conflict_do_nothing().returning(SavedGig.gig_id))
+        result = await tx.execute(statement.on_conflict_do_nothing().returning(col(SavedGig.gig_id)))
         return tx.done(gig_id) if result.first() else tx.noop(gig_id)
 
 
@@ -232,7 +232,7 @@ async def unsave_gig(op: Operation, gig_id: UUID) -> Receipt:
         statement = sa.delete(SavedGig).where(
             col(SavedGig.user_id) == user_id, col(SavedGig.gig_id) == gig_id
         )
-        result = await tx.execute(statement.returning(SavedGig.gig_id))
+        result = await tx.execute(statement.returning(col(SavedGig.gig_id)))
         return tx.done(gig_id) if result.first() else tx.noop(gig_id)
 
 
@@ -322,6 +322,9 @@ async def _write_draft(
     gig = Gig(
         id=id or op.new_id(),
         client_id=client_id,
+        title=content.title,
+        currency=content.currency,
+        expected_days=content.expected_days,
         status=GigStatus.DRAFT,
         hired=0,
         created_at=op.now(),

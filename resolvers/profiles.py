@@ -21,6 +21,7 @@ from models.profile import (
     ProfileEdited,
     SkillLevel,
     check_last_used,
+    missing_parts,
 )
 from models.store.sql import Receipt
 from models.table import check_version

@@ -1,7 +1,7 @@
 """Accounts and sessions as clients see them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import strawberry
 from strawberry import Maybe
@@ -17,13 +17,11 @@ from schema.graph import column, computed, entity, node, one, personal
 from schema.node import Node
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
 from schema.scalars import EmailAddress
+from schema.type_names import Client, Freelancer
 from schema.words import words
 
 words(Role)
 words(UserStatus)
-
-Freelancer = Annotated["FreelancerType", strawberry.lazy("schema.profiles")]
-Client = Annotated["ClientType", strawberry.lazy("schema.profiles")]
 
 
 def _is_current(op: Operation, session_id: Any) -> bool:

@@ -84,7 +84,7 @@ class ActivityType:
     number: int = column(
         Fact.number, "Its place in the stream of the gig, counted from 1. You may not see all of them."
     )
-    kind: ActivityKind = computed(ActivityKind, Fact.kind, description="What happened.")  # type: ignore[valid-type]
+    kind: ActivityKind = computed(ActivityKind, Fact.kind, description="What happened.")
     occurred_at: datetime = column(Fact.occurred_at, "When.")
     audience: Audience = column(Fact.audience, "Who else can see this item, besides administrators.")
     actor_name: str | None = source(

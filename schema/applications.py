@@ -31,14 +31,14 @@ from resolvers.operation import Operation
 from schema.abilities import Abilities, Transition, abilities, transitions
 from schema.connections import Direction, Key, Nulls
 from schema.filters import DateTimeFilter, Equality, IntFilter, compares
-from schema.gig_refs import Contract, Gig
 from schema.graph import column, computed, entity, lookup, many, node, one, personal, record, source, sql
 from schema.money import Money
 from schema.node import Node
 from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, VERSION, Answer, MutationPayload, Needs, mutation
-from schema.profiles import FreelancerType, given
+from schema.profiles import FreelancerType, given, given_as
 from schema.scalars import Markdown, days, whole_days
+from schema.type_names import Contract, Gig
 from schema.words import words
 
 for _vocabulary in (ApplicationStatus, DeclineReason, WithdrawReason):
@@ -281,9 +281,11 @@ async def application_submit(op: Operation, input: ApplicationSubmitInput) -> An
     description="Change parts of your application until the client has looked at it.",
 )
 async def application_edit(op: Operation, input: ApplicationEditInput) -> Answer:
-    changes = given(input, "cover_letter", "price")
-    changes |= {"duration_days": whole_days(d, path="duration") for d in given(input, "duration").values()}
-    changes |= {"answers": _answers(answers) for answers in given(input, "answers").values()}
+    changes = {
+        **given(input, "cover_letter", "price"),
+        **given_as(input, "duration", lambda d: {"duration_days": whole_days(d, path="duration")}),
+        **given_as(input, "answers", lambda answers: {"answers": _answers(answers)}),
+    }
     return await applications.edit_application(
         op, _id(input), changes, expected_version=input.expected_version
     )

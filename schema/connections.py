@@ -72,6 +72,11 @@ class SearchReport:
     is_limited: bool = strawberry.field(description="Whether there are more matching items than were ranked.")
 
 
+async def _counted(root: strawberry.Parent[Any]) -> int:
+    count: int = await root.count()
+    return count
+
+
 @strawberry.type(description="One page of a list.")
 class Connection(Generic[T]):
     edges: list[Edge[T]] = strawberry.field(
@@ -83,15 +88,11 @@ class Connection(Generic[T]):
     )
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @strawberry.field(description="The items of this page, in order.")
-    def nodes(self) -> list[T]:
-        return [edge.node for edge in self.edges]
-
-    @strawberry.field(
-        description="How many items the whole list has for this viewer and filter; counted only when selected."
+    nodes: list[T] = strawberry.field(description="The items of this page, in order.")
+    total_count: int = strawberry.field(
+        resolver=_counted,
+        description="How many items the whole list has for this viewer and filter; counted only when selected.",
     )
-    async def total_count(self) -> int:
-        return await self.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,12 +320,12 @@ class Request:
 
         async def batch(parents: list[Any]) -> list[int]:
             statement = (
-                sa.select(column, sa.func.count())
+                sa.select(column.label("parent"), sa.func.count().label("items"))
                 .select_from(self.from_clause())
                 .where(column.in_(parents), *self.filters())
                 .group_by(column)
             )
-            counts = {row[0]: row[1] for row in await self.context.op.db.fetch(statement)}
+            counts = {row.parent: row.items for row in await self.context.op.db.fetch(statement)}
             return [counts.get(parent, 0) for parent in parents]
 
         return lambda: self.context.load((self.declaration, self.fingerprint, "count"), parent, batch)
@@ -344,7 +345,8 @@ class Request:
             start_cursor=edges[0].cursor if edges else None,
             end_cursor=edges[-1].cursor if edges else None,
         )
-        return Connection(edges=edges, page_info=info, count=count, search=self.report(rows))
+        nodes = [edge.node for edge in edges]
+        return Connection(edges=edges, nodes=nodes, page_info=info, count=count, search=self.report(rows))
 
     def report(self, rows: list[Any]) -> SearchReport | None:
         if self.ranking is None:

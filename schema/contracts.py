@@ -19,7 +19,6 @@ from resolvers.operation import Operation
 from schema.abilities import Abilities, Transition, abilities, transitions
 from schema.connections import Connection, Direction, Key, Nulls, connection, newest
 from schema.filters import DateTimeFilter, Equality, compares
-from schema.gig_refs import Application, Feedback, Gig
 from schema.graph import column, computed, entity, lookup, many, node, one, personal, source, sql
 from schema.money import Money
 from schema.node import Node
@@ -27,6 +26,7 @@ from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, VERSION, Answer, MutationPayload, Needs, mutation
 from schema.profiles import ClientType, FreelancerType
 from schema.scalars import Markdown
+from schema.type_names import Application, Feedback, Gig
 from schema.words import words
 
 for _vocabulary in (ContractStatus, EndReason):

@@ -79,7 +79,8 @@ def describe(error: GraphQLError, request_id: str) -> dict[str, Any]:
     cause: BaseException | None = error.original_error
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
-    answer = dict(error.formatted)
+    answer: dict[str, Any] = dict(error.formatted)
+    extensions: dict[str, Any]
     answer["extensions"] = {"code": "GRAPHQL_VALIDATION_FAILED", "requestId": request_id}
     if error.path is None and cause is None:
         if error.message.startswith("Syntax Error"):

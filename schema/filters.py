@@ -108,28 +108,31 @@ def compare(column: sa.ColumnElement[Any], filter: Any) -> Clause:
 
 
 def _compared(column: sa.ColumnElement[Any], name: str, value: Any) -> Clause:
+    clause: Clause
     match name:
         case "eq":
-            return column == value
+            clause = column == value
         case "ne":
-            return column.is_distinct_from(value)
+            clause = column.is_distinct_from(value)
         case "in_":
-            return column.in_(_some(value))
+            clause = column.in_(_some(value))
         case "not_in":
-            return sa.or_(column.not_in(_some(value)), column.is_(None))
+            clause = sa.or_(column.not_in(_some(value)), column.is_(None))
         case "lt":
-            return column < value
+            clause = column < value
         case "lte":
-            return column <= value
+            clause = column <= value
         case "gt":
-            return column > value
+            clause = column > value
         case "gte":
-            return column >= value
+            clause = column >= value
         case "contains":
-            return column.icontains(value, autoescape=True)
+            clause = column.icontains(value, autoescape=True)
         case "null":
-            return column.is_(None) if value else column.is_not(None)
-    raise LookupError(name)
+            clause = column.is_(None) if value else column.is_not(None)
+        case _:
+            raise LookupError(name)
+    return clause
 
 
 def _some(values: list[Any]) -> list[Any]:

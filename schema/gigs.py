@@ -57,7 +57,6 @@ from schema.filters import (
     compile_where,
     means,
 )
-from schema.gig_refs import Contract, Invitation
 from schema.gig_search import RELEVANCE, GigSearch, facets_of
 from schema.graph import (
     Context,
@@ -81,10 +80,11 @@ from schema.money import Budget, BudgetInput
 from schema.node import Node
 from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, VERSION, Answer, MutationPayload, Needs, mutation
-from schema.profiles import ClientType, given, score
+from schema.profiles import ClientType, given, given_as, score
 from schema.scalars import CurrencyCode, Markdown, days, whole_days
 from schema.skill_filter import SkillsFilter, has_skills
 from schema.skills import SkillType
+from schema.type_names import Contract, Invitation
 from schema.words import words
 
 for _vocabulary in (GigStatus, GigVisibility, SkillNeed):
@@ -249,7 +249,7 @@ def _overlaps(range_: MoneyRange, currency: str) -> Clause:
 
 
 def _minor(amount: Decimal, currency: str) -> int:
-    return int(max(-MAX_MINOR, min(MAX_MINOR, amount.scaleb(digits_of(currency)))))
+    return int(max(Decimal(-MAX_MINOR), min(Decimal(MAX_MINOR), amount.scaleb(digits_of(currency)))))
 
 
 def _has_skills(filter: SkillsFilter, op: Operation) -> Clause:
@@ -363,7 +363,9 @@ async def gig_facets(
         filters.append(compile_where(where, context.op))
     rows = await facets_of(context.op, filters, search)
     skills = [
-        (load_node(context, spec_of(SkillType), UUID(row[1])), row[2]) for row in rows if row[0] == "skill"
+        (load_node(context, spec_of(SkillType), UUID(row.value)), row._mapping["count"])
+        for row in rows
+        if row.facet == "skill"
     ]
     return GigFacets(
         skills=[SkillFacet(skill=await skill, count=count) for skill, count in skills],
@@ -468,11 +470,15 @@ class GigEditInput:
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
 
 
-@strawberry.input(description="Names a gig to do something with.")
-class GigActInput:
+@strawberry.input(description="Names a gig.")
+class GigNameInput:
     id: strawberry.ID = strawberry.field(description="The gig.")
-    expected_version: int | None = strawberry.field(default=None, description=VERSION)
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
+
+
+@strawberry.input(description="Names a gig to change.")
+class GigActInput(GigNameInput):
+    expected_version: int | None = strawberry.field(default=None, description=VERSION)
 
 
 @strawberry.type(description="Answer to a mutation of a gig.")
@@ -491,10 +497,8 @@ class GigCancelInput(GigActInput):
 
 
 @strawberry.input(description="Input of `gigReject` and `gigRequestChanges`.")
-class GigReviewInput:
-    id: strawberry.ID = strawberry.field(description="The gig.")
+class GigReviewInput(GigNameInput):
     reason: str = strawberry.field(description="What is wrong, for the client; at most 2,000 characters.")
-    idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
 
 
 def _id(input: Any) -> UUID:
@@ -506,6 +510,15 @@ def _wanted_skills(skills: list[GigSkillInput]) -> tuple[WantedSkill, ...]:
         WantedSkill(decode_id("skill", s.skill_id, path=("skills", str(i), "skillId")), s.need, s.weight)
         for i, s in enumerate(skills)
     )
+
+
+def _budget_parts(budget: BudgetInput) -> dict[str, Any]:
+    return {
+        "budget_kind": budget.kind,
+        "budget_min": budget.min,
+        "budget_max": budget.max,
+        "currency": budget.currency,
+    }
 
 
 def _questions(questions: list[GigQuestionInput]) -> tuple[Question, ...]:
@@ -549,20 +562,15 @@ async def gig_create(op: Operation, input: GigCreateInput) -> Answer:
     "somebody has applied.",
 )
 async def gig_edit(op: Operation, input: GigEditInput) -> Answer:
-    changes = given(input, "title", "description", "deadline", "wanted", "visibility")
-    changes |= {
-        "expected_days": whole_days(d, path="expectedDuration")
-        for d in given(input, "expected_duration").values()
+    changes = {
+        **given(input, "title", "description", "deadline", "wanted", "visibility"),
+        **given_as(input, "budget", _budget_parts),
+        **given_as(
+            input, "expected_duration", lambda d: {"expected_days": whole_days(d, path="expectedDuration")}
+        ),
+        **given_as(input, "skills", lambda skills: {"skills": _wanted_skills(skills)}),
+        **given_as(input, "questions", lambda questions: {"questions": _questions(questions)}),
     }
-    for budget in given(input, "budget").values():
-        changes |= {
-            "budget_kind": budget.kind,
-            "budget_min": budget.min,
-            "budget_max": budget.max,
-            "currency": budget.currency,
-        }
-    changes |= {"skills": _wanted_skills(skills) for skills in given(input, "skills").values()}
-    changes |= {"questions": _questions(questions) for questions in given(input, "questions").values()}
     return await gigs.edit_gig(op, _id(input), changes, expected_version=input.expected_version)
 
 
@@ -635,12 +643,12 @@ async def gig_cancel(op: Operation, input: GigCancelInput) -> Answer:
     needs=Needs.CLIENT,
     description="Begin a new draft with the content of an own gig.",
 )
-async def gig_duplicate(op: Operation, input: GigActInput) -> Answer:
+async def gig_duplicate(op: Operation, input: GigNameInput) -> Answer:
     return await gigs.duplicate_gig(op, _id(input))
 
 
 @mutation(GigPayload, *_MOVES, needs=Needs.ADMIN, description="Let a gig out that waits for approval.")
-async def gig_approve(op: Operation, input: GigActInput) -> Answer:
+async def gig_approve(op: Operation, input: GigNameInput) -> Answer:
     return await gigs.approve_gig(op, _id(input))
 
 
@@ -660,7 +668,7 @@ async def gig_request_changes(op: Operation, input: GigReviewInput) -> Answer:
 
 
 @mutation(GigPayload, NotFound, needs=Needs.SIGNED_IN, description="Keep an eye on a gig; NOOP if you do.")
-async def gig_save(op: Operation, input: GigActInput) -> Answer:
+async def gig_save(op: Operation, input: GigNameInput) -> Answer:
     return await gigs.save_gig(op, _id(input))
 
 
@@ -670,5 +678,5 @@ async def gig_save(op: Operation, input: GigActInput) -> Answer:
     needs=Needs.SIGNED_IN,
     description="Stop keeping an eye on a gig; NOOP if you do not.",
 )
-async def gig_unsave(op: Operation, input: GigActInput) -> Answer:
+async def gig_unsave(op: Operation, input: GigNameInput) -> Answer:
     return await gigs.unsave_gig(op, _id(input))

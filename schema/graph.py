@@ -65,7 +65,7 @@ class NodeSpec:
 
     def wrap(self, row: Any) -> Any:
         """An instance of the type around a mapping of labels to values."""
-        instance = self.type.__new__(self.type)
+        instance: Any = object.__new__(self.type)
         instance.row = row
         return instance
 
@@ -131,8 +131,8 @@ def label(column: sa.ColumnElement[Any]) -> str:
 
 def sql(attribute: Any) -> sa.ColumnElement[Any]:
     """The core column behind a mapped attribute; expressions pass as they are."""
-    expression = attribute.expression if hasattr(attribute, "expression") else attribute
-    return expression._deannotate() if hasattr(expression, "_deannotate") else expression
+    expression: sa.ColumnElement[Any] = getattr(attribute, "expression", attribute)
+    return expression._deannotate()
 
 
 def declared_fields(cls: type) -> list[GraphField]:
@@ -273,7 +273,7 @@ class Many(Declaration):
         source = target.source
         if self.to is not None:
             assert target.key is not None
-            source = source.join(self.to.table, self.to == target.key)  # type: ignore[attr-defined]
+            source = source.join(self.to.table, self.to == target.key)
         statement = (
             sa.select(self.parent.label("_parent"), *target.selected())
             .select_from(source)
@@ -430,6 +430,6 @@ def _innermost(kind: StrawberryType | type) -> Any:
             kind = kind.resolve_type()
         elif not hasattr(kind, "__graph_spec__"):
             # A connection: its one type variable is what it connects to.
-            kind = get_object_definition(kind, strict=True).type_var_map["T"]  # type: ignore[arg-type]
+            kind = get_object_definition(kind, strict=True).type_var_map["T"]
         else:
             return kind

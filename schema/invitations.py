@@ -10,13 +10,13 @@ from models.gig import AlreadyInvited, GigInvitation, GigNotOpen, InvitationStat
 from models.ids import decode_id
 from resolvers import gigs
 from resolvers.operation import Operation
-from schema.gig_refs import Gig
 from schema.graph import column, entity, node, one, source
 from schema.node import Node
 from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
 from schema.profiles import FreelancerType
 from schema.scalars import Markdown
+from schema.type_names import Gig
 from schema.words import words
 
 words(InvitationStatus)
@@ -48,13 +48,17 @@ class GigInviteInput:
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
 
 
-@strawberry.input(description="Input of `invitationAccept` and `invitationDecline`.")
-class InvitationAnswerInput:
+@strawberry.input(description="Input of `invitationAccept`.")
+class InvitationAcceptInput:
     id: strawberry.ID = strawberry.field(description="The invitation.")
-    note: str | None = strawberry.field(
-        default=None, description="A word to the client; only when declining."
-    )
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
+
+
+@strawberry.input(description="Input of `invitationDecline`.")
+class InvitationDeclineInput(InvitationAcceptInput):
+    note: str | None = strawberry.field(
+        default=None, description="A word to the client; at most 2,000 characters."
+    )
 
 
 @strawberry.type(description="Answer to a mutation of an invitation.")
@@ -86,7 +90,7 @@ async def gig_invite(op: Operation, input: GigInviteInput) -> Answer:
     needs=Needs.FREELANCER,
     description="Say that you want to look at the gig; `applicationSubmit` applies for it.",
 )
-async def invitation_accept(op: Operation, input: InvitationAnswerInput) -> Answer:
+async def invitation_accept(op: Operation, input: InvitationAcceptInput) -> Answer:
     return await gigs.answer_invitation(op, decode_id("invitation", input.id), accepts=True, note=None)
 
 
@@ -97,5 +101,5 @@ async def invitation_accept(op: Operation, input: InvitationAnswerInput) -> Answ
     needs=Needs.FREELANCER,
     description="Say that you are not interested.",
 )
-async def invitation_decline(op: Operation, input: InvitationAnswerInput) -> Answer:
+async def invitation_decline(op: Operation, input: InvitationDeclineInput) -> Answer:
     return await gigs.answer_invitation(op, decode_id("invitation", input.id), accepts=False, note=input.note)

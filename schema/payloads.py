@@ -78,7 +78,7 @@ for _value in ErrorCode.__strawberry_definition__.values:  # type: ignore[attr-d
 
 @strawberry.interface(description="Why an act was refused. Nothing was changed.")
 class MutationError:
-    code: ErrorCode = strawberry.field(description="The reason, for programs.")  # type: ignore[valid-type]
+    code: ErrorCode = strawberry.field(description="The reason, for programs.")
     message: str = strawberry.field(description="The reason, for people: what is wrong and what to do.")
     path: list[str] = strawberry.field(description="Which input it is about; empty if none in particular.")
     retryable: bool = strawberry.field(description="Whether the same call may succeed later.")
@@ -211,6 +211,9 @@ def mutation(
 
     def decorate(use_case: UseCase) -> StrawberryField:
         name = use_case.__name__
+        noun = "".join(part.capitalize() for part in name.split("_"))
+        answer_type = _payload_named(f"{noun}Payload", payload)
+        input_type = _input_named(f"{noun}Input", use_case.__annotations__["input"])
         refusals = (*_ALWAYS, *declared, *((errors.NotAllowed,) if needs is not Needs.NOTHING else ()))
 
         async def resolver(info: Info[Context, None], input: Any) -> Any:
@@ -221,23 +224,23 @@ def mutation(
             except Replayed as replay:
                 answer = replay.receipt
             except Refusals as several:
-                return _refused(payload, several.refusals, refusals)
+                return _refused(answer_type, several.refusals, refusals)
             except SignInRequired:
                 raise
             except DomainError as refusal:
-                return _refused(payload, [refusal], refusals)
+                return _refused(answer_type, [refusal], refusals)
             receipt, further = answer if isinstance(answer, tuple) else (answer, {})
-            return _applied(payload, op, receipt, further)
+            return _applied(answer_type, op, receipt, further)
 
         resolver.__name__ = name
         resolver.__annotations__ = {
             "info": Info[Context, None],
-            "input": use_case.__annotations__["input"],
-            "return": payload | None,
+            "input": input_type,
+            "return": answer_type | None,
         }
         DECLARED[name] = refusals
         codes = ", ".join(f"`{code}`" for code in sorted({r.code for r in refusals}))
-        field = strawberry.field(
+        field: StrawberryField = strawberry.field(
             resolver=resolver,
             description=f"{description}\n\nRefusals: {codes}.",
             directives=[Auth(requires=needs)],
@@ -246,6 +249,22 @@ def mutation(
         return field
 
     return decorate
+
+
+def _payload_named(name: str, shape: type[MutationPayload]) -> type[MutationPayload]:
+    """A payload type of the mutation's own with the fields of `shape`: clients generate code by these names."""
+    if shape.__name__ == name:
+        return shape
+    field = f"{name[0].lower()}{name[1:].removesuffix('Payload')}"
+    return strawberry.type(type(name, (shape,), {}), description=f"Answer to `{field}`.")
+
+
+def _input_named(name: str, shape: type) -> type:
+    """An input type of the mutation's own with the fields of `shape`, so that it can grow alone."""
+    if shape.__name__ == name:
+        return shape
+    field = f"{name[0].lower()}{name[1:].removesuffix('Input')}"
+    return strawberry.input(type(name, (shape,), {}), description=f"Input of `{field}`.")
 
 
 def stream_cursor(op: Operation, position: Position | None) -> StreamCursor | None:

@@ -1,5 +1,6 @@
 """Freelancers and clients as others see them."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -33,7 +34,6 @@ from resolvers import profiles, reputation
 from resolvers.operation import Operation
 from schema.connections import Connection, Direction, Key, Nulls, connection, newest
 from schema.filters import Clause, DecimalFilter, IntFilter, TextFilter, compares, means
-from schema.gig_refs import Application, Contract, Feedback, Gig, Invitation
 from schema.graph import column, computed, entity, lookup, many, node, one, record, source, sql
 from schema.money import Money, MoneyInput
 from schema.node import Node
@@ -41,6 +41,7 @@ from schema.payloads import IDEMPOTENCY, VERSION, Answer, MutationPayload, Needs
 from schema.scalars import Markdown
 from schema.skill_filter import SkillsFilter, has_skills
 from schema.skills import SkillType
+from schema.type_names import Application, Contract, Feedback, Gig, Invitation
 from schema.words import words
 
 words(Visibility)
@@ -281,7 +282,7 @@ def _has_skills(value: SkillsFilter, op: Operation) -> Clause:
     )
 
 
-def score(hundredths: Any) -> sa.ColumnElement[Decimal]:
+def score(hundredths: Any) -> sa.ColumnElement[Any]:
     return sa.cast(col(hundredths), sa.Numeric) / 100
 
 
@@ -399,6 +400,12 @@ class FreelancerPayload(MutationPayload):
 @strawberry.type(description="Answer to `clientUpdate`.")
 class ClientPayload(MutationPayload):
     client: ClientType | None = entity("The profile as it is now.")
+
+
+def given_as(input: Any, name: str, translate: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """One part of an update in the words of the domain; nothing if the caller did not write it."""
+    part = getattr(input, name)
+    return {} if part is None else translate(part.value)
 
 
 def given(input: Any, *names: str) -> dict[str, Any]:

@@ -33,14 +33,15 @@ async def node(
     info: Info[Context, None],
     id: Annotated[strawberry.ID, strawberry.argument(description="Any id of ours.")],
 ) -> Node | None:
-    return await find_node(info.context, id)
+    found: Node | None = await find_node(info.context, id)
+    return found
 
 
 async def nodes(
     info: Info[Context, None],
     ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 100 ids of any types.")],
 ) -> list[Node | None]:
-    return await find_nodes(info.context, ids)
+    return await find_nodes(info.context, [str(id) for id in ids])
 
 
 @strawberry.type(

@@ -22,7 +22,7 @@ class SkillsFilter:
 
 def has_skills(filter: SkillsFilter, *, owner: Any, skill: Any, of: Any) -> sa.ColumnElement[bool]:
     """`owner` and `skill` are the columns of the association table, `of` is the key of the filtered row."""
-    conditions = [sa.true()]
+    conditions: list[sa.ColumnElement[bool]] = [sa.true()]
     for name in ("any", "all", "none"):
         given = getattr(filter, name)
         if not given:

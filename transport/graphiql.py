@@ -160,10 +160,10 @@ class GraphiQLAssets(StaticFiles):
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
         compressed = f"{os.fspath(full_path)}.gz"
-        if isinstance(response, FileResponse) and _accepts_gzip(scope) and os.path.isfile(compressed):
+        if isinstance(response, FileResponse) and _accepts_gzip(scope) and Path(compressed).is_file():
             media_type = response.media_type
             response = FileResponse(
-                compressed, status_code, media_type=media_type, stat_result=os.stat(compressed)
+                compressed, status_code, media_type=media_type, stat_result=Path(compressed).stat()
             )
             response.headers["content-encoding"] = "gzip"
         response.headers.update(_ASSET_HEADERS)
