@@ -1,6 +1,6 @@
 """The taxonomy: what a name or a part of it finds, and which ids are for new use."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,6 +11,9 @@ from models.skill import Skill, SkillStatus, UnknownSkill
 from models.store.sql import Transaction
 from resolvers.operation import Operation
 
+# Likeness is measured by this much of what was typed: every further letter costs time and tells little.
+NEAR_LENGTH = 24
+
 
 async def suggest_skills(op: Operation, prefix: str, *, limit: int) -> list[UUID]:
     """Ids of skills with a name that starts with `prefix`, then of those with a similar name; shorter names first."""
@@ -18,12 +21,19 @@ async def suggest_skills(op: Operation, prefix: str, *, limit: int) -> list[UUID
     if not name:
         return []
     pattern = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    rows = await op.db.fetch(_SUGGEST.bindparams(name=name, pattern=pattern, limit=limit))
+    rows = await op.db.fetch(
+        _SUGGEST.bindparams(name=name, near=name[:NEAR_LENGTH], pattern=pattern, limit=limit)
+    )
     return [row[0] for row in rows]
 
 
-async def require_known_skills(tx: Transaction, skill_ids: Sequence[UUID]) -> None:
-    """Raises `Refusals` with an `UnknownSkill` for each id that is not for new use, by its place in the list."""
+async def require_known_skills(
+    tx: Transaction, skill_ids: Sequence[UUID], *, kept: Collection[UUID] = ()
+) -> None:
+    """Raises `Refusals` with an `UnknownSkill` for each id that is not for new use, by its place in the list.
+
+    `kept` are those that stood there before: a skill that was retired since is no reason to refuse the rest.
+    """
     statement = sa.select(col(Skill.id)).where(
         col(Skill.id).in_(skill_ids), col(Skill.status) == SkillStatus.ACTIVE
     )
@@ -31,7 +41,7 @@ async def require_known_skills(tx: Transaction, skill_ids: Sequence[UUID]) -> No
     unknown: list[DomainError] = [
         UnknownSkill(("skills", str(index), "skillId"))
         for index, skill_id in enumerate(skill_ids)
-        if skill_id not in known
+        if skill_id not in known and skill_id not in kept
     ]
     if unknown:
         raise Refusals(unknown)
@@ -42,8 +52,8 @@ _SUGGEST = sa.text("""
         select skill_id, bool_or(name = :name) as is_exact, bool_or(is_preferred) as is_preferred, 1.0 as closeness
         from skill_name where name like :pattern group by skill_id
     ), resembling as (
-        select skill_id, false, false, max(similarity(name, :name))::numeric from skill_name
-        where name % :name and (select count(*) from starting) < :limit group by skill_id
+        select skill_id, false, false, max(similarity(name, :near))::numeric from skill_name
+        where name % :near and (select count(*) from starting) < :limit group by skill_id
     ), found as (
         select * from starting
         union all select * from resembling where skill_id not in (select skill_id from starting)

@@ -3,9 +3,14 @@
 Ranking every match of a common word would take longer than anybody waits, so the newest `CANDIDATES` matches are ranked;
 the answer says so (`search.candidateLimit`, `search.isLimited`). Relevance is an integer made by the same expression in
 ORDER BY and in the cursor, so pages neither skip nor repeat.
+
+A misspelt word is looked up by trigrams among the words that gigs use (`gig_word`), not among the texts: comparing it with
+100,000 titles takes up to 3 s for two letters. What it may mean then finds gigs by the same index as a word that is right.
 """
 
 import dataclasses
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +19,18 @@ from sqlmodel import col
 
 from models.errors import Invalid
 from models.gig import Gig, GigSkill
+from ranking.spelling import SHORTEST, meanings
 from resolvers.operation import Operation
 from schema.connections import Connection, ConnectionOf, Key, Ranking, Request, SearchMode, read_cursor
 from schema.graph import Context, GraphField
 
-CANDIDATES = 1_000
+CANDIDATES = 500
+FACET_CANDIDATES = 5_000
 MAX_SEARCH = 200
+MAX_RESPELT = 10
 RELEVANCE = sa.literal_column("candidate.relevance", sa.Integer)
+_EXCLUDED = re.compile(r'(?:^|(?<=\s))-(?:"[^"]*"?|\S+)')
+_ENGLISH: sa.ColumnElement[Any] = sa.literal_column("'english'::regconfig")
 
 
 @dataclass(eq=False)
@@ -43,13 +53,17 @@ class GigSearch(ConnectionOf):
         if not asked:
             keys = (Key(RELEVANCE, descending=True), *request.keys)
             request = dataclasses.replace(request, keys=keys)
-        mode = self._mode_of(request)
-        request.ranking = ranking(request, words, mode)
-        page = await request.root()
-        if mode is SearchMode.WORDS and request.page.cursor is None and len(page.edges) < request.page.limit:
-            request.ranking = ranking(request, words, SearchMode.SIMILAR)
-            return await request.root()
-        return page
+        if self._mode_of(request) is SearchMode.SIMILAR:
+            return await self._page(request, words, await respelt(context.op, words))
+        page = await self._page(request, words, None)
+        if request.page.cursor is not None or len(page.edges) >= request.page.limit:
+            return page
+        spelling = await respelt(context.op, words)
+        return page if spelling is None else await self._page(request, words, spelling)
+
+    async def _page(self, request: Request, words: str, spelling: str | None) -> Connection[Any]:
+        request.ranking = ranking(request, words, spelling)
+        return await request.root()
 
     def _mode_of(self, request: Request) -> SearchMode:
         if request.page.cursor is None:
@@ -68,30 +82,66 @@ def checked_search(search: str) -> str:
     return words
 
 
-def ranking(request: Request, words: str, mode: SearchMode) -> Ranking:
-    """The newest gigs that match, with their relevance."""
-    match, relevance = matching(words, mode)
-    candidates = (
-        sa.select(col(Gig.id).label("id"), relevance.label("relevance"))
+async def respelt(op: Operation, words: str) -> str | None:
+    """The search with every word replaced by what it may mean, as text of a tsquery; None if that adds nothing.
+
+    Raises `Invalid` for a search in which there is nothing to look for.
+    """
+    wanted = _EXCLUDED.sub(" ", words)
+    rows = await op.db.fetch(_NEAR.bindparams(words=words, wanted=wanted, shortest=SHORTEST))
+    if not rows[0].nodes:
+        message = (
+            "There is nothing to look for: these words are in almost every text. Add one that says more."
+        )
+        raise Invalid(("search",), "WORDS", message)
+    near = [(row.word, row.near or []) for row in rows if row.word is not None]
+    readings = [meanings(word, known) for word, known in near[:MAX_RESPELT]] + [
+        [word] for word, _ in near[MAX_RESPELT:]
+    ]
+    if all(len(reading) == 1 for reading in readings):
+        return None
+    return " & ".join(f"({' | '.join(map(_quoted, reading))})" for reading in readings)
+
+
+def _quoted(lexeme: str) -> str:
+    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
+def ranking(request: Request, words: str, spelling: str | None) -> Ranking:
+    """The newest gigs that match, with their relevance: what has the words as they were written counts twice."""
+    query = query_for(words)
+    relevance: sa.ColumnElement[Any] = sa.func.ts_rank_cd(col(Gig.search), query, 1)
+    if spelling is not None:
+        excluded = " ".join(_EXCLUDED.findall(words))
+        meant: sa.ColumnElement[Any] = sa.cast(spelling, _TSQUERY)
+        if excluded:
+            meant = meant.op("&&")(query_for(excluded))
+        query = query.op("||")(meant)
+        relevance = relevance + sa.func.ts_rank_cd(col(Gig.search), meant, 1)
+    newest = (col(Gig.listed_at).desc(), col(Gig.id).desc())
+    matching = (
+        sa.select(
+            col(Gig.id).label("id"), col(Gig.listed_at).label("at"), _integer(relevance).label("relevance")
+        )
         .select_from(request.target.source)
-        .where(match, *request.filters())
-        .order_by(col(Gig.listed_at).desc(), col(Gig.id).desc())
+        .where(col(Gig.search).op("@@")(query), *request.filters())
+        .order_by(*newest)
+        .limit(CANDIDATES + 1)
+        .cte("matching")
+    )
+    candidates = (
+        sa.select(matching.c.id, matching.c.relevance)
+        .order_by(matching.c.at.desc(), matching.c.id.desc())
         .limit(CANDIDATES)
         .cte("candidate")
     )
-    return Ranking(candidates, mode, CANDIDATES)
+    mode = SearchMode.WORDS if spelling is None else SearchMode.SIMILAR
+    return Ranking(candidates, mode, CANDIDATES, matching)
 
 
-def matching(words: str, mode: SearchMode) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[int]]:
-    query = sa.func.websearch_to_tsquery(sa.literal_column("'english'::regconfig"), words)
-    by_words = col(Gig.search).op("@@")(query)
-    rank = sa.func.ts_rank_cd(col(Gig.search), query, 1)
-    if mode is SearchMode.WORDS:
-        return by_words, _integer(rank)
-    similarity = sa.func.word_similarity(words, col(Gig.title))
-    # Written with the operator, so that the trigram index serves it; its threshold is 0.6.
-    similar = sa.literal(words).op("<%")(col(Gig.title))
-    return sa.or_(by_words, similar), _integer(rank + similarity)
+def query_for(words: str) -> sa.ColumnElement[Any]:
+    return sa.func.websearch_to_tsquery(_ENGLISH, words)
 
 
 def _integer(rank: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
@@ -100,30 +150,67 @@ def _integer(rank: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
 
 async def facets_of(
     op: Operation, filters: list[sa.ColumnElement[bool]], search: str | None
-) -> list[sa.Row[Any]]:
-    """(facet, value, count) over all gigs that fit; with a search those with all its words."""
-    match = [] if search is None else [matching(checked_search(search), SearchMode.WORDS)[0]]
+) -> tuple[Sequence[sa.Row[Any]], bool]:
+    """(facet, value, count) over the newest gigs that fit, and whether there were more of them than are counted.
+
+    With a search, gigs with all its words.
+    """
+    match = [] if search is None else [col(Gig.search).op("@@")(query_for(checked_search(search)))]
     fitting = (
-        sa.select(col(Gig.id), col(Gig.budget_kind), col(Gig.currency), col(Gig.status))
+        sa.select(col(Gig.id), col(Gig.listed_at), col(Gig.budget_kind), col(Gig.currency), col(Gig.status))
         .where(*filters, *match)
+        .order_by(col(Gig.listed_at).desc(), col(Gig.id).desc())
+        .limit(FACET_CANDIDATES + 1)
         .cte("fitting")
     )
+    newest = (fitting.c.listed_at.desc(), fitting.c.id.desc())
+    counted = sa.select(fitting).order_by(*newest).limit(FACET_CANDIDATES).cte("counted")
     skills = (
         sa.select(
             sa.literal("skill").label("facet"),
             sa.cast(col(GigSkill.skill_id), sa.Text).label("value"),
             sa.func.count().label("count"),
         )
-        .select_from(fitting.join(GigSkill.__table__, col(GigSkill.gig_id) == fitting.c.id))  # type: ignore[attr-defined]
+        .select_from(counted.join(GigSkill.__table__, col(GigSkill.gig_id) == counted.c.id))  # type: ignore[attr-defined]
         .group_by(col(GigSkill.skill_id))
         .order_by(sa.func.count().desc(), col(GigSkill.skill_id))
         .limit(30)
         .subquery()
     )
     plain = [
-        sa.select(sa.literal(name), sa.cast(fitting.c[column], sa.Text), sa.func.count()).group_by(
-            fitting.c[column]
+        sa.select(sa.literal(name), sa.cast(counted.c[name], sa.Text), sa.func.count()).group_by(
+            counted.c[name]
         )
-        for name, column in (("budget_kind", "budget_kind"), ("currency", "currency"), ("status", "status"))
+        for name in ("budget_kind", "currency", "status")
     ]
-    return list(await op.db.fetch(sa.union_all(sa.select(skills), *plain)))
+    total = sa.select(sa.literal("fitting"), sa.cast(sa.null(), sa.Text), sa.func.count()).select_from(
+        fitting
+    )
+    rows = await op.db.fetch(sa.union_all(sa.select(skills), *plain, total))
+    total_of_fitting = next(row._mapping["count"] for row in rows if row.facet == "fitting")
+    return [row for row in rows if row.facet != "fitting"], total_of_fitting > FACET_CANDIDATES
+
+
+class _TsQuery(sa.types.UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "tsquery"
+
+
+_TSQUERY = _TsQuery()
+
+# One row for each word of the search; where there is none, one row that only says whether anything is looked for.
+_NEAR = sa.text("""
+    select numnode(websearch_to_tsquery('english', :words)) as nodes, typed.word, near.words as near
+    from (select 1) as once
+    left join unnest(tsvector_to_array(to_tsvector('english', :wanted))) as typed(word) on true
+    left join lateral (
+        select array_agg(word order by closeness desc, word) as words from (
+            select distinct word, similarity(word, typed.word) as closeness from gig_word
+            where word % typed.word or word like regexp_replace(typed.word, '([\\\\%_])', '\\\\\\1', 'g') || '%'
+            order by closeness desc, word limit 30
+        ) as closest
+    ) as near on length(typed.word) >= :shortest
+    order by length(typed.word) desc, typed.word
+""")

@@ -410,7 +410,10 @@ def upgrade() -> None:
         [sa.literal_column("listed_at desc"), sa.literal_column("id desc")],
         unique=False,
     )
+    op.create_index("ix_gig_deadline", "gig", ["deadline", "id"], unique=False)
+    op.create_index("ix_gig_budget", "gig", ["budget_max_minor", "id"], unique=False)
     op.create_index("ix_gig_search", "gig", ["search"], unique=False, postgresql_using="gin")
+    op.execute("alter table gig alter column search set storage main")
     op.create_index(op.f("ix_gig_status"), "gig", ["status"], unique=False)
     op.create_index(
         "ix_gig_title_trigram",
@@ -559,6 +562,37 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_gig_skill_skill_id"), "gig_skill", ["skill_id"], unique=False)
     op.create_table(
+        "gig_word",
+        sa.Column("gig_id", sa.Uuid(), nullable=False),
+        sa.Column("word", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(["gig_id"], ["gig.id"], name=op.f("fk_gig_word_gig_id")),
+        sa.PrimaryKeyConstraint("gig_id", "word", name=op.f("pk_gig_word")),
+    )
+    op.create_index("ix_gig_word_word", "gig_word", ["word"], unique=False)
+    op.create_index(
+        "ix_gig_word_trigram",
+        "gig_word",
+        ["word"],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_ops={"word": "gin_trgm_ops"},
+    )
+    op.execute("""
+        create function remember_gig_words() returns trigger language plpgsql as $$
+        begin
+            insert into gig_word (gig_id, word)
+            select new.id, used.word from unnest(tsvector_to_array(new.search)) as used(word)
+            where length(used.word) between 3 and 40 and used.word ~ '^[[:alpha:]]'
+              and not exists (select from gig_word known where known.word = used.word)
+            on conflict do nothing;
+            return null;
+        end $$
+    """)
+    op.execute("""
+        create trigger gig_words after insert or update of title, description on gig
+        for each row execute function remember_gig_words()
+    """)
+    op.create_table(
         "saved_gig",
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("gig_id", sa.Uuid(), nullable=False),
@@ -693,6 +727,16 @@ def downgrade() -> None:
     op.drop_table("application_answer")
     op.drop_index(op.f("ix_saved_gig_gig_id"), table_name="saved_gig")
     op.drop_table("saved_gig")
+    op.execute("drop trigger gig_words on gig")
+    op.execute("drop function remember_gig_words()")
+    op.drop_index(
+        "ix_gig_word_trigram",
+        table_name="gig_word",
+        postgresql_using="gin",
+        postgresql_ops={"word": "gin_trgm_ops"},
+    )
+    op.drop_index("ix_gig_word_word", table_name="gig_word")
+    op.drop_table("gig_word")
     op.drop_index(op.f("ix_gig_skill_skill_id"), table_name="gig_skill")
     op.drop_table("gig_skill")
     op.drop_index(op.f("ix_gig_question_gig_id"), table_name="gig_question")
@@ -716,6 +760,8 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_gig_status"), table_name="gig")
     op.drop_index("ix_gig_search", table_name="gig", postgresql_using="gin")
+    op.drop_index("ix_gig_budget", table_name="gig")
+    op.drop_index("ix_gig_deadline", table_name="gig")
     op.drop_index("ix_gig_newest", table_name="gig")
     op.drop_index(op.f("ix_gig_client_id"), table_name="gig")
     op.drop_table("gig")
