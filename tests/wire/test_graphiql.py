@@ -50,8 +50,13 @@ class Refusal:
 
 
 @strawberry.type
+class SessionTokens:
+    access_token: str
+
+
+@strawberry.type
 class SessionCreatePayload:
-    access_token: str | None
+    tokens: SessionTokens | None
     errors: list[Refusal]
 
 
@@ -75,9 +80,10 @@ class Mutation:
     @strawberry.mutation
     def session_create(self, input: SessionCreateInput) -> SessionCreatePayload:
         if PASSWORDS.get(input.email) != input.password:
-            return SessionCreatePayload(access_token=None, errors=[Refusal(message="Wrong password.")])
+            return SessionCreatePayload(tokens=None, errors=[Refusal(message="Wrong password.")])
         Mutation.sessions += 1
-        return SessionCreatePayload(access_token=f"{input.email}/{Mutation.sessions}", errors=[])
+        tokens = SessionTokens(access_token=f"{input.email}/{Mutation.sessions}")
+        return SessionCreatePayload(tokens=tokens, errors=[])
 
 
 @strawberry.type
@@ -416,7 +422,7 @@ def test_the_page_is_guarded_and_its_assets_are_kept_for_good(assets: Path, tour
 def test_a_tour_file_without_a_title_is_refused_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "01-hello.graphql").write_text("{ hello { text } }\n")
 
-    with pytest.raises(ValueError, match="01-hello.graphql must begin with a comment line"):
+    with pytest.raises(ValueError, match=r"01-hello\.graphql must begin with a comment line"):
         GraphiQLPage(tmp_path, tmp_path, None)
 
 

@@ -1,5 +1,5 @@
 const SIGN_IN = `mutation DemoSignIn($input: SessionCreateInput!) {
-  sessionCreate(input: $input) { accessToken errors { message } }
+  sessionCreate(input: $input) { tokens { accessToken } errors { message } }
 }`;
 const RENEW_AT = 0.8; // of a token's life
 const RETRY_MS = 30_000;
@@ -106,7 +106,7 @@ async function signIn(endpoint, { email, password }) {
     });
     const { data, errors } = await response.json();
     const payload = data?.sessionCreate;
-    if (payload?.accessToken) return { token: payload.accessToken };
+    if (payload?.tokens) return { token: payload.tokens.accessToken };
     const refusals = [...(errors ?? []), ...(payload?.errors ?? [])].map(({ message }) => message);
     return { failure: refusals.join(" ") || "the server gave no token" };
   } catch (error) {
