@@ -10,13 +10,16 @@ import gc
 import logging
 import os
 import secrets
+import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 import uvicorn
+from joserfc.errors import JoseError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -29,12 +32,13 @@ from auth.passwords import Passwords
 from auth.revocation import RevokedSessions
 from auth.signing import Signer
 from auth.tokens import Tokens, new_private_key
+from models.ids import new_id
 from models.store import migrations
 from models.store.embedded import EmbeddedPostgresError, start_embedded
 from models.store.sql import Database
 from models.stream import StreamEpoch
 from models.user import Role
-from resolvers import accounts, demo, taxonomy
+from resolvers import accounts, demo, imports, taxonomy
 from resolvers.jobs import run_due_jobs
 from resolvers.operation import Operation, Rules, Services
 from resolvers.views import ViewCounter
@@ -42,8 +46,9 @@ from schema.execution import build_executable
 from settings import CHECKOUT, Settings, SettingsError
 from transport.graphiql import DemoAccount, DemoLogin, GraphiQLPage
 from transport.health import Health
-from transport.http import GraphQLEndpoint
+from transport.http import Envelope, GraphQLEndpoint
 from transport.logs import configure_logs
+from transport.protocol import BoundedHttpProtocol
 
 VERSION = "0.1.0"
 DATABASE = "skillsync"
@@ -60,8 +65,9 @@ def say(text: str) -> None:
 async def make_services(
     settings: Settings, database_url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Services:
-    """What all operations share. The caller closes `services.db`."""
+    """What all operations share. The caller closes `services.db`. Raises `SettingsError` for keys that do not work."""
     secret_keys, private_keys = load_keys(settings)
+    tokens = _make_tokens(private_keys, settings, refresh_key=secret_keys[0])
     db = Database(database_url, pool_size=settings.database_pool)
     epoch = (await db.fetch(sa.select(StreamEpoch.id).order_by(sa.desc("began_at")).limit(1)))[0][0]  # type: ignore[call-overload]
     return Services(
@@ -69,7 +75,7 @@ async def make_services(
         rules=Rules(gigs_need_approval=settings.gigs_need_approval),
         epoch=epoch.hex,
         passwords=Passwords(),
-        tokens=Tokens(private_keys, issuer=settings.public_url, refresh_key=secret_keys[0]),
+        tokens=tokens,
         signer=Signer(secret_keys),
         clock=clock,
         revoked=RevokedSessions(),
@@ -104,10 +110,10 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with background_work(services, health):
-            gc.freeze()
             yield
 
-    return Starlette(routes=routes, middleware=[cors] if settings.cors_origins else [], lifespan=lifespan)
+    middleware = [Middleware(Envelope), *([cors] if settings.cors_origins else [])]
+    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 
 @contextlib.asynccontextmanager
@@ -124,6 +130,8 @@ async def background_work(services: Services, health: Health) -> AsyncIterator[N
     async def run_jobs() -> None:
         await run_due_jobs(op)
 
+    # Before the first request: a session revoked a moment before a restart stays revoked.
+    await follow_revocations()
     tasks = [
         asyncio.create_task(_every(1, "revocations", follow_revocations, health)),
         asyncio.create_task(_every(1, "jobs", run_jobs, health)),
@@ -135,7 +143,10 @@ async def background_work(services: Services, health: Health) -> AsyncIterator[N
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await write_views()
+        try:
+            await write_views()
+        except Exception as error:
+            _log.error("view counts of the last seconds are lost", exc_info=error)
 
 
 async def _every(seconds: float, name: str, work: Callable[[], Awaitable[None]], health: Health) -> None:
@@ -143,23 +154,46 @@ async def _every(seconds: float, name: str, work: Callable[[], Awaitable[None]],
     while True:
         try:
             await work()
+            if health.background.get(name) is not None:
+                _log.info("background work goes on", extra={"task": name})
             health.background[name] = None
         except Exception as error:
             if health.background.get(name) is None:
-                _log.error("background work failed", exc_info=error, extra={"task": name})
-            health.background[name] = f"{type(error).__name__}: {error}"[:300]
+                _log.exception("background work failed", extra={"task": name})
+            # Only its class: the text of a database's error holds what people wrote, and anybody may ask for health.
+            health.background[name] = type(error).__name__
         await asyncio.sleep(seconds)
 
 
 def load_keys(settings: Settings) -> tuple[list[bytes], list[str]]:
     """Secrets from the settings; in development made once and kept, readable for their owner alone."""
     secret_keys = [key.encode() for key in settings.secret_keys]
-    private_keys = [path.read_text() for path in settings.jwt_private_keys]
-    if not secret_keys:
-        secret_keys = [_kept(settings.local / "keys" / "secret", lambda: secrets.token_urlsafe(48)).encode()]
-    if not private_keys:
-        private_keys = [_kept(settings.local / "keys" / "access-token.pem", new_private_key)]
+    try:
+        private_keys = [path.read_text() for path in settings.jwt_private_keys]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"JWT_PRIVATE_KEYS names a file that cannot be read: {error}.") from error
+    try:
+        if not secret_keys:
+            secret_keys = [
+                _kept(settings.local / "keys" / "secret", lambda: secrets.token_urlsafe(48)).encode()
+            ]
+        if not private_keys:
+            private_keys = [_kept(settings.local / "keys" / "access-token.pem", new_private_key)]
+    except OSError as error:
+        raise SettingsError(f"Keys cannot be kept in LOCAL_DIRECTORY: {error}.") from error
     return secret_keys, private_keys
+
+
+def _make_tokens(private_keys: Sequence[str], settings: Settings, *, refresh_key: bytes) -> Tokens:
+    try:
+        tokens = Tokens(private_keys, issuer=settings.public_url, refresh_key=refresh_key)
+        # A key that cannot sign, such as a public one, is found now and not at the first sign-in.
+        tokens.access_token(user_id=new_id(), session_id=new_id(), roles=[], now=datetime.now(UTC))
+    except (JoseError, ValueError, TypeError) as error:
+        raise SettingsError(
+            "JWT_PRIVATE_KEYS must name RSA private keys in PEM form, without a passphrase."
+        ) from error
+    return tokens
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:
@@ -229,10 +263,11 @@ async def prepare(settings: Settings, url: str) -> None:
 
 def run(settings: Settings, _: argparse.Namespace) -> int:
     """Start the server."""
-    with database_url(settings) as url:
+    # The address comes first: who starts a second server is told at once, and nothing was touched.
+    with bound_sockets(settings) as sockets, database_url(settings) as url:
         asyncio.run(_check_or_prepare(settings, url))
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(settings, url))
+            return runner.run(_serve(settings, url, sockets))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -248,40 +283,85 @@ async def _check_or_prepare(settings: Settings, url: str) -> None:
         await prepare(settings, url)
 
 
-async def _serve(settings: Settings, url: str) -> int:
+class CannotListen(Exception):
+    """The address is taken, or not ours."""
+
+
+@contextlib.contextmanager
+def bound_sockets(settings: Settings) -> Iterator[list[socket.socket]]:
+    """Sockets for every address of HOST; they begin to listen with the server. Raises `CannotListen`."""
+    with contextlib.ExitStack() as stack:
+        sockets = []
+        with _listening(settings):
+            found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+            for family, kind, protocol, _, address in dict.fromkeys(found):
+                sockets.append(stack.enter_context(socket.socket(family, kind, protocol)))
+                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    sockets[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sockets[-1].bind(address)
+        yield sockets
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotListen(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}. "
+            "Stop what uses the port, or set PORT (0 takes a free one) or HOST."
+        ) from error
+
+
+async def _serve(settings: Settings, url: str, sockets: list[socket.socket]) -> int:
     services = await make_services(settings, url)
     try:
-        app = create_app(settings, services)
-        config = uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            http="httptools",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        )
-        server = AnnouncingServer(config, settings)
-        await server.serve()
+        server = AnnouncingServer(server_config(create_app(settings, services)), settings)
+        await server.serve(sockets)
         return 0 if server.started else 1
     finally:
         await services.db.close()
 
 
+def server_config(app: ASGIApp) -> uvicorn.Config:
+    """How we serve HTTP. A stop lets running requests finish for ten seconds."""
+    return uvicorn.Config(
+        app,
+        http=BoundedHttpProtocol,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
 class AnnouncingServer(uvicorn.Server):
-    """Says where it is once it listens."""
+    """Says where it is once it listens, and ends in peace when told to."""
 
     def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
         super().__init__(config)
         self._settings = settings
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        with _listening(self._settings):
+            await super().startup(sockets)
         if self.started and not self.should_exit:
-            port = self.servers[0].sockets[0].getsockname()[1]
-            announce(self._settings, port)
+            # What start-up made lives as long as the process: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            announce(self._settings, self.servers[0].sockets[0].getsockname()[1])
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Unlike uvicorn's, does not raise the signal again afterwards: the database has to be stopped, too."""
+        before = {number: signal.signal(number, self.handle_exit) for number in _stop_signals()}
+        try:
+            yield
+        finally:
+            for number, reaction in before.items():
+                signal.signal(number, reaction)
 
 
 def announce(settings: Settings, port: int) -> None:
@@ -326,6 +406,48 @@ def create_admin(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def import_gigs(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Load gigs from a file with one JSON object a line; see docs/import.md."""
+    from resolvers.import_lines import ImportRefused
+
+    report = imports.ImportReport()
+
+    async def load(url: str) -> None:
+        from tqdm import tqdm
+
+        services = await make_services(settings, url)
+        try:
+            viewer = await imports.client_with_email(Operation(services), arguments.client)
+            with tqdm(unit="B", unit_scale=True, file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+                bar.total = arguments.file.stat().st_size if arguments.file.is_file() else None
+                await imports.import_gigs(
+                    Operation(services, viewer),
+                    arguments.file,
+                    keep_going=arguments.keep_going,
+                    deadline_days=arguments.deadline_days,
+                    report=report,
+                    on_progress=lambda read: bar.update(read - bar.n),
+                )
+        finally:
+            await services.db.close()
+
+    code, refused = 0, None
+    with database_url(settings) as url:
+        asyncio.run(_check_or_prepare(settings, url))
+        try:
+            asyncio.run(load(url))
+        except ImportRefused as error:
+            code, refused = 1, str(error)
+        except KeyboardInterrupt:
+            code, refused = 130, "Interrupted. Run it again to go on: what is loaded is not loaded twice."
+    if refused is None or report.loaded or report.bad_count:
+        for line in report.told(keep_going=arguments.keep_going):
+            say(line)
+    if refused is not None:
+        say(f"skillsync: {refused}")
+    return code or int(report.bad_count > 0)
+
+
 def new_epoch(settings: Settings, _: argparse.Namespace) -> int:
     """Begin a new incarnation of the streams, after a restore or a failover."""
 
@@ -339,6 +461,7 @@ def new_epoch(settings: Settings, _: argparse.Namespace) -> int:
             await services.db.close()
 
     with database_url(settings) as url:
+        asyncio.run(migrations.require_newest(url))
         asyncio.run(begin(url))
     say("A new epoch has begun. Restart the servers; clients with older cursors will start afresh.")
     return 0
@@ -360,18 +483,50 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     admin = commands.add_parser("create-admin", help=create_admin.__doc__)
     admin.add_argument("email")
     admin.set_defaults(act=create_admin)
+    gigs = commands.add_parser("import-gigs", help=import_gigs.__doc__)
+    gigs.add_argument("file", type=Path, help="JSON Lines, plain or gzipped")
+    gigs.add_argument("--client", required=True, metavar="EMAIL", help="whose gigs they become")
+    gigs.add_argument(
+        "--keep-going", action="store_true", help="load the good lines, though there are bad ones"
+    )
+    gigs.add_argument(
+        "--deadline-days",
+        type=int,
+        choices=range(1, 3651),
+        metavar="N",
+        help="give gigs without a deadline, or with a past one, N days from now",
+    )
+    gigs.set_defaults(act=import_gigs)
     streams = commands.add_parser("streams", help="Look after the streams.").add_subparsers(required=True)
     streams.add_parser("new-epoch", help=new_epoch.__doc__).set_defaults(act=new_epoch)
     return parser.parse_args(arguments)
 
 
+def _stop_signals() -> list[signal.Signals]:
+    """Ctrl-C, `kill`, and a terminal that is closed, unless we were started to outlive it (nohup)."""
+    wanted = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    return [
+        number for number in wanted if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+    ]
+
+
 def main() -> int:
     arguments = parse_arguments()
+    for number in _stop_signals():
+        if number != signal.SIGINT:
+            # Every way to be told to stop is a Ctrl-C: what was started is stopped on the way out.
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         settings = Settings.read(os.environ)
         configure_logs()
         return int(arguments.act(settings, arguments))
-    except (SettingsError, EmbeddedPostgresError, migrations.SchemaOutdated) as error:
+    except (
+        SettingsError,
+        CannotListen,
+        EmbeddedPostgresError,
+        migrations.SchemaOutdated,
+        migrations.DatabaseUnreachable,
+    ) as error:
         say(f"skillsync: {error}")
         return 1
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
@@ -18,7 +19,7 @@ _log = logging.getLogger("skillsync.health")
 
 @dataclass(slots=True)
 class Health:
-    """`adapters` names what is in force; `background` holds the last error of each background task, None when fine."""
+    """`adapters` names what is in force; `background` holds the class of each task's last error, None when fine."""
 
     db: Database
     adapters: Mapping[str, str]
@@ -26,18 +27,23 @@ class Health:
     background: dict[str, str | None] = field(default_factory=dict)
 
     async def live(self, _: Request) -> Response:
-        return JSONResponse({"status": "ok", "version": self.version})
+        return _fresh({"status": "ok", "version": self.version})
 
     async def ready(self, _: Request) -> Response:
         """200 when requests can be served; 503 when the database does not answer."""
-        facts = {"version": self.version, "adapters": dict(self.adapters), "background": self.background}
+        tasks = {
+            name: "ok" if error is None else f"failing: {error}" for name, error in self.background.items()
+        }
+        facts = {"version": self.version, "adapters": dict(self.adapters), "background": tasks}
         try:
             statement = sa.select(sa.func.count()).where(col(Job.status) == JobStatus.DEAD)
             dead = (await self.db.fetch(statement))[0][0]
-        except (SQLAlchemyError, OSError) as error:
-            _log.warning("not ready", exc_info=error)
-            return JSONResponse(
-                {"status": "unavailable", "database": "does not answer", **facts}, status_code=503
-            )
+        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            _log.warning("not ready", extra={"reason": type(error).__name__})
+            return _fresh({"status": "unavailable", "database": "does not answer", **facts}, status=503)
         troubled = any(self.background.values())
-        return JSONResponse({"status": "degraded" if troubled else "ok", "deadJobs": dead, **facts})
+        return _fresh({"status": "degraded" if troubled else "ok", "deadJobs": dead, **facts})
+
+
+def _fresh(content: Mapping[str, object], *, status: int = 200) -> Response:
+    return JSONResponse(content, status_code=status, headers={"cache-control": "no-store"})

@@ -1,24 +1,30 @@
 """The HTTP door of GraphQL, as plain ASGI: GraphQL over HTTP, one JSON object each way."""
 
+import asyncio
 import logging
+import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import orjson
 import strawberry
-from starlette.datastructures import Headers, QueryParams
-from starlette.types import Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.http import viewer_of
 from auth.viewer import SignInRequired, Viewer
 from models.store.sql import counting_statements
 from resolvers.operation import Operation, Services
-from schema.execution import Request, Response, execute
+from schema.execution import MUTATION_NEEDS_POST, Request, Response, execute, fault
 
 MAX_BODY = 1_000_000
+BODY_DEADLINE_S = 10
+MAX_LOGGED_NAME = 100
 GRAPHQL_RESPONSE = "application/graphql-response+json"
+_ALLOW = "GET, POST"
+_OPERATION = re.compile(r"\b(?:query|mutation|subscription)\s+([_A-Za-z][_0-9A-Za-z]*)")
 _log = logging.getLogger("skillsync.requests")
 Page = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -34,8 +40,31 @@ class HttpError(Exception):
         self.headers = headers
 
 
+class Envelope:
+    """Around everything we serve: each answer carries the request's id, given or made, and is what it says it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers["x-content-type-options"] = "nosniff"
+            await send(message)
+
+        await self._app(scope, receive, send_marked)
+
+
 class GraphQLEndpoint:
-    """GET and POST of `/graphql`. A browser that asks for HTML gets `page`."""
+    """GET and POST of `/graphql`. A browser that asks for HTML gets `page`. Stands inside an `Envelope`."""
 
     def __init__(self, schema: strawberry.Schema, services: Services, page: Page | None) -> None:
         self._schema = schema
@@ -47,38 +76,54 @@ class GraphQLEndpoint:
         if self._page is not None and _wants_page(scope, headers):
             await self._page(scope, receive, send)
             return
-        request_id = _request_id(headers)
+        request_id: str = scope["state"]["request_id"]
         began = time.perf_counter()
-        line: dict[str, Any] = {"request_id": request_id, "viewer": "anonymous", "operation": None}
+        # Ends as it is if the task is cancelled: a stop that could wait no longer.
+        line: dict[str, Any] = {
+            "request_id": request_id,
+            "viewer": "anonymous",
+            "operation": None,
+            "status": 503,
+        }
         with counting_statements() as statements:
             try:
-                status, body, extra = await self._answer(scope, headers, receive, request_id, line)
-            except HttpError as error:
-                extensions = {"code": error.code, "requestId": request_id}
-                body = {"errors": [{"message": error.message, "extensions": extensions}]}
-                status, extra = error.status, error.headers
-        content_type = _content_type(headers, status)
-        await _send(send, status, body, content_type, request_id, extra)
-        line["status"] = status
-        line["ms"] = round((time.perf_counter() - began) * 1000, 2)
-        line["statements"] = sum(count for word, count in statements.items())
-        _log.info("request", extra=line)
+                status, raw, extra = await self._answered(scope, headers, receive, request_id, line)
+                line["status"] = status
+                await _send(send, status, raw, _content_type(headers), extra)
+            finally:
+                line["ms"] = round((time.perf_counter() - began) * 1000, 2)
+                line["statements"] = sum(statements.values())
+                _log.info("request", extra=line)
+
+    async def _answered(
+        self, scope: Scope, headers: Headers, receive: Receive, request_id: str, line: dict[str, Any]
+    ) -> tuple[int, bytes, dict[str, str]]:
+        try:
+            status, body, extra = await self._answer(scope, headers, receive, request_id, line)
+            return status, orjson.dumps(body), extra
+        except HttpError as error:
+            extensions = {"code": error.code, "requestId": request_id}
+            body = {"errors": [{"message": error.message, "extensions": extensions}]}
+            return error.status, orjson.dumps(body), error.headers
+        except Exception as error:  # a bug of ours outside of the resolvers, and answered like one inside
+            return 500, orjson.dumps({"errors": [fault(error, request_id)]}), {}
 
     async def _answer(
         self, scope: Scope, headers: Headers, receive: Receive, request_id: str, line: dict[str, Any]
     ) -> tuple[int, dict[str, Any], dict[str, str]]:
+        if scope["method"] not in {"GET", "POST"}:
+            raise HttpError(405, "METHOD_NOT_ALLOWED", "Use POST, or GET for a query.", allow=_ALLOW)
         viewer = self._viewer(headers)
         line["viewer"] = viewer.kind
         if scope["method"] == "GET":
             request = _from_query_string(QueryParams(scope["query_string"]))
-        elif scope["method"] == "POST":
-            request = _from_body(headers, await _read_body(headers, receive))
         else:
-            raise HttpError(405, "METHOD_NOT_ALLOWED", "Use POST, or GET for a query.", allow="GET, POST")
-        line["operation"] = request.operation_name
+            request = await _from_body(headers, receive)
+        line["operation"] = _logged_name(request)
         op = Operation(self._services, viewer, request_id, device=headers.get("user-agent", ""))
         response = await execute(self._schema, request, op, mutations_allowed=scope["method"] == "POST")
-        return _status_of(response, headers), response.body, {}
+        status = _status_of(response, headers)
+        return status, response.body, {"allow": "POST"} if status == 405 else {}
 
     def _viewer(self, headers: Headers) -> Viewer:
         services = self._services
@@ -109,10 +154,20 @@ def _from_query_string(query: QueryParams) -> Request:
     })  # fmt: skip
 
 
-def _from_body(headers: Headers, body: bytes) -> Request:
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise HttpError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as application/json.")
+async def _from_body(headers: Headers, receive: Receive) -> Request:
+    media_type, _, parameters = headers.get("content-type", "").lower().partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters)
+    is_utf8 = charset is None or charset[1] in {"utf-8", "utf8"}
+    if media_type.strip() != "application/json" or not is_utf8:
+        raise HttpError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as application/json in UTF-8.")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise HttpError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request uncompressed.")
+    try:
+        async with asyncio.timeout(BODY_DEADLINE_S):
+            body = await _read_body(headers, receive)
+    except TimeoutError as error:
+        message = f"The whole request must be here within {BODY_DEADLINE_S} seconds."
+        raise HttpError(408, "REQUEST_TIMEOUT", message, connection="close") from error
     return _request(_json(body, "the body"))
 
 
@@ -156,30 +211,46 @@ async def _read_body(headers: Headers, receive: Receive) -> bytes:
 
 def _status_of(response: Response, headers: Headers) -> int:
     """GraphQL over HTTP: a document that never ran is a 400, but a plain JSON client always gets 200 for it."""
-    if response.executed or GRAPHQL_RESPONSE not in headers.get("accept", ""):
+    if response.executed:
         return 200
-    return 400
+    if response.body["errors"][0]["extensions"]["code"] == MUTATION_NEEDS_POST:
+        return 405
+    return 400 if _content_type(headers) == GRAPHQL_RESPONSE else 200
 
 
-def _content_type(headers: Headers, status: int) -> str:
-    return GRAPHQL_RESPONSE if GRAPHQL_RESPONSE in headers.get("accept", "") else "application/json"
+def _content_type(headers: Headers) -> str:
+    """The newer media type for who ranks it at least as high as plain JSON, which a client that says nothing gets."""
+    accepted = dict(_accepted(headers.get("accept", "")))
+    newer, plain = accepted.get(GRAPHQL_RESPONSE, 0.0), accepted.get("application/json", 0.0)
+    return GRAPHQL_RESPONSE if newer > 0 and newer >= plain else "application/json"
 
 
-async def _send(
-    send: Send, status: int, body: dict[str, Any], content_type: str, request_id: str, extra: dict[str, str]
-) -> None:
-    raw = orjson.dumps(body)
+def _accepted(accept: str) -> Iterator[tuple[str, float]]:
+    for choice in accept.lower().split(","):
+        media_type, *parameters = (part.strip() for part in choice.split(";"))
+        quality = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+        yield media_type, float(quality) if re.fullmatch(r"[01](\.\d{0,3})?", quality) else 0.0
+
+
+async def _send(send: Send, status: int, raw: bytes, content_type: str, extra: dict[str, str]) -> None:
     headers = {
         "content-type": f"{content_type}; charset=utf-8",
         "content-length": str(len(raw)),
         "cache-control": "no-store",
         "vary": "accept, authorization",
-        "x-request-id": request_id,
         **extra,
     }
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": raw})
+
+
+def _logged_name(request: Request) -> str | None:
+    """The operation's name, cut: it is a stranger's text. Without one, the first that the document names."""
+    if request.operation_name is not None:
+        return request.operation_name[:MAX_LOGGED_NAME]
+    named = _OPERATION.search(request.query, 0, 2_000)
+    return named[1][:MAX_LOGGED_NAME] if named else None
 
 
 def _request_id(headers: Headers) -> str:

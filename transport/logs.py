@@ -1,8 +1,10 @@
 """Structured logs: one JSON object a line, on standard error."""
 
+import json
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import orjson
@@ -19,8 +21,32 @@ class JsonFormatter(logging.Formatter):
         }
         line |= {name: value for name, value in record.__dict__.items() if name not in _OWN}
         if record.exc_info and record.exc_info[1] is not None:
-            line["error"] = "".join(traceback.format_exception(record.exc_info[1]))
-        return orjson.dumps(line, default=str).decode()
+            line["error"] = _described(record.exc_info[1])
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # half a surrogate pair, or a number of more than 64 bits, must not cost the line
+            return json.dumps(line, default=str)
+
+
+def _described(error: BaseException) -> str:
+    """The traceback without what PostgreSQL quotes from rows: those are people's texts, and hashes of passwords."""
+    text = "".join(traceback.format_exception(error))
+    for cause in _causes(error):
+        detail = getattr(cause, "detail", None)
+        if isinstance(detail, str) and detail:
+            text = text.replace(detail, "(left out)")
+    return text
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        # SQLAlchemy keeps the driver's error as `orig`, which may hang elsewhere in the chain.
+        if isinstance(orig := getattr(error, "orig", None), BaseException):
+            yield from (orig, *([orig.__cause__] if orig.__cause__ else []))
+        error = error.__cause__ or error.__context__
 
 
 def configure_logs(level: str = "INFO") -> None:
@@ -29,11 +55,14 @@ def configure_logs(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    hush_libraries()
+
+
+def hush_libraries() -> None:
+    """Leave out what libraries would say a second time, or to nobody's use."""
     # uvicorn's own lines go the same way; requests are logged by the endpoint, with more to say.
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers[:] = []
         logging.getLogger(name).propagate = name != "uvicorn.access"
     logging.getLogger("uvicorn.error").setLevel("WARNING")
-    # Faults are described by `schema.execution`; the library would log them a second time.
-    logging.getLogger("strawberry.execution").disabled = True
     logging.getLogger("alembic").setLevel("WARNING")

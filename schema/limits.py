@@ -1,0 +1,129 @@
+"""What a document may cost before it is validated: one pass over what it selects, fragments expanded.
+
+Validation compares every two selections that answer under one name, so a short document that repeats itself, or whose
+fragments multiply, would hold up everybody else for seconds.
+"""
+
+from collections.abc import Iterator
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
+from strawberry.extensions import SchemaExtension
+
+MAX_CHARACTERS = 100_000
+MAX_TOKENS = 1_000
+MAX_DEPTH = 10
+MAX_ALIASES = 30
+MAX_REPEATS = 100
+MAX_SELECTIONS = 5_000
+TOO_LARGE = "DOCUMENT_TOO_LARGE"
+TOO_COMPLEX = "DOCUMENT_TOO_COMPLEX"
+_WHICH_ONE = "The document holds several operations: name the one to run in `operationName`."
+
+
+class DocumentLimits(SchemaExtension):
+    """Stops the parser at the token limit, and refuses a document over another limit instead of validating it."""
+
+    def on_operation(self) -> Iterator[None]:
+        self.execution_context.parse_options["max_tokens"] = MAX_TOKENS
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        if context.graphql_document is not None:
+            is_known = context.pre_execution_errors is not None
+            excess = None if is_known else excess_of(context.graphql_document)
+            if excess is not None:
+                context.pre_execution_errors = [GraphQLError(excess, extensions={"code": TOO_COMPLEX})]
+            elif context._provided_operation_name is None and _has_several_operations(
+                context.graphql_document
+            ):
+                # Strawberry would run the first one.
+                context.pre_execution_errors = [GraphQLError(_WHICH_ONE)]
+        yield
+
+
+def excess_of(document: DocumentNode) -> str | None:
+    """Which limit the document exceeds, as a sentence; None if it keeps them all."""
+    fragments = {
+        part.name.value: part.selection_set
+        for part in document.definitions
+        if isinstance(part, FragmentDefinitionNode)
+    }
+    count = _Count(fragments)
+    for part in document.definitions:
+        if isinstance(part, OperationDefinitionNode):
+            excess = count.add(part.selection_set)
+            if excess is not None:
+                return excess
+    return None
+
+
+def _has_several_operations(document: DocumentNode) -> bool:
+    return sum(isinstance(part, OperationDefinitionNode) for part in document.definitions) > 1
+
+
+class _Count:
+    """Runs over the merged tree of a document: selections that answer under one name are one node of it."""
+
+    def __init__(self, fragments: dict[str, SelectionSetNode]) -> None:
+        self._fragments = fragments
+        self._selections = self._aliases = self._repeats = 0
+
+    def add(self, root: SelectionSetNode) -> str | None:
+        # A level is everything selected at one path; descriptions of the schema itself may be as deep as they are.
+        waiting: list[tuple[list[SelectionSetNode], int, bool]] = [([root], 1, False)]
+        while waiting:
+            merged, depth, is_introspection = waiting.pop()
+            if depth > MAX_DEPTH and not is_introspection:
+                return f"The document is nested more than {MAX_DEPTH} levels deep."
+            below: dict[str, list[SelectionSetNode]] = {}
+            for field in self._fields(merged):
+                name = field.alias.value if field.alias else field.name.value
+                self._aliases += field.alias is not None
+                self._repeats += name in below
+                nested = below.setdefault(name, [])
+                if field.selection_set is not None:
+                    nested.append(field.selection_set)
+                if (excess := self._excess()) is not None:
+                    return excess
+                if depth == 1 and field.name.value in {"__schema", "__type"} and field.selection_set:
+                    waiting.append(([field.selection_set], depth + 1, True))
+                    nested.pop()
+            waiting.extend((sets, depth + 1, is_introspection) for sets in below.values() if sets)
+        return None
+
+    def _fields(self, merged: list[SelectionSetNode]) -> Iterator[FieldNode]:
+        spread: set[str] = set()
+        waiting = list(merged)
+        while waiting:
+            for selection in waiting.pop().selections:
+                self._selections += 1
+                if isinstance(selection, FieldNode):
+                    yield selection
+                elif not isinstance(selection, FragmentSpreadNode):
+                    waiting.append(selection.selection_set)  # type: ignore[attr-defined]
+                elif selection.name.value not in spread:
+                    spread.add(selection.name.value)
+                    if (found := self._fragments.get(selection.name.value)) is not None:
+                        waiting.append(found)
+
+    def _excess(self) -> str | None:
+        if self._aliases > MAX_ALIASES:
+            return f"The document has more than {MAX_ALIASES} aliases."
+        if self._repeats > MAX_REPEATS:
+            return (
+                f"The document selects fields again that it already selects, more than {MAX_REPEATS} times."
+            )
+        if self._selections > MAX_SELECTIONS:
+            return (
+                f"The document selects more than {MAX_SELECTIONS:,} things once its fragments are expanded."
+            )
+        return None
