@@ -108,10 +108,13 @@ def _why_not_apply(viewer: Viewer, is_owner: bool, status: GigStatus) -> str | N
 
 
 def on_application(
-    viewer: Viewer, client_id: UUID, freelancer_id: UUID, status: ApplicationStatus
+    viewer: Viewer, client_id: UUID, freelancer_id: UUID, status: ApplicationStatus, gig_status: GigStatus
 ) -> dict[ApplicationAction, str | None]:
     parties = {"OWNER": client_id, "APPLICANT": freelancer_id}
-    return _by_workflow(APPLICATION_WORKFLOW, ApplicationAction, viewer, status, parties)
+    answers = _by_workflow(APPLICATION_WORKFLOW, ApplicationAction, viewer, status, parties)
+    if answers[ApplicationAction.ACCEPT] is None and gig_status is not GigStatus.OPEN:
+        answers[ApplicationAction.ACCEPT] = f"The gig is {gig_status}, not OPEN."
+    return answers
 
 
 def on_contract(

@@ -17,7 +17,7 @@ class RevokedSessions:
     def __init__(self) -> None:
         self._ids: dict[UUID, datetime] = {}
 
-    def __contains__(self, session_id: UUID) -> bool:
+    def __contains__(self, session_id: UUID | None) -> bool:
         return session_id in self._ids
 
     def add(self, session_id: UUID, *, at: datetime) -> None:

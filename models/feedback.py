@@ -162,9 +162,9 @@ class Feedback(SQLModel, table=True):
         if self.reply is not None:
             raise ReplyExists("You have replied to this feedback; one reply is all there is.")
         checks = Checks()
-        self.reply = checks.text(("reply",), body, max=MAX_REPLY)
+        reply = checks.text(("reply",), body, max=MAX_REPLY)
         checks.done()
-        self.replied_at = at
+        self.reply, self.replied_at = reply, at
         return self._event(FeedbackReplied, contract, at=at)
 
     def _event(self, event: type[E], contract: Contract, *, at: datetime) -> E:

@@ -80,7 +80,8 @@ class GigContent:
             checks.future(("deadline",), self.deadline, now=now)
         if self.expected_days is not None:
             checks.between(("expectedDuration",), self.expected_days, min=1, max=3650)
-        checks.between(("wanted",), self.wanted, min=max(1, gig.hired or 0), max=MAX_WANTED)
+        # One place more than are taken: to hire nobody more is `stop_hiring`, not an open gig without a place.
+        checks.between(("wanted",), self.wanted, min=(gig.hired or 0) + 1, max=MAX_WANTED)
         self._check_skills(checks)
         self._check_questions(checks)
         low, high = self._checked_budget(checks)
@@ -107,16 +108,19 @@ class GigContent:
         checks.currency(("budget", "currency"), self.currency)
         if len(checks.refusals) > known:
             return 0, 0
-        try:
-            low = Money.parse(self.budget_min, self.currency, path=("budget", "min")).minor
-            high = Money.parse(self.budget_max, self.currency, path=("budget", "max")).minor
-        except Invalid as refusal:
-            checks.refusals.append(refusal)
-            return 0, 0
-        if high < low:
+        low = self._checked_amount(checks, "min", self.budget_min)
+        high = self._checked_amount(checks, "max", self.budget_max)
+        if len(checks.refusals) == known and high < low:
             message = f"The upper end {self.budget_max} lies below the lower end {self.budget_min}."
             checks.refuse(("budget", "max"), "ORDER", message, min=self.budget_min)
         return low, high
+
+    def _checked_amount(self, checks: Checks, end: str, amount: Decimal) -> int:
+        try:
+            return Money.parse(amount, self.currency, path=("budget", end)).minor
+        except Invalid as refusal:
+            checks.refusals.append(refusal)
+            return 0
 
 
 def terms_changed(before: GigContent, after: GigContent) -> bool:

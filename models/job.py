@@ -48,7 +48,8 @@ class Job(SQLModel, table=True):
     def fail(self, error: str, *, at: datetime) -> None:
         """Try again after 2, 4, 8 … seconds, at most an hour; after `MAX_ATTEMPTS` it is dead and stays visible."""
         self.attempts += 1
-        self.last_error = error[:2_000]
+        # PostgreSQL's text holds neither NUL nor lone surrogates; an error must not be able to hide that it happened.
+        self.last_error = error[:2_000].replace("\0", "�").encode(errors="replace").decode()
         if self.attempts >= MAX_ATTEMPTS:
             self.status = JobStatus.DEAD
             self.finished_at = at

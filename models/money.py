@@ -33,11 +33,13 @@ class Money:
         digits = digits_of(currency)
         if not amount.is_finite():
             raise Invalid(path, "DECIMAL", "This is not a number.")
-        minor = amount.scaleb(digits)
-        if abs(minor) > MAX_MINOR or not min_minor <= minor:
+        # An exponent such as 1e999999 cannot even be scaled.
+        minor = amount.scaleb(digits) if amount.adjusted() < len(str(MAX_MINOR)) else None
+        if minor is None or abs(minor) > MAX_MINOR or not min_minor <= minor:
             low, high = cls(min_minor, currency).amount, cls(MAX_MINOR, currency).amount
             message = f"It must be between {low} and {high} {currency}."
             raise Invalid(path, "RANGE", message, min=str(low), max=str(high))
-        if minor != minor.to_integral_value():
+        # Asked of the amount itself: scaling rounds to 28 digits, and would make 0.01000…01 a whole cent.
+        if amount % Decimal(1).scaleb(-digits):
             raise Invalid(path, "DECIMAL_PLACES", f"{currency} has {digits} decimal places.", max=str(digits))
         return cls(int(minor), currency)

@@ -56,7 +56,9 @@ class Rated(SQLModel):
     def add_rating(self, axis_total: int) -> None:
         self.rating_axis_total += axis_total
         self.rating_count += 1
-        self.rating_hundredths = round(self.rating_axis_total * 100 / (6 * self.rating_count))
+        # Rounded half up in whole numbers, as PostgreSQL rounds numerics: the same mean is the same number everywhere.
+        axes = 6 * self.rating_count
+        self.rating_hundredths = (200 * self.rating_axis_total + axes) // (2 * axes)
 
 
 class FreelancerProfile(Versioned, Rated, table=True):

@@ -72,7 +72,8 @@ async def refresh_session(op: Operation, *, refresh_token: str) -> tuple[Receipt
         token = await tx.get(RefreshToken, col(RefreshToken.hash) == hash_of(refresh_token))
         if token is None:
             raise SessionEnded
-        session = await tx.lock(Session, col(Session.id) == token.session_id, what="session")
+        session_id = token.session_id
+        session = await tx.lock(Session, col(Session.id) == session_id, what="session")
         await tx.session.refresh(token)
         user = await tx.get(User, col(User.id) == session.user_id)
         reused = token.is_reused(at=op.now())
@@ -90,7 +91,7 @@ async def refresh_session(op: Operation, *, refresh_token: str) -> tuple[Receipt
             return receipt, _credentials(op, user, session, child)
     # Committed, because the revocation of a stolen session has to last.
     if reused:
-        op.services.revoked.add(session.id, at=op.now())
+        op.services.revoked.add(session_id, at=op.now())
     raise SessionEnded
 
 
@@ -104,7 +105,7 @@ async def revoke_session(op: Operation, *, session_id: UUID | None) -> Receipt:
         )
         was_alive = session.revoke(at=op.now())
         receipt = tx.done(session.id) if was_alive else tx.noop(session.id)
-    op.services.revoked.add(session.id, at=op.now())
+    op.services.revoked.add(receipt.entity_id, at=op.now())
     return receipt
 
 
@@ -134,13 +135,16 @@ async def appoint(op: Operation, *, email: str, role: Role) -> UUID:
         raise NotFound("person", path=("email",))
     async with op.transaction() as tx:
         user = await tx.lock(User, col(User.id) == user.id, what="user")
+        receipt = tx.done(user.id)
         if role not in user.role_set:
             user.roles = [*user.roles, role.value]
             user.touch(at=op.now())
-    return user.id
+    return receipt.entity_id
 
 
 async def _find_by_email(op: Operation, email: str) -> User | None:
+    if "\0" in email:
+        return None  # no address has it, and PostgreSQL cannot even be asked
     statement = sa.select(User.__table__).where(sa.func.lower(col(User.email)) == email.strip().lower())  # type: ignore[attr-defined]
     rows = await op.db.fetch(statement)
     return User(**rows[0]._mapping) if rows else None

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from unicodedata import normalize
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -38,7 +39,7 @@ from models.remark import Remark
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
 from models.user import Role
-from resolvers.jobs import job, schedule
+from resolvers.jobs import job, schedule, schedule_many
 from resolvers.operation import Operation
 from resolvers.skills import require_known_skills
 
@@ -61,7 +62,7 @@ async def duplicate_gig(op: Operation, gig_id: UUID) -> Receipt:
     async with op.transaction() as tx:
         original = await _lock_own(op, tx, gig_id)
         content = await _content_of(tx, original)
-        gig = await _write_draft(op, tx, content, client_id=client_id, past_deadline_is_fine=True)
+        gig = await _write_draft(op, tx, content, client_id=client_id, is_copy=True)
         tx.emit(GigCreated(gig_id=gig.id, owner_id=client_id, source_id=original.id, at=op.now()))
         return tx.done(gig.id)
 
@@ -99,7 +100,7 @@ async def publish_gig(op: Operation, gig_id: UUID, *, expected_version: int | No
     async with op.transaction() as tx:
         gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
         tx.emit(gig.publish(needs_approval=op.services.rules.gigs_need_approval, at=op.now()))
-        await _schedule_expiry(op, tx, gig)
+        await schedule_expiry(op, tx, gig)
         return tx.done(gig.id)
 
 
@@ -108,7 +109,7 @@ async def approve_gig(op: Operation, gig_id: UUID) -> Receipt:
     async with op.transaction() as tx:
         gig = await tx.lock(Gig, col(Gig.id) == gig_id, what="gig")
         tx.emit(gig.approve(at=op.now()))
-        await _schedule_expiry(op, tx, gig)
+        await schedule_expiry(op, tx, gig)
         return tx.done(gig.id)
 
 
@@ -141,7 +142,7 @@ async def resume_gig(op: Operation, gig_id: UUID, *, expected_version: int | Non
     async with op.transaction() as tx:
         gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
         tx.emit(gig.resume(at=op.now()))
-        await _schedule_expiry(op, tx, gig)
+        await schedule_expiry(op, tx, gig)
         return tx.done(gig.id)
 
 
@@ -152,7 +153,7 @@ async def reopen_gig(
     async with op.transaction() as tx:
         gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
         tx.emit(gig.reopen(deadline=deadline, at=op.now()))
-        await _schedule_expiry(op, tx, gig)
+        await schedule_expiry(op, tx, gig)
         return tx.done(gig.id)
 
 
@@ -264,6 +265,38 @@ async def live_contracts(tx: Transaction, gig_id: UUID) -> int:
     return int((await tx.execute(statement)).scalar_one())
 
 
+def new_draft(
+    op: Operation,
+    content: GigContent,
+    *,
+    client_id: UUID,
+    id: UUID | None = None,
+    past_deadline_is_fine: bool = False,
+) -> tuple[Gig, list[GigSkill | GigQuestion]]:
+    """A checked draft and the rows of its lists, to be written after it. Whether its skills are known is not checked."""
+    gig = Gig(
+        id=id or op.new_id(),
+        client_id=client_id,
+        title=content.title,
+        currency=content.currency,
+        expected_days=content.expected_days,
+        status=GigStatus.DRAFT,
+        hired=0,
+        created_at=op.now(),
+        listed_at=op.now(),
+        updated_at=op.now(),
+    )
+    content.write_to(gig, now=op.now(), past_deadline_is_fine=past_deadline_is_fine)
+    return gig, [*_skill_rows(gig.id, content.skills), *_question_rows(gig.id, content.questions)]
+
+
+async def schedule_expiry(op: Operation, tx: Transaction, *gigs: Gig) -> None:
+    """Owe the end of those that are open, each at its deadline."""
+    deadlines = {gig.id: gig.deadline for gig in gigs if gig.status is GigStatus.OPEN}
+    if deadlines:
+        await schedule_many(tx, "expire_gig", deadlines, at=op.now())
+
+
 async def lock_visible_gig(
     op: Operation, tx: Transaction, gig_id: UUID, *, path: tuple[str, ...] = ("id",)
 ) -> Gig:
@@ -317,31 +350,22 @@ async def _write_draft(
     *,
     client_id: UUID,
     id: UUID | None = None,
-    past_deadline_is_fine: bool = False,
+    is_copy: bool = False,
 ) -> Gig:
-    gig = Gig(
-        id=id or op.new_id(),
-        client_id=client_id,
-        title=content.title,
-        currency=content.currency,
-        expected_days=content.expected_days,
-        status=GigStatus.DRAFT,
-        hired=0,
-        created_at=op.now(),
-        listed_at=op.now(),
-        updated_at=op.now(),
-    )
-    content.write_to(gig, now=op.now(), past_deadline_is_fine=past_deadline_is_fine)
-    await require_known_skills(tx, [skill.skill_id for skill in content.skills])
+    """A copy may have what its original has, though it is not for new use: a passed deadline, retired skills."""
+    gig, lists = new_draft(op, content, client_id=client_id, id=id, past_deadline_is_fine=is_copy)
+    skill_ids = [skill.skill_id for skill in content.skills]
+    await require_known_skills(tx, skill_ids, kept=skill_ids if is_copy else ())
     tx.add(gig)
     await tx.session.flush()
-    tx.add(*_skill_rows(gig.id, content.skills), *_question_rows(gig.id, content.questions))
+    tx.add(*lists)
     return gig
 
 
 async def _rewrite_lists(tx: Transaction, gig: Gig, before: GigContent, after: GigContent) -> None:
     if before.skills != after.skills:
-        await require_known_skills(tx, [skill.skill_id for skill in after.skills])
+        kept = {skill.skill_id for skill in before.skills}
+        await require_known_skills(tx, [skill.skill_id for skill in after.skills], kept=kept)
         await tx.execute(sa.delete(GigSkill).where(col(GigSkill.gig_id) == gig.id))
         tx.add(*_skill_rows(gig.id, after.skills))
     if before.questions != after.questions:
@@ -359,7 +383,12 @@ def _skill_rows(gig_id: UUID, skills: tuple[WantedSkill, ...]) -> list[GigSkill]
 def _question_rows(gig_id: UUID, questions: tuple[Question, ...]) -> list[GigQuestion]:
     return [
         GigQuestion(
-            id=new_id(), gig_id=gig_id, prompt=q.prompt.strip(), is_required=q.is_required, position=position
+            id=new_id(),
+            gig_id=gig_id,
+            # As it was measured when it was checked: decomposed accents would not fit the column.
+            prompt=normalize("NFC", q.prompt.strip()),
+            is_required=q.is_required,
+            position=position,
         )
         for position, q in enumerate(questions)
     ]
@@ -375,8 +404,3 @@ async def _content_of(tx: Transaction, gig: Gig) -> GigContent:
         tuple(WantedSkill(s.skill_id, s.need, s.weight) for s in skills),
         tuple(Question(q.prompt, q.is_required) for q in questions),
     )
-
-
-async def _schedule_expiry(op: Operation, tx: Transaction, gig: Gig) -> None:
-    if gig.status is GigStatus.OPEN:
-        await schedule(tx, "expire_gig", gig.id, run_at=gig.deadline, at=op.now())

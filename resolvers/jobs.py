@@ -7,8 +7,10 @@ with a growing delay; after the last attempt the job is dead and waits, visibly,
 
 import logging
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -38,17 +40,32 @@ def job(kind: str) -> Callable[[Handler], Handler]:
 
 async def schedule(tx: Transaction, kind: str, subject_id: UUID, *, run_at: datetime, at: datetime) -> None:
     """Owe the job for `subject_id`, or move it to another time: there is one of a kind for each subject."""
-    values = {
-        "status": JobStatus.WAITING,
-        "run_at": run_at,
-        "attempts": 0,
-        "last_error": None,
-        "finished_at": None,
+    await schedule_many(tx, kind, {subject_id: run_at}, at=at)
+
+
+async def schedule_many(tx: Transaction, kind: str, run_at: Mapping[UUID, datetime], *, at: datetime) -> None:
+    """`schedule` for each subject, in one statement."""
+    rows: list[dict[str, Any]] = [
+        {
+            "id": new_id(),
+            "kind": kind,
+            "subject_id": subject_id,
+            "payload": {},
+            "status": JobStatus.WAITING,
+            "run_at": moment,
+            "attempts": 0,
+            "last_error": None,
+            "created_at": at,
+            "finished_at": None,
+        }
+        for subject_id, moment in run_at.items()
+    ]
+    statement = insert(Job).values(rows)
+    renewed = {
+        name: statement.excluded[name]
+        for name in ("status", "run_at", "attempts", "last_error", "finished_at")
     }
-    statement = insert(Job).values(
-        id=new_id(), kind=kind, subject_id=subject_id, payload={}, created_at=at, **values
-    )
-    await tx.execute(statement.on_conflict_do_update(index_elements=["kind", "subject_id"], set_=values))
+    await tx.execute(statement.on_conflict_do_update(index_elements=["kind", "subject_id"], set_=renewed))
 
 
 async def run_due_jobs(op: Operation, *, at_most: int = 100) -> int:
@@ -70,24 +87,36 @@ async def retry_job(op: Operation, job_id: UUID) -> Receipt:
         return tx.done(row.id)
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """The job as it was claimed: its row is not to be read any more once the transaction has failed."""
+
+    job_id: UUID
+    kind: str
+    run_at: datetime
+    attempts: int
+
+
 async def _run_one(op: Operation) -> bool:
-    claimed: Job | None = None
+    claim: _Claim | None = None
     try:
         async with op.db.transaction(actor_id=None, at=op.now()) as tx:
-            claimed = await _claim(tx, now=op.now())
-            if claimed is None:
+            row = await _claim(tx, now=op.now())
+            if row is None:
                 return False
-            await HANDLERS[claimed.kind](op, tx, claimed.subject_id)
-            claimed.finish(at=op.now())
+            claim = _Claim(row.id, row.kind, row.run_at, row.attempts)
+            await HANDLERS[row.kind](op, tx, row.subject_id)
+            row.finish(at=op.now())
     except Exception as error:
-        if claimed is None:
+        if claim is None:
             raise
-        _log.exception("job failed", extra={"job": str(claimed.id), "kind": claimed.kind})
-        await _record_failure(op, claimed.id, "".join(traceback.format_exception_only(error)))
+        _log.exception("job failed", extra={"job": str(claim.job_id), "kind": claim.kind})
+        await _record_failure(op, claim, "".join(traceback.format_exception_only(error)))
     return True
 
 
 async def _claim(tx: Transaction, *, now: datetime) -> Job | None:
+    await tx.execute(_GIVE_WAY)
     statement = (
         sa.select(Job)
         .where(col(Job.status) == JobStatus.WAITING, col(Job.run_at) <= now)
@@ -98,8 +127,20 @@ async def _claim(tx: Transaction, *, now: datetime) -> Job | None:
     return (await tx.execute(statement)).scalars().one_or_none()
 
 
-async def _record_failure(op: Operation, job_id: UUID, error: str) -> None:
+async def _record_failure(op: Operation, claim: _Claim, error: str) -> None:
+    """Unless somebody ran the job or moved it since: a moved deadline must not come back as the time of a retry."""
     async with op.db.transaction(actor_id=None, at=op.now()) as tx:
-        row = await tx.lock_if_any(Job, col(Job.id) == job_id)
-        if row is not None and row.status is JobStatus.WAITING:
+        row = await tx.lock_if_any(
+            Job,
+            col(Job.id) == claim.job_id,
+            col(Job.status) == JobStatus.WAITING,
+            col(Job.run_at) == claim.run_at,
+            col(Job.attempts) == claim.attempts,
+        )
+        if row is not None:
             row.fail(error, at=op.now())
+
+
+# A job holds its own row and wants its subject's; whoever moves a job holds the subject and wants the job's row. The job
+# gives way before PostgreSQL looks for deadlocks (after 1 s), so that never a person is the one who is refused.
+_GIVE_WAY = sa.text("set local lock_timeout = '400ms'")

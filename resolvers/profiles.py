@@ -92,7 +92,9 @@ async def set_expertise(
             FreelancerProfile, col(FreelancerProfile.user_id) == user_id, what="freelancer"
         )
         check_version(profile, expected_version, entity_id=user_id)
-        await require_known_skills(tx, [skill.skill_id for skill in skills])
+        before = await tx.all(FreelancerSkill, col(FreelancerSkill.freelancer_id) == user_id)
+        kept = {row.skill_id for row in before}
+        await require_known_skills(tx, [skill.skill_id for skill in skills], kept=kept)
         await tx.execute(sa.delete(FreelancerSkill).where(col(FreelancerSkill.freelancer_id) == user_id))
         for position, skill in enumerate(skills):
             tx.add(

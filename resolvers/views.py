@@ -34,7 +34,7 @@ class ViewCounter:
         if not self._views:
             return
         views, self._views = self._views, Counter()
-        self._seen.clear()
+        seen, self._seen = self._seen, set()
         try:
             async with db.transaction(actor_id=None, at=at) as tx:
                 ids = sorted(views)
@@ -43,11 +43,12 @@ class ViewCounter:
                 await tx.execute(_ADD.bindparams(ids=ids, counts=[views[gig_id] for gig_id in ids]))
         except BaseException:
             self._views.update(views)
+            self._seen |= seen
             raise
 
 
 _UUIDS = sa.ARRAY(sa.Uuid)
-_LOCK = sa.text("select 1 from gig where id = any(:ids) order by id for update").bindparams(
+_LOCK = sa.text("select 1 from gig where id = any(:ids) order by id for no key update").bindparams(
     sa.bindparam("ids", type_=_UUIDS)
 )
 _ADD = sa.text("""

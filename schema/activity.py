@@ -88,7 +88,9 @@ class ActivityType:
     occurred_at: datetime = column(Fact.occurred_at, "When.")
     audience: Audience = column(Fact.audience, "Who else can see this item, besides administrators.")
     actor_name: str | None = source(
-        _names, "Who did it; null for the platform itself, or if they are gone.", key=Fact.actor_id
+        _names,
+        "Who did it; null for the platform itself, if they are gone, or if they hide their profile from you.",
+        key=Fact.actor_id,
     )
     changes: list[Change] = computed(_changes, Fact.payload, description="What changed, before and after.")
     reason: str | None = computed(

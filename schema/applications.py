@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import strawberry
+from sqlmodel import col
 from strawberry import Maybe
 
 from auth import abilities as may
@@ -23,7 +24,8 @@ from models.application import (
     WithdrawReason,
 )
 from models.errors import InvalidTransition, NotFound, StaleVersion
-from models.gig import GigNotOpen, NoPlaceLeft
+from models.gig import Gig as GigRow
+from models.gig import GigNotOpen, GigStatus, NoPlaceLeft
 from models.ids import decode_id, encode_id
 from models.vocabulary import Vocabulary
 from resolvers import applications
@@ -61,15 +63,16 @@ class AnswerType:
 
 
 def _can(
-    op: Operation, client_id: UUID, freelancer_id: UUID, status: ApplicationStatus
+    op: Operation, client_id: UUID, freelancer_id: UUID, status: ApplicationStatus, gig_status: GigStatus
 ) -> Abilities[ApplicationAction]:
-    return abilities(may.on_application(op.viewer, client_id, freelancer_id, status))  # type: ignore[no-any-return]
+    return abilities(may.on_application(op.viewer, client_id, freelancer_id, status, gig_status))  # type: ignore[no-any-return]
 
 
 @node(
     "application",
     Application,
     scope=access.visible_applications,
+    join=(GigRow, col(GigRow.id) == col(Application.gig_id)),
     name="Application",
     description="A freelancer's bid on a gig; the freelancer, the client and administrators see it.",
 )
@@ -117,6 +120,7 @@ class ApplicationType(Node):
         Application.client_id,
         Application.freelancer_id,
         Application.status,
+        GigRow.status,
         description="What you can do to it now.",
     )
 

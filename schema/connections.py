@@ -41,7 +41,8 @@ class Nulls(Enum):
 class SearchMode(Enum):
     WORDS = strawberry.enum_value("WORDS", description="All words of the search, in any grammatical form.")
     SIMILAR = strawberry.enum_value(
-        "SIMILAR", description="Fewer than a page had all words, so titles with similar spelling match too."
+        "SIMILAR",
+        description="Fewer than a page had all words, so words that begin alike or are spelt alike match too.",
     )
 
 
@@ -147,11 +148,12 @@ def after(keys: Sequence[Key], values: Sequence[Any]) -> Clause:
 
 @dataclass(frozen=True)
 class Ranking:
-    """A search: `candidates` has the columns `id` and `relevance` of at most `limit` rows."""
+    """A search: `candidates` has the columns `id` and `relevance` of at most `limit` rows, the newest of `matching`."""
 
     candidates: sa.CTE
     mode: SearchMode
     limit: int
+    matching: sa.CTE
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,7 @@ class ConnectionOf(Declaration):
     def _asked(self, order: Any) -> Key:
         key = self.orders[order.field]
         descending = order.direction is Direction.DESC
-        nulls_first = descending if order.nulls is None else order.nulls is Nulls.FIRST
+        nulls_first = not descending if order.nulls is None else order.nulls is Nulls.FIRST
         return Key(key.expression, descending, key.nullable, nulls_first)
 
 
@@ -282,12 +284,12 @@ class Request:
         keys = [key.reversed() for key in self.keys] if self.page.backwards else self.keys
         labelled = [key.expression.label(f"_k{i}") for i, key in enumerate(keys)]
         if self.ranking is not None:
-            counted = sa.select(sa.func.count()).select_from(self.ranking.candidates).scalar_subquery()
-            labelled.append(counted.label("_candidates"))
+            counted = sa.select(sa.func.count()).select_from(self.ranking.matching).scalar_subquery()
+            labelled.append(counted.label("_matching"))
         statement = (
             sa.select(*self.target.selected(), *labelled)
             .select_from(self.from_clause())
-            .where(*self.filters(), *of_parent)
+            .where(*self.remaining_filters(), *of_parent)
             .order_by(*(key.ordering() for key in keys))
             .limit(self.page.limit + 1)
         )
@@ -307,11 +309,20 @@ class Request:
             self.ranking.candidates, self.ranking.candidates.c.id == self.target.key
         )
 
+    def remaining_filters(self) -> list[Clause]:
+        """What is not applied yet: candidates of a search are chosen under scope and conditions, in the same statement.
+
+        Applied twice, they made the planner read all gigs to join 500.
+        """
+        return [] if self.ranking is not None else self.filters()
+
     def filters(self) -> list[Clause]:
         return [self.target.scope(self.context.op.viewer), *self.conditions]
 
     async def count_root(self) -> int:
-        statement = sa.select(sa.func.count()).select_from(self.from_clause()).where(*self.filters())
+        statement = (
+            sa.select(sa.func.count()).select_from(self.from_clause()).where(*self.remaining_filters())
+        )
         return int((await self.context.op.db.fetch(statement))[0][0])
 
     def count_below(self, parent: Any) -> Callable[[], Awaitable[int]]:
@@ -351,11 +362,11 @@ class Request:
     def report(self, rows: list[Any]) -> SearchReport | None:
         if self.ranking is None:
             return None
-        candidates = rows[0]["_candidates"] if rows else 0
+        matching = rows[0]["_matching"] if rows else 0
         return SearchReport(
             mode=self.ranking.mode,
             candidate_limit=self.ranking.limit,
-            is_limited=candidates >= self.ranking.limit,
+            is_limited=matching > self.ranking.limit,
         )
 
     # -- cursors -----------------------------------------------------------------------------------------------------

@@ -40,7 +40,9 @@ _AXIS = "1 (bad) to 5 (excellent)."
 class FeedbackType(Node):
     side: FeedbackSide = column(Feedback.side, "Who speaks of whom.")
     author_name: str | None = source(
-        people.names_of, "Who speaks; null if they are gone.", key=Feedback.author_id
+        people.names_of,
+        "Who speaks; null if they are gone or hide their profile from you.",
+        key=Feedback.author_id,
     )
     availability: int = column(Feedback.availability, _AXIS)
     communication: int = column(Feedback.communication, _AXIS)

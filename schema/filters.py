@@ -13,14 +13,15 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 import strawberry
 from strawberry import Maybe, Some
+from strawberry.utils.str_converters import to_camel_case
 
-from models.errors import Invalid
+from models.errors import Invalid, Path
 from resolvers.operation import Operation
 from schema.graph import sql
 
 Clause = sa.ColumnElement[bool]
 T = TypeVar("T")
-_MAX_TERMS = 50
+_MAX_TERMS, MAX_VALUES = 50, 100
 
 
 @strawberry.input(description="Comparisons with one value or a list; several at once must all hold.")
@@ -71,9 +72,9 @@ def means(condition: Callable[[Any, Operation], Clause], description: str) -> An
     return strawberry.field(description=description, metadata={"condition": condition})
 
 
-def compile_where(where: Any, op: Operation) -> Clause:
+def compile_where(where: Any, op: Operation, *, path: Path = ("where",)) -> Clause:
     """The condition that `where` stands for. Raises `Invalid` for what cannot be honoured; nothing is ignored."""
-    return _Compiler(op).clause(where)
+    return _Compiler(op).clause(where, path)
 
 
 class _Compiler:
@@ -81,30 +82,50 @@ class _Compiler:
         self.op = op
         self.terms = 0
 
-    def clause(self, where: Any) -> Clause:
-        return sa.and_(sa.true(), *(self._term(f, value) for f, value in _given(where)))
+    def clause(self, where: Any, path: Path) -> Clause:
+        return sa.and_(
+            sa.true(), *(self._term(f, value, (*path, _name(f))) for f, value in _given(where, path))
+        )
 
-    def _term(self, field: dataclasses.Field[Any], value: Any) -> Clause:
+    def clauses(self, parts: list[Any], path: Path) -> list[Clause]:
+        return [self.clause(part, (*path, str(index))) for index, part in enumerate(parts)]
+
+    def _term(self, field: dataclasses.Field[Any], value: Any, path: Path) -> Clause:
         self.terms += 1
         if self.terms > _MAX_TERMS:
             raise Invalid(
                 ("where",), "COUNT", f"A filter has at most {_MAX_TERMS} terms.", max=str(_MAX_TERMS)
             )
         if field.name == "and_":
-            return sa.and_(sa.true(), *(self.clause(part) for part in value))
+            return sa.and_(sa.true(), *self.clauses(value, path))
         if field.name == "or_":
-            return sa.or_(*(self.clause(part) for part in value)) if value else sa.false()
+            return sa.or_(sa.false(), *self.clauses(value, path))
         if field.name == "not_":
             # A filter that is neither true nor false of a row (a missing value) does not hold of it.
-            return sa.not_(sa.func.coalesce(self.clause(value), sa.false()))
+            return sa.not_(sa.func.coalesce(self.clause(value, path), sa.false()))
         if "condition" in field.metadata:
             return field.metadata["condition"](value, self.op)  # type: ignore[no-any-return]
-        return compare(field.metadata["column"], value)
+        return compare(field.metadata["column"], value, path=path)
 
 
-def compare(column: sa.ColumnElement[Any], filter: Any) -> Clause:
+def compare(column: sa.ColumnElement[Any], filter: Any, *, path: Path) -> Clause:
     """All comparisons of one comparator input on one expression."""
-    return sa.and_(sa.true(), *(_compared(column, f.name, value) for f, value in _given(filter)))
+    terms = []
+    for field, value in _given(filter, path):
+        _check_operand((*path, _name(field)), value)
+        terms.append(_compared(column, field.name, value))
+    return sa.and_(sa.true(), *terms)
+
+
+def _check_operand(path: Path, value: Any) -> None:
+    values = value if isinstance(value, list) else [value]
+    if len(values) > MAX_VALUES:
+        raise Invalid(
+            path, "COUNT", f"A list in a filter has at most {MAX_VALUES} values.", max=str(MAX_VALUES)
+        )
+    # PostgreSQL knows no text with NUL: asking for one would fail there.
+    if any(isinstance(one, str) and "\0" in one for one in values):
+        raise Invalid(path, "PRINTABLE", "It contains NUL, which no text here does.")
 
 
 def _compared(column: sa.ColumnElement[Any], name: str, value: Any) -> Clause:
@@ -115,9 +136,9 @@ def _compared(column: sa.ColumnElement[Any], name: str, value: Any) -> Clause:
         case "ne":
             clause = column.is_distinct_from(value)
         case "in_":
-            clause = column.in_(_some(value))
+            clause = column.in_(value)
         case "not_in":
-            clause = sa.or_(column.not_in(_some(value)), column.is_(None))
+            clause = sa.or_(column.not_in(value), column.is_(None))
         case "lt":
             clause = column < value
         case "lte":
@@ -135,22 +156,21 @@ def _compared(column: sa.ColumnElement[Any], name: str, value: Any) -> Clause:
     return clause
 
 
-def _some(values: list[Any]) -> list[Any]:
-    if len(values) > 100:
-        raise Invalid(("where",), "COUNT", "A list in a filter has at most 100 values.", max="100")
-    return values
-
-
-def _given(value: Any) -> list[tuple[dataclasses.Field[Any], Any]]:
+def _given(value: Any, path: Path) -> list[tuple[dataclasses.Field[Any], Any]]:
     """The fields that the caller wrote, unwrapped. Null is refused: a filter has `null: true` for that."""
     given = []
     for field in dataclasses.fields(value):
         content = getattr(value, field.name)
         if isinstance(content, Some):
             if content.value is None:
-                raise Invalid(("where", field.name), "NULL", "Leave the filter out, or use `null: true`.")
+                raise Invalid((*path, _name(field)), "NULL", "Leave the filter out, or use `null: true`.")
             given.append((field, content.value))
     return given
+
+
+def _name(field: dataclasses.Field[Any]) -> str:
+    """As the API names it."""
+    return getattr(field, "graphql_name", None) or to_camel_case(field.name)
 
 
 def fingerprint_of(value: Any) -> str:

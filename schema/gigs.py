@@ -1,8 +1,10 @@
 """Gigs as clients see them: browsing, posting, and their way to done."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from math import ceil, floor
+from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,8 +18,9 @@ from auth import access
 from auth.abilities import GigAction
 from models.application import Application as ApplicationRow
 from models.application import ApplicationStatus
+from models.checks import Checks
 from models.contract import Contract as ContractRow
-from models.errors import InvalidTransition, LimitReached, NotFound, NotOpen, StaleVersion
+from models.errors import InvalidTransition, NotFound, StaleVersion
 from models.gig import (
     GIG_WORKFLOW,
     BudgetKind,
@@ -29,6 +32,8 @@ from models.gig import (
     GigSkill,
     GigStatus,
     GigVisibility,
+    NobodyHired,
+    NoPlaceLeft,
     SavedGig,
     SkillNeed,
     TermsFixed,
@@ -57,7 +62,7 @@ from schema.filters import (
     compile_where,
     means,
 )
-from schema.gig_search import RELEVANCE, GigSearch, facets_of
+from schema.gig_search import FACET_CANDIDATES, RELEVANCE, GigSearch, facets_of
 from schema.graph import (
     Context,
     argument,
@@ -101,9 +106,9 @@ class GigSkillType:
 @node(
     "question",
     GigQuestion,
-    scope=access.everybody,
+    scope=access.visible_questions,
     name="GigQuestion",
-    description="Something the client asks every applicant.",
+    description="Something the client asks every applicant; whoever sees the gig sees it.",
 )
 class GigQuestionType(Node):
     prompt: str = column(GigQuestion.prompt, "The question.")
@@ -234,22 +239,28 @@ class BudgetFilter:
 
 
 def _budget_fits(filter: BudgetFilter, op: Operation) -> Clause:
+    checks = Checks()
+    currency = checks.currency(("where", "budget", "currency"), filter.currency)
+    checks.done()
     kinds = [
-        (col(Gig.budget_kind) == kind) & _overlaps(range_, filter.currency)
+        (col(Gig.budget_kind) == kind) & _overlaps(range_, currency)
         for kind, range_ in ((BudgetKind.FIXED, filter.fixed), (BudgetKind.HOURLY, filter.hourly))
         if range_ is not None
     ]
-    return (col(Gig.currency) == filter.currency) & (sa.or_(*kinds) if kinds else sa.true())
+    return (col(Gig.currency) == currency) & (sa.or_(*kinds) if kinds else sa.true())
 
 
 def _overlaps(range_: MoneyRange, currency: str) -> Clause:
-    low = sa.true() if range_.min is None else col(Gig.budget_max_minor) >= _minor(range_.min, currency)
-    high = sa.true() if range_.max is None else col(Gig.budget_min_minor) <= _minor(range_.max, currency)
+    low = sa.true() if range_.min is None else col(Gig.budget_max_minor) >= ceil(_minor(range_.min, currency))
+    high = (
+        sa.true() if range_.max is None else col(Gig.budget_min_minor) <= floor(_minor(range_.max, currency))
+    )
     return low & high
 
 
-def _minor(amount: Decimal, currency: str) -> int:
-    return int(max(Decimal(-MAX_MINOR), min(Decimal(MAX_MINOR), amount.scaleb(digits_of(currency)))))
+def _minor(amount: Decimal, currency: str) -> Decimal:
+    # No budget lies beyond these limits, and PostgreSQL has no integers there.
+    return max(Decimal(-MAX_MINOR), min(Decimal(MAX_MINOR), amount.scaleb(digits_of(currency))))
 
 
 def _has_skills(filter: SkillsFilter, op: Operation) -> Clause:
@@ -259,7 +270,7 @@ def _has_skills(filter: SkillsFilter, op: Operation) -> Clause:
 def _client_fits(filter: "GigClientWhere", op: Operation) -> Clause:
     """Through the client's own scope: a hidden profile can neither be seen nor guessed by filtering."""
     fitting = sa.select(col(ClientProfile.user_id)).where(
-        access.visible_clients(op.viewer), compile_where(filter, op)
+        access.visible_clients(op.viewer), compile_where(filter, op, path=("where", "client"))
     )
     return col(Gig.client_id).in_(fitting)
 
@@ -277,7 +288,10 @@ def _is_saved(value: bool, op: Operation) -> Clause:
 
 
 def _posted_by(id: str, op: Operation) -> Clause:
-    return col(Gig.client_id) == decode_id("client", id, path=("where", "clientId"))
+    """Through the client's own scope, as `_client_fits`."""
+    posted_by = col(ClientProfile.user_id) == decode_id("client", id, path=("where", "clientId"))
+    fitting = sa.select(col(ClientProfile.user_id)).where(access.visible_clients(op.viewer), posted_by)
+    return col(Gig.client_id).in_(fitting)
 
 
 @strawberry.input(
@@ -346,22 +360,32 @@ class SkillFacet:
     count: int = strawberry.field(description="How many gigs ask for it.")
 
 
-@strawberry.type(description="Counts over all gigs that fit, largest first.")
+@strawberry.type(description="Counts over the gigs that fit, largest first.")
 class GigFacets:
     skills: list[SkillFacet] = strawberry.field(description="The 30 most wanted skills.")
     budget_kinds: list[Facet] = strawberry.field(description="By how the work is paid.")
     currencies: list[Facet] = strawberry.field(description="By currency.")
     statuses: list[Facet] = strawberry.field(description="By status.")
+    candidate_limit: int = strawberry.field(
+        description="How many fitting gigs are counted at most: the newest ones."
+    )
+    is_limited: bool = strawberry.field(description="Whether there are more fitting gigs than were counted.")
 
 
 async def gig_facets(
-    info: Info[Context, None], where: GigWhere | None = None, search: str | None = None
+    info: Info[Context, None],
+    where: Annotated[
+        GigWhere | None, strawberry.argument(description="Only gigs that fit; as in `gigs`.")
+    ] = None,
+    search: Annotated[
+        str | None, strawberry.argument(description="Only gigs in which these words are found; as in `gigs`.")
+    ] = None,
 ) -> GigFacets:
     context = info.context
     filters = [access.visible_gigs(context.op.viewer)]
     if where is not None:
         filters.append(compile_where(where, context.op))
-    rows = await facets_of(context.op, filters, search)
+    rows, is_limited = await facets_of(context.op, filters, search)
     skills = [
         (load_node(context, spec_of(SkillType), UUID(row.value)), row._mapping["count"])
         for row in rows
@@ -372,10 +396,12 @@ async def gig_facets(
         budget_kinds=_facet(rows, "budget_kind"),
         currencies=_facet(rows, "currency"),
         statuses=_facet(rows, "status"),
+        candidate_limit=FACET_CANDIDATES,
+        is_limited=is_limited,
     )
 
 
-def _facet(rows: list[Any], name: str) -> list[Facet]:
+def _facet(rows: Sequence[Any], name: str) -> list[Facet]:
     found = [Facet(value=row[1], count=row[2]) for row in rows if row[0] == name]
     return sorted(found, key=lambda facet: (-facet.count, facet.value))
 
@@ -575,6 +601,7 @@ async def gig_edit(op: Operation, input: GigEditInput) -> Answer:
 
 
 _MOVES = (NotFound, StaleVersion, InvalidTransition)
+_REVIEWS = (NotFound, InvalidTransition)
 
 
 @mutation(
@@ -605,7 +632,7 @@ async def gig_resume(op: Operation, input: GigActInput) -> Answer:
 @mutation(
     GigPayload,
     *_MOVES,
-    LimitReached,
+    NoPlaceLeft,
     needs=Needs.CLIENT,
     description="Look for people again, after the gig expired or when a place became free.",
 )
@@ -618,7 +645,7 @@ async def gig_reopen(op: Operation, input: GigReopenInput) -> Answer:
 @mutation(
     GigPayload,
     *_MOVES,
-    NotOpen,
+    NobodyHired,
     needs=Needs.CLIENT,
     description="Go on with those who are hired though places are left; `gigReopen` undoes it.",
 )
@@ -647,19 +674,19 @@ async def gig_duplicate(op: Operation, input: GigNameInput) -> Answer:
     return await gigs.duplicate_gig(op, _id(input))
 
 
-@mutation(GigPayload, *_MOVES, needs=Needs.ADMIN, description="Let a gig out that waits for approval.")
+@mutation(GigPayload, *_REVIEWS, needs=Needs.ADMIN, description="Let a gig out that waits for approval.")
 async def gig_approve(op: Operation, input: GigNameInput) -> Answer:
     return await gigs.approve_gig(op, _id(input))
 
 
-@mutation(GigPayload, *_MOVES, needs=Needs.ADMIN, description="Refuse a gig that waits for approval.")
+@mutation(GigPayload, *_REVIEWS, needs=Needs.ADMIN, description="Refuse a gig that waits for approval.")
 async def gig_reject(op: Operation, input: GigReviewInput) -> Answer:
     return await gigs.reject_gig(op, _id(input), reason=input.reason)
 
 
 @mutation(
     GigPayload,
-    *_MOVES,
+    *_REVIEWS,
     needs=Needs.ADMIN,
     description="Send a gig back to its client with what has to change.",
 )
@@ -674,7 +701,6 @@ async def gig_save(op: Operation, input: GigNameInput) -> Answer:
 
 @mutation(
     GigPayload,
-    NotFound,
     needs=Needs.SIGNED_IN,
     description="Stop keeping an eye on a gig; NOOP if you do not.",
 )

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from enum import Enum
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
@@ -49,7 +49,9 @@ class Needs(Vocabulary):
 words(Needs)
 
 
-@strawberry.schema_directive(locations=[Location.FIELD_DEFINITION], name="auth")
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION], name="auth", description="Who may call this field."
+)
 class Auth:
     """Who may call this field."""
 
@@ -189,6 +191,9 @@ class MutationPayload:
 
 # -- mutations ---------------------------------------------------------------------------------------------------------
 
+INPUT = strawberry.argument(
+    description="Everything the act needs, as one object; a refusal names its part of it in `path`."
+)
 IDEMPOTENCY = (
     "Any text up to 200 characters that names this act. A repeat with the same key and input changes nothing and answers "
     "REPLAYED, for 30 days; the same key with another input is refused."
@@ -218,6 +223,10 @@ def mutation(
 
         async def resolver(info: Info[Context, None], input: Any) -> Any:
             op = info.context.op
+            # What an earlier mutation of the same document read is not true any more.
+            info.context.loaders.clear()
+            if needs is not Needs.NOTHING:
+                op.viewer.require_user()
             try:
                 op = _acting(op, name, input)
                 answer = await use_case(op, input)
@@ -235,7 +244,7 @@ def mutation(
         resolver.__name__ = name
         resolver.__annotations__ = {
             "info": Info[Context, None],
-            "input": input_type,
+            "input": Annotated[input_type, INPUT],
             "return": answer_type | None,
         }
         DECLARED[name] = refusals
@@ -280,7 +289,7 @@ def _acting(op: Operation, mutation_name: str, input: Any) -> Operation:
     if key is None or op.viewer.user_id is None:
         return dataclasses.replace(op, act=None)
     checks = Checks()
-    checks.text(("idempotencyKey",), key, max=200)
+    key = checks.text(("idempotencyKey",), key, max=200)
     checks.done()
     content = [part for part in canonical(input) if part[0] != "idempotency_key"]
     digest = sha256(repr(content).encode()).digest()

@@ -1,5 +1,6 @@
 """Scalars of the public language. What cannot be read is refused with what was expected."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -18,6 +19,7 @@ Markdown = NewType("Markdown", str)
 StreamCursor = NewType("StreamCursor", str)
 
 _duration = TypeAdapter(timedelta)
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 def _parser(parse: Callable[[str], Any], expected: str) -> Callable[[object], Any]:
@@ -40,9 +42,12 @@ def _parse_datetime(text: str) -> datetime:
 
 
 def _parse_decimal(text: str) -> Decimal:
+    # `Decimal` itself takes NaN, Infinity, underscores and digits of any script, and 1e999999999 breaks all arithmetic.
+    if len(text) > 40 or not _DECIMAL.fullmatch(text):
+        raise ValueError("not a plain number")
     number = Decimal(text)
-    if not number.is_finite() or len(text) > 40:
-        raise ValueError("not finite")
+    if abs(number.adjusted()) > 40:
+        raise ValueError("too large or too fine")
     return number
 
 

@@ -7,15 +7,18 @@ import hashlib
 import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import strawberry
 
+from auth.revocation import RevokedSessions
 from models.store import migrations
 from models.store.embedded import EmbeddedCluster, start_embedded
 from resolvers.operation import Operation, Services
 from resolvers.taxonomy import SKILLS, load_skills
+from resolvers.views import ViewCounter
 from schema.execution import build_executable
 from tests.world import Clock, World, make_test_services
 
@@ -105,11 +108,18 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-async def services(database_url: str, clock: Clock) -> AsyncIterator[Services]:
-    services = await make_test_services(database_url, clock)
+@pytest.fixture(scope="session")
+async def shared_services(database_url: str) -> AsyncIterator[Services]:
+    """The pools are opened once for all tests of the worker; connecting is most of what a small test would cost."""
+    services = await make_test_services(database_url, Clock())
     yield services
     await services.db.close()
+
+
+@pytest.fixture
+def services(shared_services: Services, clock: Clock) -> Services:
+    """Services of the test's own, but for the pools."""
+    return replace(shared_services, clock=clock, revoked=RevokedSessions(), views=ViewCounter())
 
 
 @pytest.fixture

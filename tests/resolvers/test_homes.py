@@ -1,0 +1,217 @@
+"""Every row has a home: a user or a gig. Each use case says here which homes it writes.
+
+The fewer homes an act writes, the easier the data is divided among several databases one day. The market stream is a home
+of its own, for everybody's eyes.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
+
+from auth.viewer import ANONYMOUS
+from models.application import DeclineReason, WithdrawReason
+from models.contract import EndReason
+from models.feedback import AXES
+from models.ids import new_id
+from models.profile import SkillLevel
+from models.store.sql import Receipt
+from models.user import Role
+from resolvers import accounts, applications, contracts, feedback, gigs, profiles
+from resolvers.profiles import Expertise
+from tests.world import PASSWORD, World
+
+# Where a row lives, in SQL. A job lives with its subject, a remark with its author.
+HOMES = {
+    "users": "'user:' || id",
+    "session": "'user:' || user_id",
+    "refresh_token": "'user:' || (select user_id from session where session.id = session_id)",
+    "freelancer_profile": "'user:' || user_id",
+    "client_profile": "'user:' || user_id",
+    "freelancer_skill": "'user:' || freelancer_id",
+    "saved_gig": "'user:' || user_id",
+    "remark": "'user:' || author_id",
+    "idempotency_key": "'user:' || actor_id",
+    "gig": "'gig:' || id",
+    "gig_skill": "'gig:' || gig_id",
+    "gig_question": "'gig:' || gig_id",
+    "gig_word": "'gig:' || gig_id",
+    "gig_invitation": "'gig:' || gig_id",
+    "application": "'gig:' || gig_id",
+    "application_answer": "'gig:' || (select gig_id from application where application.id = application_id)",
+    "contract": "'gig:' || gig_id",
+    "feedback": "'gig:' || gig_id",
+    "job": "'gig:' || coalesce((select gig_id from contract where contract.id = subject_id), subject_id)",
+    "stream_head": "stream",
+    "fact": "stream",
+}
+# Written by the operator's commands, not by anybody's act.
+OF_THE_PLATFORM = {"skill", "skill_name", "stream_epoch", "seed_version", "alembic_version"}
+
+
+async def homes_written(world: World, act: Awaitable[object], names: Mapping[str, UUID | None]) -> set[str]:
+    """The homes of all rows that `act` wrote, by the names of who and what they are.
+
+    Rows are told by the transaction that wrote them: tests of one worker run one after the other, in a database of their own.
+    """
+    before = (
+        await world.rows("select cast(cast(pg_snapshot_xmax(pg_current_snapshot()) as text) as bigint)")
+    )[0]
+    await act
+    found: set[str] = set()
+    for table, home in HOMES.items():
+        statement = f"select distinct {home} from {table} where cast(cast(xmin as text) as bigint) >= :before"
+        found |= {str(row[0]) for row in await world.rows(statement, before=before[0])}
+    called = {str(id): name for name, id in names.items()}
+    return {":".join(called.get(part, part) for part in home.split(":")) for home in found}
+
+
+async def test_every_table_has_a_home_or_belongs_to_the_platform(world: World) -> None:
+    rows = await world.rows("select table_name from information_schema.tables where table_schema = 'public'")
+
+    assert {row[0] for row in rows} == HOMES.keys() | OF_THE_PLATFORM
+
+
+async def test_each_use_case_writes_the_homes_that_it_says(world: World) -> None:
+    client, freelancer, other = await world.client(), await world.freelancer(), await world.freelancer()
+    assert freelancer.user_id is not None
+    python = await world.skill()
+    gig_id = await world.draft(client)
+    names = {
+        "gig": gig_id,
+        "client": client.user_id,
+        "freelancer": freelancer.user_id,
+        "other": other.user_id,
+    }
+    as_client, as_freelancer, as_other = (world.as_(viewer) for viewer in (client, freelancer, other))
+    ids: dict[str, UUID] = {}
+
+    async def keep(name: str, act: Awaitable[Receipt]) -> None:
+        ids[name] = (await act).entity_id
+
+    market = {"gig:gig", "market"}
+    concerned = {"gig:gig", "user:freelancer"}
+    story: list[tuple[Callable[[], Awaitable[object]], set[str]]] = [
+        (
+            lambda: profiles.edit_freelancer(as_freelancer, {"headline": "B"}, expected_version=None),
+            {"user:freelancer"},
+        ),
+        (
+            lambda: profiles.set_expertise(
+                as_freelancer, [Expertise(python, SkillLevel.EXPERT, 3)], expected_version=None
+            ),
+            {"user:freelancer"},
+        ),
+        (lambda: profiles.edit_client(as_client, {"company": "C"}, expected_version=None), {"user:client"}),
+        (lambda: accounts.add_role(as_other, role=Role.CLIENT), {"user:other"}),
+        (lambda: accounts.revoke_session(as_other, session_id=None), {"user:other"}),
+        (lambda: gigs.edit_gig(as_client, gig_id, {"title": "T"}, expected_version=None), {"gig:gig"}),
+        (lambda: gigs.publish_gig(as_client, gig_id), market),
+        (lambda: gigs.pause_gig(as_client, gig_id), market),
+        (lambda: gigs.resume_gig(as_client, gig_id), market),
+        (lambda: gigs.save_gig(as_other, gig_id), {"user:other"}),
+        # A row that is gone cannot be asked where it lived.
+        (lambda: gigs.unsave_gig(as_other, gig_id), set()),
+        (
+            lambda: keep(
+                "invitation",
+                gigs.invite_freelancer(
+                    as_client, gig_id, freelancer_id=freelancer.user_id or new_id(), message="Come."
+                ),
+            ),
+            concerned | {"user:client"},
+        ),
+        (
+            lambda: gigs.answer_invitation(as_freelancer, ids["invitation"], accepts=True, note=None),
+            concerned,
+        ),
+        (
+            lambda: keep("bid", applications.submit_application(as_freelancer, gig_id, world.bid())),
+            concerned,
+        ),
+        (
+            lambda: applications.edit_application(
+                as_freelancer, ids["bid"], {"cover_letter": "L"}, expected_version=None
+            ),
+            concerned,
+        ),
+        (
+            lambda: keep("second", applications.submit_application(as_other, gig_id, world.bid())),
+            {"gig:gig", "user:other"},
+        ),
+        (
+            lambda: applications.withdraw_application(
+                as_other, ids["second"], reason=WithdrawReason.TERMS, note="No."
+            ),
+            {"gig:gig", "user:other"},
+        ),
+        (
+            lambda: keep("third", applications.submit_application(as_other, gig_id, world.bid())),
+            {"gig:gig", "user:other"},
+        ),
+        (
+            lambda: applications.decline_application(
+                as_client, ids["third"], reason=DeclineReason.PRICE, message="No."
+            ),
+            {"gig:gig", "user:other", "user:client"},
+        ),
+        (lambda: applications.mark_application_viewed(as_client, ids["bid"]), concerned),
+        (lambda: applications.shortlist_application(as_client, ids["bid"]), concerned),
+        (lambda: keep("work", applications.accept_application(as_client, ids["bid"])), concerned | market),
+        (
+            lambda: contracts.report_progress(
+                as_freelancer, ids["work"], percent=50, note="Half.", expected_version=None
+            ),
+            concerned,
+        ),
+        (lambda: contracts.pause_contract(as_freelancer, ids["work"], note=None), concerned),
+        (lambda: contracts.resume_contract(as_client, ids["work"]), concerned),
+        (lambda: contracts.submit_work(as_freelancer, ids["work"], note=None), concerned),
+        (lambda: contracts.approve_work(as_client, ids["work"]), concerned | market),
+        (
+            lambda: keep(
+                "said",
+                feedback.leave_feedback(as_client, ids["work"], axes=dict.fromkeys(AXES, 5), comment="Good."),
+            ),
+            concerned,
+        ),
+        # The rating is a sum in the profile of the one spoken of, so a reveal reaches both sides.
+        (
+            lambda: feedback.leave_feedback(
+                as_freelancer, ids["work"], axes=dict.fromkeys(AXES, 5), comment="Good."
+            ),
+            concerned | {"user:client"},
+        ),
+        (lambda: feedback.reply_to_feedback(as_freelancer, ids["said"], body="Thanks."), concerned),
+    ]
+
+    for act, expected in story:
+        assert await homes_written(world, act(), names) == expected
+
+
+async def test_an_account_begins_in_one_home(world: World) -> None:
+    email = f"{new_id().hex}@example.com"
+    op = world.as_(ANONYMOUS)
+
+    registered = await homes_written(
+        world,
+        accounts.register_account(op, email=email, password=PASSWORD, name="N", roles=[Role.CLIENT]),
+        {},
+    )
+    returned = await homes_written(world, accounts.create_session(op, email=email, password=PASSWORD), {})
+
+    assert len(registered) == 1
+    assert returned == registered
+
+
+async def test_a_contract_that_ends_early_writes_the_gig_the_freelancer_and_the_market(world: World) -> None:
+    hired = await world.hired()
+    names = {"gig": hired.gig_id, "client": hired.client.user_id, "freelancer": hired.freelancer.user_id}
+
+    homes = await homes_written(
+        world,
+        contracts.end_contract(
+            world.as_(hired.client), hired.contract_id, reason=EndReason.OTHER, note="Over."
+        ),
+        names,
+    )
+
+    assert homes == {"gig:gig", "user:freelancer", "user:client", "market"}

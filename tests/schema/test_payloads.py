@@ -1,0 +1,225 @@
+"""What mutations answer: the entity, the outcome, the position and the refusals, exactly."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import create_type
+
+from models.errors import NotFound
+from models.ids import encode_id, new_id
+from resolvers import gigs
+from resolvers.operation import Operation
+from schema.execution import Request, execute
+from schema.gigs import GigPayload
+from schema.payloads import DECLARED, MEMBERS, MUTATIONS, Answer, Needs, mutation
+from schema.root import Query
+from schema.scalars import SCALARS
+from tests.schema.stage import Stage, key
+
+EDIT = """mutation($i: GigEditInput!) { gigEdit(input: $i) { outcome position gig { id title version }
+    errors { __typename code message path retryable ... on StaleVersionError { currentVersion } } } }"""
+PUBLISH = "mutation($i: GigPublishInput!) { gigPublish(input: $i) { outcome position gig { status } errors { code ... on InvalidTransitionError { from to allowed } } } }"
+
+
+async def test_of_two_edits_with_the_same_version_one_is_applied_and_one_sees_the_current_state(
+    stage: Stage,
+) -> None:
+    scene = await stage.open()
+    gig = await stage.world.gig(key(scene.gig))
+
+    async def edit(title: str) -> dict[str, Any]:
+        change = {"id": scene.gig, "title": title, "expectedVersion": gig.version}
+        answer: dict[str, Any] = (await stage.world.data(stage["owner"], EDIT, i=change))["gigEdit"]
+        return answer
+
+    answers = sorted(await asyncio.gather(edit("One"), edit("Two")), key=lambda answer: answer["outcome"])
+
+    applied, rejected = answers
+    assert (applied["outcome"], applied["errors"], applied["gig"]["version"]) == (
+        "APPLIED",
+        [],
+        gig.version + 1,
+    )
+    assert rejected["outcome"] == "REJECTED" and rejected["position"] is None
+    assert rejected["gig"] == applied["gig"]
+    (error,) = rejected["errors"]
+    assert error.pop("message").startswith("It has changed since you read it")
+    assert error == {
+        "__typename": "StaleVersionError",
+        "code": "STALE_VERSION",
+        "path": ["expectedVersion"],
+        "retryable": False,
+        "currentVersion": gig.version + 1,
+    }
+
+
+async def test_a_step_the_workflow_does_not_allow_says_what_is_possible(stage: Stage) -> None:
+    scene = await stage.open()
+
+    payload = (await stage.world.data(stage["owner"], PUBLISH, i={"id": scene.gig}))["gigPublish"]
+
+    assert payload == {
+        "outcome": "REJECTED",
+        "position": None,
+        "gig": {"status": "OPEN"},
+        "errors": [
+            {"code": "INVALID_TRANSITION", "from": "OPEN", "to": "OPEN",
+             "allowed": ["cancel", "expire", "fill", "pause", "stop_hiring"]}
+        ],
+    }  # fmt: skip
+
+
+async def test_a_repeat_answers_replayed_with_the_same_position_and_todays_entity(stage: Stage) -> None:
+    scene = await stage.draft()
+    publish = {"id": scene.gig, "idempotencyKey": "out"}
+    first = (await stage.world.data(stage["owner"], PUBLISH, i=publish))["gigPublish"]
+    await gigs.pause_gig(stage.as_("owner"), key(scene.gig))
+    before = await stage.world.footprint()
+
+    repeat = (await stage.world.data(stage["owner"], PUBLISH, i=publish))["gigPublish"]
+
+    assert (first["outcome"], first["gig"]) == ("APPLIED", {"status": "OPEN"}) and first["position"]
+    assert repeat == first | {"outcome": "REPLAYED", "gig": {"status": "PAUSED"}}
+    assert await stage.world.footprint() == before
+
+
+async def test_a_repeat_with_another_input_is_a_conflict(stage: Stage) -> None:
+    one, two = await stage.draft(), await stage.draft()
+    await stage.world.data(stage["owner"], PUBLISH, i={"id": one.gig, "idempotencyKey": "same"})
+    before = await stage.world.footprint()
+
+    payload = (await stage.world.data(stage["owner"], PUBLISH, i={"id": two.gig, "idempotencyKey": "same"}))[
+        "gigPublish"
+    ]
+
+    assert (payload["outcome"], payload["errors"][0]["code"]) == ("REJECTED", "IDEMPOTENCY_CONFLICT")
+    assert await stage.world.footprint() == before
+
+
+async def test_a_refused_act_leaves_its_key_free(stage: Stage) -> None:
+    scene = await stage.open()
+    pause = "mutation($i: GigPauseInput!) { gigPause(input: $i) { outcome } }"
+    resume = "mutation($i: GigResumeInput!) { gigResume(input: $i) { outcome } }"
+    act = {"id": scene.gig, "idempotencyKey": "later"}
+
+    refused = await stage.world.data(stage["owner"], resume, i=act)
+    await stage.world.data(stage["owner"], pause, i={"id": scene.gig})
+    applied = await stage.world.data(stage["owner"], resume, i=act)
+
+    assert (refused["gigResume"]["outcome"], applied["gigResume"]["outcome"]) == ("REJECTED", "APPLIED")
+
+
+async def test_a_noop_has_the_entity_and_no_position(stage: Stage) -> None:
+    scene = await stage.open()
+    save = "mutation($i: GigSaveInput!) { gigSave(input: $i) { outcome position gig { isSaved } } }"
+
+    answers = [
+        (await stage.world.data(stage["client"], save, i={"id": scene.gig}))["gigSave"] for _ in range(2)
+    ]
+
+    saved = {"position": None, "gig": {"isSaved": True}}
+    assert answers == [{"outcome": "APPLIED"} | saved, {"outcome": "NOOP"} | saved]
+
+
+async def test_mutations_of_one_document_each_show_the_state_they_left(stage: Stage) -> None:
+    scene = await stage.open()
+    document = """mutation($id: ID!) {
+        first: gigPause(input: {id: $id}) { gig { status version activity(last: 1) { nodes { kind } } } }
+        second: gigResume(input: {id: $id}) { gig { status version activity(last: 1) { nodes { kind } } } }
+        third: gigEdit(input: {id: $id, title: "Third"}) { gig { title version } } }"""
+
+    answer = await stage.world.data(stage["owner"], document, id=scene.gig)
+
+    version = answer["first"]["gig"]["version"]
+    assert answer == {
+        "first": {
+            "gig": {"status": "PAUSED", "version": version, "activity": {"nodes": [{"kind": "GIG_PAUSED"}]}}
+        },
+        "second": {
+            "gig": {
+                "status": "OPEN",
+                "version": version + 1,
+                "activity": {"nodes": [{"kind": "GIG_RESUMED"}]},
+            }
+        },
+        "third": {"gig": {"title": "Third", "version": version + 2}},
+    }
+
+
+@pytest.fixture
+def broken_schema() -> Iterator[strawberry.Schema]:
+    """A schema with a mutation that refuses in a way it never declared, beside one that works."""
+
+    @strawberry.input
+    class ActBreakInput:
+        id: strawberry.ID
+
+    @mutation(GigPayload, needs=Needs.NOTHING, description="Breaks.")
+    async def act_break(op: Operation, input: ActBreakInput) -> Answer:
+        raise NotFound("password of the database")
+
+    MUTATIONS.remove(act_break)
+    DECLARED.pop("act_break")
+    save = next(field for field in MUTATIONS if field.python_name == "gig_save")
+    config = StrawberryConfig(scalar_map=SCALARS)
+    yield strawberry.Schema(Query, create_type("Mutation", [act_break, save]), config=config)
+
+
+async def test_an_undeclared_refusal_is_a_masked_fault_that_does_not_null_its_siblings(
+    stage: Stage, broken_schema: strawberry.Schema
+) -> None:
+    scene = await stage.open()
+    document = """mutation($id: ID!) {
+        before: gigSave(input: {id: $id}) { outcome }
+        broken: actBreak(input: {id: $id}) { outcome }
+        after: gigSave(input: {id: $id}) { outcome } }"""
+
+    body = (await execute(broken_schema, Request(document, {"id": scene.gig}), stage.as_("client"))).body
+
+    assert body["data"] == {"before": {"outcome": "APPLIED"}, "broken": None, "after": {"outcome": "NOOP"}}
+    (error,) = body["errors"]
+    assert (error["path"], error["extensions"]) == (["broken"], {"code": "INTERNAL", "requestId": "test"})
+    assert "password" not in error["message"]
+
+
+def test_every_declared_refusal_answers_as_exactly_one_member() -> None:
+    families = [family for family, _, _ in MEMBERS]
+
+    for name, refusals in DECLARED.items():
+        for refusal in refusals:
+            fitting = [family for family in families if issubclass(refusal, family)]
+            assert len(fitting) == 1, (name, refusal)
+
+
+async def test_a_taken_id_of_ones_own_making_is_refused(stage: Stage) -> None:
+    id = encode_id("gig", new_id())
+    document = "mutation($i: GigCreateInput!) { gigCreate(input: $i) { outcome gig { id } errors { __typename code path } } }"
+    gig = {"id": id, "title": "Paint", "description": "White.", "deadline": "2027-03-01T12:00:00Z",
+           "budget": {"kind": "HOURLY", "min": "20", "max": "30", "currency": "EUR"}}  # fmt: skip
+
+    first = (await stage.world.data(stage["client"], document, i=gig))["gigCreate"]
+    second = (await stage.world.data(stage["client"], document, i=gig))["gigCreate"]
+
+    assert (first["outcome"], first["gig"]) == ("APPLIED", {"id": id})
+    assert second["outcome"] == "REJECTED"
+    assert second["errors"] == [{"__typename": "AlreadyExistsError", "code": "GIG_ID_TAKEN", "path": ["id"]}]
+
+
+@pytest.mark.parametrize("viewer", ["freelancer", "client"])
+async def test_a_repeat_shows_no_more_than_the_caller_may_see_today(viewer: str, stage: Stage) -> None:
+    scene = await stage.open()
+    save = "mutation($i: GigSaveInput!) { gigSave(input: $i) { outcome gig { id } } }"
+    act = {"id": scene.gig, "idempotencyKey": "keep"}
+    assert (await stage.world.data(stage[viewer], save, i=act))["gigSave"]["gig"] == {"id": scene.gig}
+
+    hidden = {"visibility": "INVITE_ONLY"}
+    await stage.world.data(stage["owner"], EDIT, i={"id": scene.gig} | hidden)
+
+    assert (await stage.world.data(stage[viewer], save, i=act))["gigSave"] == {
+        "outcome": "REPLAYED",
+        "gig": None,
+    }

@@ -1,0 +1,226 @@
+"""The permission table: a row for every root field and every relation, a column for every kind of caller.
+
+A field without a row fails; so does a row without a field. Denied cells of mutations also prove that nothing was written.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import strawberry
+
+from resolvers import applications, contracts, gigs
+from schema.payloads import MUTATIONS
+from tests.schema.stage import AXES, CALLERS, Scene, Stage, key
+from tests.world import PASSWORD
+
+MakeScene = Callable[[Stage], Awaitable[Scene]]
+DONE = {"APPLIED", "NOOP"}
+
+
+def cells(others: str, **by_caller: str) -> dict[str, str]:
+    """What each caller gets; anonymous callers are asked to sign in unless something else is said."""
+    return dict.fromkeys(CALLERS, others) | {"anonymous": "UNAUTHENTICATED"} | by_caller
+
+
+# Whoever can see the thing learns that it is not theirs; to everybody else it does not exist.
+OWNER_OF_PUBLIC = cells("NOT_ALLOWED", owner="APPLIED")
+OWNER_OF_HIDDEN = cells("NOT_FOUND", owner="APPLIED", admin="NOT_ALLOWED", super_admin="NOT_ALLOWED")
+ADMINISTRATORS = cells("NOT_ALLOWED", admin="APPLIED", super_admin="APPLIED")
+OF_APPLICATION = {"admin": "NOT_ALLOWED", "super_admin": "NOT_ALLOWED"}
+BY_OWNER = cells("NOT_FOUND", **OF_APPLICATION, applicant="NOT_ALLOWED", owner="APPLIED")
+BY_APPLICANT = cells("NOT_FOUND", **OF_APPLICATION, applicant="APPLIED", owner="NOT_ALLOWED")
+BY_HIRED = cells("NOT_FOUND", **OF_APPLICATION, hired="APPLIED", owner="NOT_ALLOWED")
+BY_CLIENT = cells("NOT_FOUND", **OF_APPLICATION, hired="NOT_ALLOWED", owner="APPLIED")
+BY_EITHER = cells("NOT_FOUND", **OF_APPLICATION, hired="APPLIED", owner="APPLIED")
+SIGNED_IN = cells("APPLIED")
+FREELANCERS = cells("NOT_ALLOWED", freelancer="APPLIED", applicant="APPLIED", hired="APPLIED")
+CLIENTS = cells("APPLIED", freelancer="NOT_ALLOWED", applicant="NOT_ALLOWED", hired="NOT_ALLOWED")
+
+
+@dataclass(frozen=True)
+class Row:
+    """`scene` is what the mutation is tried on, anew for every caller who may; `input` is made of its ids."""
+
+    needs: str
+    answers: dict[str, str]
+    scene: MakeScene
+    input: Callable[[Scene, str], dict[str, Any]] = field(default=lambda scene, caller: {"id": scene.gig})
+
+
+def of(name: str, **more: Any) -> Callable[[Scene, str], dict[str, Any]]:
+    return lambda scene, caller: {"id": scene.ids[name]} | more
+
+
+def after(scene: MakeScene, act: Callable[[Stage, Scene], Awaitable[object]]) -> MakeScene:
+    async def make(stage: Stage) -> Scene:
+        made = await scene(stage)
+        await act(stage, made)
+        return made
+
+    return make
+
+
+def gig_input(**changes: Any) -> dict[str, Any]:
+    budget = {"kind": "FIXED", "min": "100", "max": "200.50", "currency": "EUR"}
+    content = {"title": "Paint a fence", "description": "White.", "budget": budget}
+    return content | {"deadline": "2027-03-01T12:00:00Z"} | changes
+
+
+async def paused(stage: Stage, scene: Scene) -> None:
+    await gigs.pause_gig(stage.as_("owner"), key(scene.gig))
+
+
+async def shortlisted(stage: Stage, scene: Scene) -> None:
+    await applications.shortlist_application(stage.as_("owner"), key(scene.application))
+
+
+async def resting(stage: Stage, scene: Scene) -> None:
+    await contracts.pause_contract(stage.as_("owner"), key(scene.contract), note=None)
+
+
+async def hiring_over(stage: Stage, scene: Scene) -> None:
+    await gigs.stop_hiring(stage.as_("owner"), key(scene.gig))
+
+
+async def nothing(stage: Stage) -> Scene:
+    return Scene({})
+
+
+async def open_gig(stage: Stage) -> Scene:
+    return await stage.open()
+
+
+MUTATION_ROWS: dict[str, Row] = {
+    "accountRegister": Row("NOTHING", cells("APPLIED", anonymous="APPLIED"), nothing,
+        lambda _, caller: {"email": f"{caller}.new@example.com", "password": PASSWORD, "name": "New", "roles": ["CLIENT"]}),
+    "sessionCreate": Row("NOTHING", cells("WRONG_CREDENTIALS", anonymous="WRONG_CREDENTIALS"), nothing,
+        lambda _, caller: {"email": "nobody@example.com", "password": PASSWORD}),
+    "sessionRefresh": Row("NOTHING", cells("SESSION_ENDED", anonymous="SESSION_ENDED"), nothing,
+        lambda _, caller: {"refreshToken": "made up"}),
+    "sessionRevoke": Row("SIGNED_IN", SIGNED_IN, nothing, lambda _, caller: {}),
+    "accountRoleAdd": Row("SIGNED_IN", cells("NOOP", freelancer="APPLIED", applicant="APPLIED", hired="APPLIED"), nothing,
+        lambda _, caller: {"role": "CLIENT"}),
+    "freelancerUpdate": Row("FREELANCER", FREELANCERS, nothing, lambda _, caller: {"headline": f"I am {caller}"}),
+    "freelancerSkillsSet": Row("FREELANCER", FREELANCERS, nothing, lambda _, caller: {"skills": []}),
+    "clientUpdate": Row("CLIENT", CLIENTS, nothing, lambda _, caller: {"company": f"{caller} Ltd"}),
+    "gigCreate": Row("CLIENT", CLIENTS, nothing, lambda _, caller: gig_input()),
+    "gigEdit": Row("CLIENT", OWNER_OF_PUBLIC, Stage.working, of("gig", title="Another title")),
+    "gigPublish": Row("CLIENT", OWNER_OF_HIDDEN, Stage.draft),
+    "gigPause": Row("CLIENT", OWNER_OF_PUBLIC, Stage.working),
+    "gigResume": Row("CLIENT", OWNER_OF_PUBLIC, after(Stage.working, paused)),
+    "gigReopen": Row("CLIENT", OWNER_OF_PUBLIC, after(Stage.working, hiring_over), of("gig", deadline="2027-05-01T00:00:00Z")),
+    "gigStopHiring": Row("CLIENT", OWNER_OF_PUBLIC, Stage.working),
+    "gigCancel": Row("CLIENT", OWNER_OF_PUBLIC, Stage.applied, of("gig", note="No money left.")),
+    "gigDuplicate": Row("CLIENT", OWNER_OF_PUBLIC | dict.fromkeys(("applicant", "hired"), "NOT_ALLOWED"), Stage.working),
+    "gigApprove": Row("ADMIN", ADMINISTRATORS, Stage.pending),
+    "gigReject": Row("ADMIN", ADMINISTRATORS, Stage.pending, of("gig", reason="Not a gig.")),
+    "gigRequestChanges": Row("ADMIN", ADMINISTRATORS, Stage.pending, of("gig", reason="Say more.")),
+    "gigSave": Row("SIGNED_IN", SIGNED_IN, open_gig),
+    "gigUnsave": Row("SIGNED_IN", cells("NOOP"), open_gig),
+    "gigInvite": Row("CLIENT", OWNER_OF_PUBLIC, open_gig),
+    "invitationAccept": Row("FREELANCER", BY_APPLICANT, Stage.invited, of("invitation")),
+    "invitationDecline": Row("FREELANCER", BY_APPLICANT, Stage.invited, of("invitation", note="No time.")),
+    "applicationSubmit": Row("FREELANCER", cells("NOT_ALLOWED", freelancer="APPLIED", applicant="APPLIED", hired="APPLIED"), open_gig),
+    "applicationEdit": Row("FREELANCER", BY_APPLICANT, Stage.working, of("application", price="700")),
+    "applicationWithdraw": Row("FREELANCER", BY_APPLICANT, Stage.working, of("application", reason="OTHER")),
+    "applicationMarkViewed": Row("CLIENT", BY_OWNER, Stage.working, of("application")),
+    "applicationShortlist": Row("CLIENT", BY_OWNER, Stage.working, of("application")),
+    "applicationUnshortlist": Row("CLIENT", BY_OWNER, after(Stage.working, shortlisted), of("application")),
+    "applicationDecline": Row("CLIENT", BY_OWNER, Stage.working, of("application", reason="OTHER")),
+    "applicationAccept": Row("CLIENT", BY_OWNER, Stage.working, of("application")),
+    "contractReportProgress": Row("FREELANCER", BY_HIRED, Stage.working, of("contract", percent=50)),
+    "contractSubmitWork": Row("FREELANCER", BY_HIRED, Stage.working, of("contract")),
+    "contractRequestChanges": Row("CLIENT", BY_CLIENT, Stage.submitted, of("contract", note="The colour.")),
+    "contractApprove": Row("CLIENT", BY_CLIENT, Stage.submitted, of("contract")),
+    "contractPause": Row("SIGNED_IN", BY_EITHER, Stage.working, of("contract")),
+    "contractResume": Row("SIGNED_IN", BY_EITHER, after(Stage.working, resting), of("contract")),
+    "contractEnd": Row("SIGNED_IN", BY_EITHER, Stage.working, of("contract", reason="MUTUAL")),
+    "feedbackLeave": Row("SIGNED_IN", BY_EITHER, Stage.completed,
+        lambda scene, caller: {"contractId": scene.contract, "comment": "Good."} | AXES),
+    # Revealed feedback is public, so everybody learns that it speaks of somebody else.
+    "feedbackReply": Row("SIGNED_IN", cells("NOT_ALLOWED", hired="APPLIED"), Stage.judged,
+        lambda scene, caller: {"id": scene.feedback_of_owner, "reply": "Thank you."}),
+    "jobRetry": Row("ADMIN", cells("NOT_ALLOWED", admin="NOOP", super_admin="NOOP"), Stage.expiring, of("job")),
+}  # fmt: skip
+
+
+def test_every_mutation_has_a_row(schema: strawberry.Schema) -> None:
+    assert set(schema._schema.mutation_type.fields) == set(MUTATION_ROWS)  # type: ignore[union-attr]
+
+
+def test_the_auth_directive_of_each_mutation_says_what_the_table_says() -> None:
+    needs = {_camel(f.python_name): f.directives[0].requires.value for f in MUTATIONS}  # type: ignore[attr-defined]
+
+    assert needs == {name: row.needs for name, row in MUTATION_ROWS.items()}
+
+
+@pytest.mark.parametrize("name", MUTATION_ROWS)
+async def test_each_caller_may_do_what_the_table_says_and_a_refusal_writes_nothing(
+    name: str, stage: Stage
+) -> None:
+    row = MUTATION_ROWS[name]
+    shared = await row.scene(stage)
+    before = await stage.world.footprint()
+
+    refused = {
+        caller: await attempt(stage, caller, name, row, shared)
+        for caller, answer in row.answers.items()
+        if answer not in DONE
+    }
+
+    assert refused == {caller: answer for caller, answer in row.answers.items() if answer not in DONE}
+    assert await stage.world.footprint() == before
+    for caller, answer in row.answers.items():
+        if answer in DONE:
+            assert (caller, await attempt(stage, caller, name, row, await row.scene(stage))) == (
+                caller,
+                answer,
+            )
+
+
+async def attempt(stage: Stage, caller: str, name: str, row: Row, scene: Scene) -> str:
+    """The outcome of the mutation, or the code of its one refusal."""
+    variables = row.input(scene, caller)
+    if name == "applicationSubmit":
+        answers = [{"questionId": scene.question, "body": "Often."}]
+        variables = {"gigId": scene.gig, "coverLetter": "Me!", "price": "600", "answers": answers}
+    if name == "gigInvite":
+        variables = {"gigId": scene.gig, "freelancerId": stage.id("freelancer", "freelancer")}
+    type_name = f"{name[0].upper()}{name[1:]}Input"
+    document = f"mutation($input: {type_name}!) {{ {name}(input: $input) {{ outcome errors {{ code }} }} }}"
+    body = await stage.world.graphql(stage[caller], document, input=variables)
+    payload = body["data"][name]
+    if payload is None:
+        return str(body["errors"][0]["extensions"]["code"])
+    if payload["outcome"] != "REJECTED":
+        return str(payload["outcome"])
+    codes = [error["code"] for error in payload["errors"]]
+    assert len(codes) == 1, codes
+    return str(codes[0])
+
+
+@pytest.mark.parametrize("name", [name for name, row in MUTATION_ROWS.items() if row.needs != "NOTHING"])
+async def test_an_anonymous_caller_learns_to_sign_in_before_anything_about_the_input(
+    name: str, stage: Stage
+) -> None:
+    type_name = f"{name[0].upper()}{name[1:]}Input"
+    document = f"mutation($input: {type_name}!) {{ {name}(input: $input) {{ outcome }} }}"
+    scene = Scene(dict.fromkeys(
+        ["gig", "application", "contract", "invitation", "job", "feedback_of_owner", "question"], "nonsense"
+    ))  # fmt: skip
+    variables = MUTATION_ROWS[name].input(scene, "anonymous")
+    if name == "applicationSubmit":
+        variables = {"gigId": "nonsense", "coverLetter": "", "price": "-1"}
+    if name == "gigInvite":
+        variables = {"gigId": "nonsense", "freelancerId": "nonsense"}
+
+    body = await stage.world.graphql(stage["anonymous"], document, input=variables)
+
+    assert [error["extensions"]["code"] for error in body["errors"]] == ["UNAUTHENTICATED"]
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)

@@ -1,0 +1,395 @@
+"""The permission table of reading: a row for every root query and every relation, a column for every kind of caller."""
+
+from typing import Any
+
+import pytest
+import strawberry
+from strawberry.types.base import StrawberryObjectDefinition
+
+from models.gig import GigVisibility
+from models.ids import encode_id
+from models.profile import SkillLevel
+from resolvers import gigs, profiles
+from resolvers.operation import Rules
+from schema.connections import ConnectionOf
+from schema.graph import Declaration, Many, One, Source, declared_fields
+from tests.schema.stage import CALLERS, Scene, Stage, key
+
+RELATIONS: tuple[type[Declaration], ...] = (One, Many, ConnectionOf, Source)
+
+# anonymous, freelancer, client: no part in it · applicant · hired · owner · admin, super admin.
+# "-": the caller cannot see the thing itself. Numbers count items, `shown` and `none` speak of one thing.
+ROWS = {
+    "Gig.client":                     "none   none   none   shown  shown  shown  shown  shown",
+    "Gig.skills":                     "1      1      1      1      1      1      1      1",
+    "Gig.requirements":               "1      1      1      1      1      1      1      1",
+    "Gig.questions":                  "1      1      1      1      1      1      1      1",
+    "Gig.applications":               "0      0      0      1      1      2      2      2",
+    "Gig.viewerApplications":         "0      0      0      1      1      0      0      0",
+    "Gig.contracts":                  "0      0      0      0      1      1      1      1",
+    "Gig.invitations":                "0      0      0      1      0      1      1      1",
+    "Gig.activity":                   "1      1      1      3      9      12     12     12",
+    "Gig.statusNote":                 "none   none   none   none   none   none   none   none",
+    "Gig.isSaved":                    "false  false  false  false  false  false  false  false",
+    "GigSkill.skill":                 "1      1      1      1      1      1      1      1",
+    "Activity.actorName":             "0      0      0      3      9      12     12     12",
+    "Activity.note":                  "0      0      0      1      1      2      2      2",
+    "Application.note":               "-      -      -      none   -      none   none   none",
+    "Application.gig":                "-      -      -      shown  -      shown  shown  shown",
+    "Application.freelancer":         "-      -      -      shown  -      shown  shown  shown",
+    "Application.answers":            "-      -      -      1      -      1      1      1",
+    "Contract.note":                  "-      -      -      -      shown  shown  shown  shown",
+    "Contract.gig":                   "-      -      -      -      shown  shown  shown  shown",
+    "Contract.application":           "-      -      -      -      shown  shown  shown  shown",
+    "Contract.client":                "-      -      -      -      shown  shown  shown  shown",
+    "Contract.freelancer":            "-      -      -      -      shown  shown  shown  shown",
+    "Contract.feedback":              "-      -      -      -      2      2      2      2",
+    "Contract.feedbackState":         "-      -      -      -      shown  shown  shown  shown",
+    "Feedback.authorName":            "none   none   none   shown  shown  shown  shown  shown",
+    "GigInvitation.gig":              "-      -      -      shown  -      shown  shown  shown",
+    "GigInvitation.freelancer":       "-      -      -      shown  -      shown  shown  shown",
+    "GigInvitation.message":          "-      -      -      shown  -      shown  shown  shown",
+    "Freelancer.skills":              "-      -      -      -      1      1      1      1",
+    "Freelancer.expertise":           "-      -      -      -      1      1      1      1",
+    "Freelancer.trackRecord":         "-      -      -      -      shown  shown  shown  shown",
+    "Freelancer.recentTrackRecord":   "-      -      -      -      shown  shown  shown  shown",
+    "Freelancer.applications":        "-      -      -      -      1      1      1      1",
+    "Freelancer.contracts":           "-      -      -      -      1      1      1      1",
+    "Freelancer.invitations":         "-      -      -      -      0      0      0      0",
+    "Freelancer.feedback":            "-      -      -      -      1      1      1      1",
+    "Freelancer.completeness":        "-      -      -      -      shown  none   none   none",
+    "Expertise.skill":                "-      -      -      -      1      1      1      1",
+    "Client.trackRecord":             "-      -      -      shown  shown  shown  shown  shown",
+    "Client.recentTrackRecord":       "-      -      -      shown  shown  shown  shown  shown",
+    "Client.gigs":                    "-      -      -      1      1      1      1      1",
+    "Client.contracts":               "-      -      -      0      1      1      1      1",
+    "Client.feedback":                "-      -      -      1      1      1      1      1",
+    "User.freelancer":                "-      -      -      shown  -      -      shown  shown",
+    "User.client":                    "-      -      -      none   -      -      none   none",
+    "User.sessions":                  "-      -      -      1      -      -      0      0",
+}  # fmt: skip
+
+# What is asked of one thing of each type; records are reached through the thing they belong to.
+SELECTIONS = {
+    "Gig": "client { id } skills { id } requirements { need } questions { id } applications { totalCount } "
+    "viewerApplications { totalCount } contracts { totalCount } invitations { totalCount } "
+    "activity(first: 100) { totalCount } statusNote isSaved",
+    "Application": "note gig { id } freelancer { id } answers { body }",
+    "Contract": "note gig { id } application { id } client { id } freelancer { id } feedback { id } "
+    "feedbackState { closesAt }",
+    "Feedback": "authorName",
+    "GigSkill": "requirements { skill { id } }",
+    "Activity": "activity(first: 100) { nodes { actorName note } }",
+    "Expertise": "expertise { skill { id } }",
+    "GigInvitation": "gig { id } freelancer { id } message",
+    "Freelancer": "skills { id } expertise { level } trackRecord { contractsCompleted } "
+    "recentTrackRecord { contractsCompleted } applications { totalCount } contracts { totalCount } "
+    "invitations { totalCount } feedback { totalCount } completeness { percent }",
+    "Client": "trackRecord { contractsCompleted } recentTrackRecord { contractsCompleted } gigs { totalCount } "
+    "contracts { totalCount } feedback { totalCount }",
+    "User": "freelancer { id } client { id } sessions { totalCount }",
+}
+
+
+REACHED_FROM = {"GigSkill": "Gig", "Activity": "Gig", "Expertise": "Freelancer"}
+
+
+def test_every_relation_has_a_row(schema: strawberry.Schema) -> None:
+    assert set(relations_of(schema)) == set(ROWS)
+
+
+def relations_of(schema: strawberry.Schema) -> list[str]:
+    """Every relation and batched source that some type declares, as Type.field."""
+    types = [entry.definition for entry in schema.schema_converter.type_map.values()]
+    return [
+        f"{definition.name}.{_camel(field.python_name)}"
+        for definition in types
+        if isinstance(definition, StrawberryObjectDefinition) and hasattr(definition.origin, "__graph_spec__")
+        for field in declared_fields(definition.origin)
+        if isinstance(field.declaration, RELATIONS)
+    ]
+
+
+@pytest.fixture(scope="module")
+async def scene(stage: Stage) -> Scene:
+    expertise = [profiles.Expertise(await stage.world.skill(), SkillLevel.EXPERT, 3)]
+    await profiles.set_expertise(stage.as_("hired"), expertise, expected_version=None)
+    return await stage.judged()
+
+
+@pytest.mark.parametrize("type_name", SELECTIONS)
+async def test_each_relation_shows_each_caller_what_the_table_says(
+    type_name: str, stage: Stage, scene: Scene
+) -> None:
+    ids = {
+        "Gig": scene.gig,
+        "Application": scene.application,
+        "Contract": scene.contract,
+        "Feedback": scene.feedback_of_owner,
+        "GigInvitation": scene.invitation,
+        "Freelancer": stage.id("freelancer", "hired"),
+        "Client": stage.id("client", "owner"),
+        "User": stage.id("user", "applicant"),
+    }
+
+    answers = [
+        await read(stage, caller, type_name, ids[REACHED_FROM.get(type_name, type_name)])
+        for caller in CALLERS
+    ]
+
+    expected = {name: row.split() for name, row in ROWS.items() if name.startswith(f"{type_name}.")}
+    assert expected == {name: [answer[name] if answer else "-" for answer in answers] for name in expected}
+
+
+async def read(stage: Stage, caller: str, type_name: str, id: str) -> dict[str, str] | None:
+    reached = REACHED_FROM.get(type_name, type_name)
+    document = f"query($id: ID!) {{ node(id: $id) {{ ... on {reached} {{ {SELECTIONS[type_name]} }} }} }}"
+    node = (await stage.world.data(stage[caller], document, id=id))["node"]
+    if node is None:
+        return None
+    if reached == type_name:
+        return {f"{type_name}.{name}": summary(value) for name, value in node.items()}
+    (value,) = node.values()
+    records = value["nodes"] if isinstance(value, dict) else value
+    names = [name for name in ROWS if name.startswith(f"{type_name}.")]
+    shown = {name: [record[name.partition(".")[2]] for record in records] for name in names}
+    return {name: str(sum(value is not None for value in values)) for name, values in shown.items()}
+
+
+def summary(value: Any) -> str:
+    """A count for lists, `shown` for objects and texts, the value for flags."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict) and "totalCount" in value:
+        return str(value["totalCount"])
+    return str(len(value)) if isinstance(value, list) else "shown"
+
+
+# -- root queries ------------------------------------------------------------------------------------------------------
+
+QUERY_ROWS = {
+    "gig":          "shown shown shown shown shown shown shown shown",
+    "gigs":         "1     1     1     1     1     1     1     1",
+    "gigFacets":    "1     1     1     1     1     1     1     1",
+    "application":  "none  none  none  shown none  shown shown shown",
+    "contract":     "none  none  none  none  shown shown shown shown",
+    "contracts":    "0     0     0     0     1     1     1     1",
+    "freelancer":   "none  none  none  none  shown shown shown shown",
+    "freelancers":  "0     0     0     0     1     1     1     1",
+    "client":       "none  none  none  shown shown shown shown shown",
+    "skill":        "shown shown shown shown shown shown shown shown",
+    "skills":       "1     1     1     1     1     1     1     1",
+    "skillSuggest": "1     1     1     1     1     1     1     1",
+    "jobs":         "0     0     0     0     0     0     1     1",
+    "viewer":       "none  shown shown shown shown shown shown shown",
+    "node":         "none  none  none  none  shown shown shown shown",
+    "nodes":        "1     1     1     2     2     3     3     3",
+}  # fmt: skip
+
+
+def test_every_root_query_has_a_row(schema: strawberry.Schema) -> None:
+    assert set(schema._schema.query_type.fields) == set(QUERY_ROWS)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", QUERY_ROWS)
+async def test_each_root_query_shows_each_caller_what_the_table_says(
+    name: str, stage: Stage, scene: Scene
+) -> None:
+    python = encode_id("skill", await stage.world.skill())
+    asked = {
+        "gig": f'gig(id: "{scene.gig}") {{ id }}',
+        "gigs": f'gigs(where: {{title: {{eq: "{scene.title}"}}}}) {{ totalCount }}',
+        "gigFacets": f'gigFacets(where: {{title: {{eq: "{scene.title}"}}}}) {{ skills {{ count }} }}',
+        "application": f'application(id: "{scene.application}") {{ id }}',
+        "contract": f'contract(id: "{scene.contract}") {{ id }}',
+        "contracts": "contracts(where: {status: {eq: COMPLETED}}, first: 1) { nodes { id } }",
+        "freelancer": f'freelancer(id: "{stage.id("freelancer", "hired")}") {{ id }}',
+        "freelancers": 'freelancers(where: {name: {eq: "Hira"}}, first: 1) { nodes { id } }',
+        "client": f'client(id: "{stage.id("client", "owner")}") {{ id }}',
+        "skill": f'skill(id: "{python}") {{ id }}',
+        "skills": 'skills(where: {name: {eq: "Python"}}) { nodes { id } }',
+        "skillSuggest": 'skillSuggest(prefix: "python", first: 1) { id }',
+        "jobs": "jobs(first: 1) { nodes { id } }",
+        "viewer": "viewer { id }",
+        "node": f'node(id: "{scene.contract}") {{ id }}',
+        "nodes": f'nodes(ids: ["{scene.gig}", "{scene.application}", "{scene.contract}"]) {{ id }}',
+    }
+
+    answers = [
+        (await stage.world.data(stage[caller], f"{{ found: {asked[name]} }}"))["found"] for caller in CALLERS
+    ]
+
+    assert [count(answer) for answer in answers] == QUERY_ROWS[name].split()
+
+
+def count(answer: Any) -> str:
+    """Like `summary`, for what root queries answer."""
+    if isinstance(answer, dict) and "skills" in answer:
+        return str(answer["skills"][0]["count"])
+    if isinstance(answer, dict) and "nodes" in answer:
+        return str(len(answer["nodes"]))
+    if isinstance(answer, list):
+        return str(sum(item is not None for item in answer))
+    return summary(answer)
+
+
+# -- nothing hidden comes out another way ------------------------------------------------------------------------------
+
+
+async def cancelled_draft(stage: Stage) -> Scene:
+    scene = await stage.draft()
+    await gigs.cancel_gig(stage.as_("owner"), key(scene.gig), note="Never mind.")
+    return scene
+
+
+async def invite_only(stage: Stage) -> Scene:
+    scene = await stage.open(visibility=GigVisibility.INVITE_ONLY)
+    user_id = stage["applicant"].user_id
+    assert user_id is not None
+    await gigs.invite_freelancer(stage.as_("owner"), key(scene.gig), freelancer_id=user_id, message=None)
+    return scene
+
+
+WHO_SEES = {
+    "a draft": (Stage.draft, {"owner", "admin", "super_admin"}),
+    "a gig that waits for approval": (Stage.pending, {"owner", "admin", "super_admin"}),
+    "a draft that was cancelled": (cancelled_draft, {"owner", "admin", "super_admin"}),
+    "an invite-only gig": (invite_only, {"applicant", "owner", "admin", "super_admin"}),
+    "a public gig": (Stage.open, set(CALLERS)),
+}
+
+
+@pytest.mark.parametrize("what", WHO_SEES)
+async def test_every_path_to_a_gig_shows_it_to_the_same_people(what: str, stage: Stage) -> None:
+    make, expected = WHO_SEES[what]
+    scene = await make(stage)
+    document = f"""{{
+        gig(id: "{scene.gig}") {{ id }} node(id: "{scene.gig}") {{ id }} nodes(ids: ["{scene.gig}"]) {{ id }}
+        question: node(id: "{scene.question}") {{ id }}
+        gigs(where: {{title: {{eq: "{scene.title}"}}}}) {{ totalCount nodes {{ id }} }}
+        search: gigs(search: "\\"{scene.title}\\"", where: {{title: {{eq: "{scene.title}"}}}}) {{ totalCount }}
+        gigFacets(where: {{title: {{eq: "{scene.title}"}}}}) {{ skills {{ count }} statuses {{ count }} }}
+        skill: skills(where: {{name: {{eq: "Python"}}}}) {{ nodes {{ id }} }}
+    }}"""
+
+    answers = {caller: await stage.world.data(stage[caller], document) for caller in CALLERS}
+
+    for caller, answer in answers.items():
+        found = {
+            "gig": answer["gig"] is not None,
+            "node": answer["node"] is not None,
+            "nodes": answer["nodes"] != [None],
+            "question": answer["question"] is not None,
+            "gigs": answer["gigs"]["totalCount"] == 1 == len(answer["gigs"]["nodes"]),
+            "search": answer["search"]["totalCount"] == 1,
+            "skills": answer["gigFacets"]["skills"] != [],
+            "statuses": answer["gigFacets"]["statuses"] != [],
+        }
+        assert (caller, set(found.values())) == (caller, {caller in expected}), found
+
+
+async def test_node_hides_what_the_root_lookups_hide(stage: Stage, scene: Scene) -> None:
+    ids = [*scene.ids.values()]
+    ids.remove(scene.title)
+    ids += [stage.id(prefix, name) for prefix, name in
+            [("user", "owner"), ("client", "owner"), ("freelancer", "hired"), ("freelancer", "applicant")]]  # fmt: skip
+    document = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
+
+    seen = {
+        caller: {
+            node["__typename"]
+            for node in (await stage.world.data(stage[caller], document, ids=ids))["nodes"]
+            if node
+        }
+        for caller in ("anonymous", "freelancer", "client")
+    }
+
+    public = {"Gig", "GigQuestion", "Feedback"}
+    assert seen == {
+        "anonymous": public,
+        "freelancer": public | {"Freelancer"},
+        "client": public | {"Freelancer"},
+    }
+
+
+async def test_a_hidden_client_cannot_be_found_by_filtering_their_gigs(stage: Stage, scene: Scene) -> None:
+    owner = stage.id("client", "owner")
+    company = {"company": "Secret Ltd", "country": "DE"}
+    await profiles.edit_client(stage.as_("owner"), company, expected_version=None)
+    filters = [
+        {"clientId": owner},
+        {"client": {"company": {"eq": "Secret Ltd"}}},
+        {"client": {"country": {"eq": "DE"}}},
+        {"client": {"rating": {"gte": "1"}}},
+        {"NOT": {"client": {"rating": {"null": True}}}},
+    ]
+    document = (
+        "query($w: GigWhere!) { gigs(where: $w) { totalCount } gigFacets(where: $w) { statuses { count } } }"
+    )
+
+    async def totals(caller: str) -> list[int]:
+        found = []
+        for where in filters:
+            both = {"AND": [where, {"title": {"eq": scene.title}}]}
+            answer = await stage.world.data(stage[caller], document, w=both)
+            assert answer["gigs"]["totalCount"] == sum(s["count"] for s in answer["gigFacets"]["statuses"])
+            found.append(answer["gigs"]["totalCount"])
+        return found
+
+    assert await totals("hired") == [1, 1, 1, 1, 1]
+    assert await totals("freelancer") == [0, 0, 0, 0, 1]
+    assert await totals("anonymous") == [0, 0, 0, 0, 1]
+
+
+async def test_filters_and_counts_of_applications_stay_within_what_the_caller_sees(
+    stage: Stage, scene: Scene
+) -> None:
+    document = """query($id: ID!) { gig(id: $id) {
+        all: applications { totalCount } accepted: applications(where: {status: {eq: ACCEPTED}}) { totalCount }
+        others: applications(where: {NOT: {status: {eq: ACCEPTED}}}, orderBy: {field: PRICE}) { totalCount nodes { id } }
+    } }"""
+
+    gig = (await stage.world.data(stage["applicant"], document, id=scene.gig))["gig"]
+
+    assert gig == {
+        "all": {"totalCount": 1},
+        "accepted": {"totalCount": 0},
+        "others": {"totalCount": 1, "nodes": [{"id": scene.application}]},
+    }
+
+
+async def test_what_an_administrator_told_the_client_does_not_show_once_the_gig_is_out(stage: Stage) -> None:
+    scene = await stage.pending()
+    strict = stage.world.with_rules(Rules(gigs_need_approval=True))
+    await gigs.request_gig_changes(
+        strict.as_(stage["admin"]), key(scene.gig), reason="Your address is in it."
+    )
+    status_note = "query($id: ID!) { gig(id: $id) { statusNote } }"
+    assert (await stage.world.data(stage["owner"], status_note, id=scene.gig))["gig"]["statusNote"]
+
+    await gigs.publish_gig(strict.as_(stage["owner"]), key(scene.gig))
+    await gigs.approve_gig(strict.as_(stage["admin"]), key(scene.gig))
+
+    for caller in ("anonymous", "owner"):
+        assert await stage.world.data(stage[caller], status_note, id=scene.gig) == {
+            "gig": {"statusNote": None}
+        }
+
+
+async def test_the_name_of_a_hidden_client_shows_in_no_public_activity(stage: Stage, scene: Scene) -> None:
+    document = "query($id: ID!) { gig(id: $id) { activity { nodes { kind actorName } } } }"
+
+    answers = {
+        caller: (await stage.world.data(stage[caller], document, id=scene.gig))["gig"]["activity"]["nodes"][0]
+        for caller in ("anonymous", "client", "applicant")
+    }
+
+    assert {name: item["kind"] for name, item in answers.items()} == dict.fromkeys(answers, "GIG_PUBLISHED")
+    assert {name: item["actorName"] for name, item in answers.items()} == {
+        "anonymous": None, "client": None, "applicant": "Olga",
+    }  # fmt: skip
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
