@@ -14,7 +14,7 @@ from models.ids import encode_id, new_id
 from resolvers import gigs
 from resolvers.operation import Operation
 from schema.execution import Request, execute
-from schema.gigs import GigPayload
+from schema.gig_acts import GigPayload
 from schema.payloads import DECLARED, MEMBERS, MUTATIONS, Answer, Needs, mutation
 from schema.root import Query
 from schema.scalars import SCALARS
