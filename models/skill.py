@@ -43,8 +43,12 @@ class SkillName(SQLModel, table=True):
 
     __tablename__ = "skill_name"
     __table_args__ = (
+        # GiST, because it finds the nearest names first: a GIN index finds all that share a syllable, 35 ms of them.
         sa.Index(
-            "ix_skill_name_trigram", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}
+            "ix_skill_name_trigram",
+            "name",
+            postgresql_using="gist",
+            postgresql_ops={"name": "gist_trgm_ops(siglen=256)"},
         ),
         sa.Index("ix_skill_name_prefix", "name", postgresql_ops={"name": "text_pattern_ops"}),
     )

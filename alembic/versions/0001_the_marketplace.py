@@ -289,8 +289,8 @@ def upgrade() -> None:
         "skill_name",
         ["name"],
         unique=False,
-        postgresql_using="gin",
-        postgresql_ops={"name": "gin_trgm_ops"},
+        postgresql_using="gist",
+        postgresql_ops={"name": "gist_trgm_ops(siglen=256)"},
     )
     op.create_table(
         "freelancer_skill",
@@ -770,8 +770,8 @@ def downgrade() -> None:
     op.drop_index(
         "ix_skill_name_trigram",
         table_name="skill_name",
-        postgresql_using="gin",
-        postgresql_ops={"name": "gin_trgm_ops"},
+        postgresql_using="gist",
+        postgresql_ops={"name": "gist_trgm_ops(siglen=256)"},
     )
     op.drop_index(op.f("ix_skill_name_skill_id"), table_name="skill_name")
     op.drop_index(

@@ -319,6 +319,7 @@ def test_the_headers_carry_the_token_of_the_chosen_demo_account(endpoint: str, o
         assert f'"authorization": "Bearer {FINN.email}/' in answer
 
 
+@pytest.mark.long
 def test_a_refused_sign_in_is_told_and_leaves_the_page_usable(assets: Path, tour: Path, opened: Open) -> None:
     stranger = DemoAccount("Stranger", "stranger@example.org", "guess")
     with serving(application(assets, tour, DemoLogin((stranger,)))) as endpoint, opened(endpoint) as visit:
@@ -331,6 +332,7 @@ def test_a_refused_sign_in_is_told_and_leaves_the_page_usable(assets: Path, tour
         assert "Hello" in visit.wait_for("response.json", lambda text: "data" in text)
 
 
+@pytest.mark.long
 def test_a_token_is_renewed_before_it_runs_out(assets: Path, tour: Path, opened: Open) -> None:
     brief = DemoLogin((CARLA,), token_ttl_s=1)
     with serving(application(assets, tour, brief)) as endpoint, opened(endpoint) as visit:
@@ -353,6 +355,7 @@ def test_a_subscription_runs_over_a_websocket_with_the_headers_of_the_page(
         visit.wait_for("response.json", lambda text: f"1 for Bearer {CARLA.email}/" in text)
 
 
+@pytest.mark.long
 def test_a_reload_keeps_edits_and_does_not_bring_the_tour_back(endpoint: str, opened: Open) -> None:
     with opened(endpoint) as visit:
         visit.page.get_by_role("button", name="Close Tab").click()
@@ -369,6 +372,7 @@ def test_a_reload_keeps_edits_and_does_not_bring_the_tour_back(endpoint: str, op
         assert visit.page.get_by_role("tab").all_inner_texts() == ["Who", "Countdown"]
 
 
+@pytest.mark.long
 def test_the_tour_menu_opens_a_closed_operation_again_with_its_variables(endpoint: str, opened: Open) -> None:
     with opened(endpoint) as visit:
         visit.wait_for("operation.graphql", lambda text: "query Hello" in text)
@@ -382,6 +386,7 @@ def test_the_tour_menu_opens_a_closed_operation_again_with_its_variables(endpoin
         visit.wait_for("request-headers.json", lambda text: CARLA.email in text)
 
 
+@pytest.mark.long
 def test_without_a_demo_login_the_page_offers_no_account(assets: Path, tour: Path, opened: Open) -> None:
     with serving(application(assets, tour, None)) as endpoint, opened(endpoint) as visit:
         expect(visit.page.get_by_label("Tour")).to_be_visible()
