@@ -25,7 +25,7 @@ dev: ## The same, with the tools for tests and checks
 run: setup ## Start the server with an embedded PostgreSQL; Ctrl-C stops both
 	@exec .venv/bin/python app.py run
 
-story: setup ## Walk through the product from gig to payment
+story: setup ## Play the typical workflow, from gig to feedback, against the running server
 	@exec .venv/bin/python tools/story.py
 
 test: dev ## Run the tests (under two minutes)

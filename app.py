@@ -6,7 +6,7 @@ The only file that wires. Adapters are chosen by URL scheme; everything below ge
 import argparse
 import asyncio
 import contextlib
-import gc
+import functools
 import logging
 import os
 import secrets
@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
-import uvicorn
 from joserfc.errors import JoseError
+from sqlmodel import col
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -32,6 +32,7 @@ from auth.passwords import Passwords
 from auth.revocation import RevokedSessions
 from auth.signing import Signer
 from auth.tokens import Tokens, new_private_key
+from models.errors import NotFound
 from models.ids import new_id
 from models.store import migrations
 from models.store.embedded import EmbeddedPostgresError, start_embedded
@@ -39,8 +40,10 @@ from models.store.sql import Database
 from models.stream import StreamEpoch
 from models.user import Role
 from resolvers import accounts, demo, imports, taxonomy
+from resolvers.import_lines import ImportRefused
 from resolvers.jobs import run_due_jobs
 from resolvers.operation import Operation, Rules, Services
+from resolvers.retention import delete_outdated
 from resolvers.views import ViewCounter
 from schema.execution import build_executable
 from settings import CHECKOUT, Settings, SettingsError
@@ -48,10 +51,11 @@ from transport.graphiql import DemoAccount, DemoLogin, GraphiQLPage
 from transport.health import Health
 from transport.http import Envelope, GraphQLEndpoint
 from transport.logs import configure_logs
-from transport.protocol import BoundedHttpProtocol
+from transport.server import AnnouncingServer, CannotListen, bound_sockets, stop_signals
 
 VERSION = "0.1.0"
 DATABASE = "skillsync"
+RETRY_S = 5
 _log = logging.getLogger("skillsync")
 
 
@@ -62,25 +66,28 @@ def say(text: str) -> None:
 # -- wiring ------------------------------------------------------------------------------------------------------------
 
 
-async def make_services(
-    settings: Settings, database_url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> Services:
-    """What all operations share. The caller closes `services.db`. Raises `SettingsError` for keys that do not work."""
+@contextlib.asynccontextmanager
+async def opened_services(settings: Settings, database_url: str) -> AsyncIterator[Services]:
+    """What all operations share; closed with the block. Raises `SettingsError` for keys that do not work."""
     secret_keys, private_keys = load_keys(settings)
     tokens = _make_tokens(private_keys, settings, refresh_key=secret_keys[0])
     db = Database(database_url, pool_size=settings.database_pool)
-    epoch = (await db.fetch(sa.select(StreamEpoch.id).order_by(sa.desc("began_at")).limit(1)))[0][0]  # type: ignore[call-overload]
-    return Services(
-        db=db,
-        rules=Rules(gigs_need_approval=settings.gigs_need_approval),
-        epoch=epoch.hex,
-        passwords=Passwords(),
-        tokens=tokens,
-        signer=Signer(secret_keys),
-        clock=clock,
-        revoked=RevokedSessions(),
-        views=ViewCounter(),
-    )
+    newest = sa.select(col(StreamEpoch.id)).order_by(col(StreamEpoch.began_at).desc()).limit(1)
+    try:
+        epoch = (await db.fetch(newest))[0][0]
+        yield Services(
+            db=db,
+            rules=Rules(gigs_need_approval=settings.gigs_need_approval),
+            epoch=epoch.hex,
+            passwords=Passwords(),
+            tokens=tokens,
+            signer=Signer(secret_keys),
+            clock=lambda: datetime.now(UTC),
+            revoked=RevokedSessions(),
+            views=ViewCounter(),
+        )
+    finally:
+        await db.close()
 
 
 def create_app(settings: Settings, services: Services) -> ASGIApp:
@@ -118,7 +125,7 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
 
 @contextlib.asynccontextmanager
 async def background_work(services: Services, health: Health) -> AsyncIterator[None]:
-    """Jobs, revocations and view counts; what was counted is written before it ends."""
+    """Jobs, revocations, view counts and retention; what was counted is written before it ends."""
     op = Operation(services)
 
     async def follow_revocations() -> None:
@@ -130,12 +137,16 @@ async def background_work(services: Services, health: Health) -> AsyncIterator[N
     async def run_jobs() -> None:
         await run_due_jobs(op)
 
+    async def forget() -> None:
+        await delete_outdated(op)
+
     # Before the first request: a session revoked a moment before a restart stays revoked.
     await follow_revocations()
     tasks = [
         asyncio.create_task(_every(1, "revocations", follow_revocations, health)),
         asyncio.create_task(_every(1, "jobs", run_jobs, health)),
         asyncio.create_task(_every(5, "views", write_views, health)),
+        asyncio.create_task(_every(3600, "retention", forget, health)),
     ]
     try:
         yield
@@ -150,7 +161,7 @@ async def background_work(services: Services, health: Health) -> AsyncIterator[N
 
 
 async def _every(seconds: float, name: str, work: Callable[[], Awaitable[None]], health: Health) -> None:
-    """Do `work` again and again; a failure is logged, shown by `/health/ready`, and tried again."""
+    """Do `work` again and again; a failure is logged, shown by `/health/ready`, and tried again within seconds."""
     while True:
         try:
             await work()
@@ -162,7 +173,7 @@ async def _every(seconds: float, name: str, work: Callable[[], Awaitable[None]],
                 _log.exception("background work failed", extra={"task": name})
             # Only its class: the text of a database's error holds what people wrote, and anybody may ask for health.
             health.background[name] = type(error).__name__
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds if health.background[name] is None else min(seconds, RETRY_S))
 
 
 def load_keys(settings: Settings) -> tuple[list[bytes], list[str]]:
@@ -250,21 +261,17 @@ async def prepare(settings: Settings, url: str) -> None:
     before, after = await migrations.migrate(url)
     if before != after:
         say(f"Migrated the database from {before or 'nothing'} to {after}.")
-    services = await make_services(settings, url)
-    try:
-        op = Operation(services)
-        if written := await taxonomy.load_skills(op):
+    async with opened_services(settings, url) as services:
+        if written := await taxonomy.load_skills(Operation(services)):
             say(f"Loaded {written:,} skills.")
         if settings.demo_world and await demo.build_world(services):
             say("Built the demo world.")
-    finally:
-        await services.db.close()
 
 
 def run(settings: Settings, _: argparse.Namespace) -> int:
     """Start the server."""
     # The address comes first: who starts a second server is told at once, and nothing was touched.
-    with bound_sockets(settings) as sockets, database_url(settings) as url:
+    with bound_sockets(settings.host, settings.port) as sockets, database_url(settings) as url:
         asyncio.run(_check_or_prepare(settings, url))
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(settings, url, sockets))
@@ -283,85 +290,12 @@ async def _check_or_prepare(settings: Settings, url: str) -> None:
         await prepare(settings, url)
 
 
-class CannotListen(Exception):
-    """The address is taken, or not ours."""
-
-
-@contextlib.contextmanager
-def bound_sockets(settings: Settings) -> Iterator[list[socket.socket]]:
-    """Sockets for every address of HOST; they begin to listen with the server. Raises `CannotListen`."""
-    with contextlib.ExitStack() as stack:
-        sockets = []
-        with _listening(settings):
-            found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-            for family, kind, protocol, _, address in dict.fromkeys(found):
-                sockets.append(stack.enter_context(socket.socket(family, kind, protocol)))
-                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    sockets[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                sockets[-1].bind(address)
-        yield sockets
-
-
-@contextlib.contextmanager
-def _listening(settings: Settings) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CannotListen(
-            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}. "
-            "Stop what uses the port, or set PORT (0 takes a free one) or HOST."
-        ) from error
-
-
 async def _serve(settings: Settings, url: str, sockets: list[socket.socket]) -> int:
-    services = await make_services(settings, url)
-    try:
-        server = AnnouncingServer(server_config(create_app(settings, services)), settings)
+    async with opened_services(settings, url) as services:
+        app = create_app(settings, services)
+        server = AnnouncingServer(app, settings.host, settings.port, functools.partial(announce, settings))
         await server.serve(sockets)
         return 0 if server.started else 1
-    finally:
-        await services.db.close()
-
-
-def server_config(app: ASGIApp) -> uvicorn.Config:
-    """How we serve HTTP. A stop lets running requests finish for ten seconds."""
-    return uvicorn.Config(
-        app,
-        http=BoundedHttpProtocol,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
-
-
-class AnnouncingServer(uvicorn.Server):
-    """Says where it is once it listens, and ends in peace when told to."""
-
-    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
-        super().__init__(config)
-        self._settings = settings
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        with _listening(self._settings):
-            await super().startup(sockets)
-        if self.started and not self.should_exit:
-            # What start-up made lives as long as the process: the collector need not look at it again.
-            gc.collect()
-            gc.freeze()
-            announce(self._settings, self.servers[0].sockets[0].getsockname()[1])
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Unlike uvicorn's, does not raise the signal again afterwards: the database has to be stopped, too."""
-        before = {number: signal.signal(number, self.handle_exit) for number in _stop_signals()}
-        try:
-            yield
-        finally:
-            for number, reaction in before.items():
-                signal.signal(number, reaction)
 
 
 def announce(settings: Settings, port: int) -> None:
@@ -386,14 +320,10 @@ def migrate(settings: Settings, _: argparse.Namespace) -> int:
 
 def create_admin(settings: Settings, arguments: argparse.Namespace) -> int:
     """Make a registered person a super admin."""
-    from models.errors import NotFound
 
     async def appoint(url: str) -> None:
-        services = await make_services(settings, url)
-        try:
+        async with opened_services(settings, url) as services:
             await accounts.appoint(Operation(services), email=arguments.email, role=Role.SUPER_ADMIN)
-        finally:
-            await services.db.close()
 
     with database_url(settings) as url:
         asyncio.run(_check_or_prepare(settings, url))
@@ -408,15 +338,12 @@ def create_admin(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def import_gigs(settings: Settings, arguments: argparse.Namespace) -> int:
     """Load gigs from a file with one JSON object a line; see docs/import.md."""
-    from resolvers.import_lines import ImportRefused
-
     report = imports.ImportReport()
 
     async def load(url: str) -> None:
         from tqdm import tqdm
 
-        services = await make_services(settings, url)
-        try:
+        async with opened_services(settings, url) as services:
             viewer = await imports.client_with_email(Operation(services), arguments.client)
             with tqdm(unit="B", unit_scale=True, file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
                 bar.total = arguments.file.stat().st_size if arguments.file.is_file() else None
@@ -428,8 +355,6 @@ def import_gigs(settings: Settings, arguments: argparse.Namespace) -> int:
                     report=report,
                     on_progress=lambda read: bar.update(read - bar.n),
                 )
-        finally:
-            await services.db.close()
 
     code, refused = 0, None
     with database_url(settings) as url:
@@ -452,13 +377,10 @@ def new_epoch(settings: Settings, _: argparse.Namespace) -> int:
     """Begin a new incarnation of the streams, after a restore or a failover."""
 
     async def begin(url: str) -> None:
-        services = await make_services(settings, url)
-        try:
+        async with opened_services(settings, url) as services:
             op = Operation(services)
             async with op.transaction() as tx:
                 tx.add(StreamEpoch(id=op.new_id(), began_at=op.now()))
-        finally:
-            await services.db.close()
 
     with database_url(settings) as url:
         asyncio.run(migrations.require_newest(url))
@@ -502,17 +424,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _stop_signals() -> list[signal.Signals]:
-    """Ctrl-C, `kill`, and a terminal that is closed, unless we were started to outlive it (nohup)."""
-    wanted = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    return [
-        number for number in wanted if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
-    ]
-
-
 def main() -> int:
     arguments = parse_arguments()
-    for number in _stop_signals():
+    for number in stop_signals():
         if number != signal.SIGINT:
             # Every way to be told to stop is a Ctrl-C: what was started is stopped on the way out.
             signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 CHECKOUT = Path(__file__).resolve().parent
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 class SettingsError(Exception):
@@ -60,7 +62,7 @@ class Settings:
             postgres_data=_path(env, "POSTGRES_DATA"),
             secret_keys=_list(env, "SECRET_KEYS"),
             jwt_private_keys=tuple(Path(path) for path in _list(env, "JWT_PRIVATE_KEYS")),
-            cors_origins=_list(env, "CORS_ORIGINS"),
+            cors_origins=_origins(env, "CORS_ORIGINS"),
             gigs_need_approval=_flag(env, "GIG_APPROVAL", default=False),
             demo_world=_flag(env, "DEMO_WORLD", default=development),
             graphiql=_flag(env, "GRAPHIQL", default=development),
@@ -106,6 +108,30 @@ class Settings:
 
 def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+
+
+def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Origins as browsers send them; one written otherwise would never match."""
+    origins = _list(env, name)
+    for origin in origins:
+        if not _is_origin(origin):
+            raise SettingsError(
+                f"{name} holds {origin!r}; write each origin as browsers send it: scheme and host in small letters, "
+                "the port unless it is the usual one, no path, no slash at the end (for example https://app.example.com)."
+            )
+    return origins
+
+
+def _is_origin(text: str) -> bool:
+    if text == "*":
+        return True
+    try:
+        url = urlsplit(text)
+        has_usual_port = url.port is not None and url.port == _USUAL_PORTS.get(url.scheme)
+    except ValueError:
+        return False
+    bare = f"{url.scheme}://{url.netloc}".lower()
+    return text == bare and bool(url.scheme and url.hostname) and "@" not in text and not has_usual_port
 
 
 def _path(env: Mapping[str, str], name: str) -> Path | None:

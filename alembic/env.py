@@ -7,7 +7,7 @@ from alembic import context
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from models.tables import metadata
+from models.registry import metadata
 
 
 def run(connection: Connection) -> None:

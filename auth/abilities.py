@@ -3,13 +3,13 @@
 Each function answers every action with None (it can be done) or the reason why it cannot.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from auth.viewer import Viewer
 from models.application import APPLICATION_WORKFLOW, ApplicationStatus
 from models.contract import CONTRACT_WORKFLOW, ContractStatus
-from models.gig import EDITABLE, GIG_WORKFLOW, GigStatus
+from models.gig_workflow import EDITABLE, GIG_WORKFLOW, GigStatus
 from models.user import Role
 from models.vocabulary import Vocabulary
 from models.workflow import Workflow
@@ -142,7 +142,7 @@ def _by_workflow(
     return answers
 
 
-def _why_not_step(workflow: Workflow, action: Vocabulary, status: Vocabulary) -> str | None:  # type: ignore[type-arg]
+def _why_not_step(workflow: Workflow[Any], action: Vocabulary, status: Vocabulary) -> str | None:
     if any(status in transition.sources for transition in workflow.find(action.lower())):
         return None
     return f"The {workflow.noun} is {status}."

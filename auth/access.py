@@ -15,8 +15,9 @@ from models.application import Application, ApplicationAnswer
 from models.contract import Contract
 from models.event import Audience
 from models.feedback import Feedback
-from models.gig import HIDDEN, Gig, GigInvitation, GigQuestion, GigStatus, GigVisibility, SavedGig
-from models.job import Job
+from models.gig import Gig, GigQuestion, GigVisibility, SavedGig
+from models.gig_workflow import HIDDEN, GigStatus
+from models.invitation import GigInvitation
 from models.profile import ClientProfile, FreelancerProfile, Visibility
 from models.stream import Fact
 from models.user import Session, User
@@ -135,7 +136,6 @@ def visible_saved_gigs(viewer: Viewer) -> Clause:
 
 
 def visible_jobs(viewer: Viewer) -> Clause:
-    _ = Job
     return EVERYTHING if viewer.is_admin else NOTHING
 
 

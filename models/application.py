@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from models.errors import AlreadyExists, NotOpen
-from models.event import Audience
-from models.gig import GigEvent
+from models.gig_events import ConcernedEvent
 from models.money import Money
 from models.table import Versioned, big, long_text, reference, utc, words
 from models.vocabulary import Vocabulary
@@ -98,17 +97,8 @@ class ApplicationIdTaken(AlreadyExists):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApplicationEvent(GigEvent):
-    """Something between one applicant and the client; nobody else's business."""
-
+class ApplicationEvent(ConcernedEvent):
     application_id: UUID
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.CONCERNED
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"gig:{self.gig_id}", f"user:{self.person_id}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,8 @@ class Checks:
         if _UNPRINTABLE.search(value):
             self.refuse(path, "PRINTABLE", "It contains NUL, a control character or half a surrogate pair.")
         elif len(value) < min:
-            self.refuse(path, "LENGTH", f"It needs at least {min} characters.", min=min, max=max)
+            message = "It must not be empty." if min == 1 else f"It needs at least {min} characters."
+            self.refuse(path, "LENGTH", message, min=min, max=max)
         elif len(value) > max:
             self.refuse(
                 path, "LENGTH", f"It has {len(value)} characters; the most is {max}.", min=min, max=max

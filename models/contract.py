@@ -11,8 +11,7 @@ from sqlmodel import Field
 from models.application import Application
 from models.checks import Checks
 from models.errors import NotOpen
-from models.event import Audience
-from models.gig import GigEvent
+from models.gig_events import ConcernedEvent
 from models.ids import new_id
 from models.money import Money
 from models.table import Versioned, big, reference, utc, words
@@ -67,17 +66,8 @@ class ContractNotOver(NotOpen):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContractEvent(GigEvent):
-    """Something between the client and one freelancer."""
-
+class ContractEvent(ConcernedEvent):
     contract_id: UUID
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.CONCERNED
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"gig:{self.gig_id}", f"user:{self.person_id}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ Until the reveal nobody but the author can learn content or score. The reveal is
 or by the job at day 14; after day 14 no feedback is accepted, so nobody can answer to what they have read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Self, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -120,8 +120,8 @@ class Feedback(SQLModel, table=True):
 
     @classmethod
     def give(
-        cls, contract: Contract, *, author_id: UUID, axes: dict[str, int], comment: str, at: datetime
-    ) -> "tuple[Feedback, FeedbackGiven]":
+        cls, contract: Contract, *, author_id: UUID, axes: Mapping[str, int], comment: str, at: datetime
+    ) -> tuple[Self, FeedbackGiven]:
         """`axes` are whole numbers 1 (bad) to 5 (excellent) for each of `AXES`."""
         over_at = contract.require_over()
         if at >= over_at + WINDOW:

@@ -1,8 +1,7 @@
 """A gig: what a client wants done, and its way from draft to done."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Self, TypeVar
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,31 +10,31 @@ from sqlmodel import Field, SQLModel
 
 from models.checks import Checks
 from models.errors import AlreadyExists, InvalidTransition, LimitReached, NotOpen
-from models.event import Audience, Event
-from models.ids import new_id
+from models.gig_events import (
+    GigApproved,
+    GigCancelled,
+    GigChangesRequested,
+    GigCompleted,
+    GigExpired,
+    GigFellBack,
+    GigFilled,
+    GigHiringStopped,
+    GigMoved,
+    GigPaused,
+    GigPublished,
+    GigRejected,
+    GigReopened,
+    GigResumed,
+    GigSubmittedForApproval,
+)
+from models.gig_workflow import EDITABLE, GIG_WORKFLOW, GigStatus
 from models.money import Money
 from models.table import Versioned, big, long_text, reference, utc, words
 from models.vocabulary import Vocabulary
-from models.workflow import Workflow, step
 
 MAX_TITLE, MAX_DESCRIPTION, MAX_SKILLS, MAX_QUESTIONS, MAX_WANTED = 120, 20_000, 20, 10, 50
-
-
-class GigStatus(Vocabulary):
-    """Where a gig is on its way."""
-
-    DRAFT = "DRAFT", "Being written; only the client sees it."
-    PENDING_APPROVAL = (
-        "PENDING_APPROVAL",
-        "Waits for an administrator's word; only the client and administrators see it.",
-    )
-    REJECTED = "REJECTED", "An administrator refused it, with a reason. An end state; it can be duplicated."
-    OPEN = "OPEN", "Takes applications."
-    PAUSED = "PAUSED", "Takes no new applications for now; those that came in stay."
-    IN_PROGRESS = "IN_PROGRESS", "Hiring is over and work is going on."
-    COMPLETED = "COMPLETED", "All work is done. An end state."
-    CANCELLED = "CANCELLED", "The client gave it up. An end state; it can be duplicated."
-    EXPIRED = "EXPIRED", "The deadline passed and nobody was hired. A new deadline reopens it."
+MAX_DAYS = 3650
+S = GigStatus
 
 
 class BudgetKind(Vocabulary):
@@ -57,48 +56,6 @@ class SkillNeed(Vocabulary):
 
     REQUIRED = "REQUIRED", "The work cannot be done without it."
     NICE_TO_HAVE = "NICE_TO_HAVE", "It helps."
-
-
-class InvitationStatus(Vocabulary):
-    """What became of an invitation."""
-
-    PENDING = "PENDING", "Not answered yet."
-    ACCEPTED = "ACCEPTED", "The freelancer wants to look at the gig and may apply."
-    DECLINED = "DECLINED", "The freelancer is not interested."
-
-
-S = GigStatus
-GIG_WORKFLOW = Workflow[GigStatus](
-    "gig",
-    [
-        step("publish", S.DRAFT, S.OPEN, by="OWNER"),
-        step("publish", S.DRAFT, S.PENDING_APPROVAL, by="OWNER"),
-        step("approve", S.PENDING_APPROVAL, S.OPEN, by="ADMIN"),
-        step("reject", S.PENDING_APPROVAL, S.REJECTED, by="ADMIN"),
-        step("request_changes", S.PENDING_APPROVAL, S.DRAFT, by="ADMIN"),
-        step("pause", S.OPEN, S.PAUSED, by="OWNER"),
-        step("resume", S.PAUSED, S.OPEN, by="OWNER"),
-        step("reopen", [S.EXPIRED, S.IN_PROGRESS], S.OPEN, by="OWNER"),
-        step("fill", S.OPEN, S.IN_PROGRESS, by="SYSTEM"),
-        step("stop_hiring", [S.OPEN, S.PAUSED], S.IN_PROGRESS, by="OWNER"),
-        step("stop_hiring", [S.OPEN, S.PAUSED], S.COMPLETED, by="OWNER"),
-        step("finish", S.IN_PROGRESS, S.COMPLETED, by="SYSTEM"),
-        step("fall_back", S.IN_PROGRESS, S.PAUSED, by="SYSTEM"),
-        step("expire", [S.OPEN, S.PAUSED], S.EXPIRED, by="SYSTEM"),
-        step("cancel", [S.DRAFT, S.PENDING_APPROVAL, S.OPEN, S.PAUSED, S.EXPIRED], S.CANCELLED, by="OWNER"),
-    ],
-)
-
-INVITATION_WORKFLOW = Workflow[InvitationStatus](
-    "invitation",
-    [
-        step("accept", InvitationStatus.PENDING, InvitationStatus.ACCEPTED, by="FREELANCER"),
-        step("decline", InvitationStatus.PENDING, InvitationStatus.DECLINED, by="FREELANCER"),
-    ],
-)
-
-EDITABLE = frozenset({S.DRAFT, S.OPEN, S.PAUSED, S.EXPIRED})
-HIDDEN = frozenset({S.DRAFT, S.PENDING_APPROVAL, S.REJECTED})
 
 
 class GigNotOpen(NotOpen):
@@ -150,169 +107,6 @@ class GigIdTaken(AlreadyExists):
     @classmethod
     def violated(cls) -> "GigIdTaken":
         return cls("This id is taken. Leave it out, or make a new one.", path=("id",))
-
-
-class AlreadyInvited(AlreadyExists):
-    """One invitation for each freelancer and gig."""
-
-    guarded_by = "uq_gig_invitation_gig_id_freelancer_id"
-
-    @classmethod
-    def violated(cls) -> "AlreadyInvited":
-        return cls("This freelancer is invited to this gig already.", path=("freelancerId",))
-
-
-# -- events ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class GigEvent(Event):
-    gig_id: UUID
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"gig:{self.gig_id}",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class GigMoved(GigEvent):
-    """The gig went from one status to another. Subclasses say by which verb."""
-
-    before: GigStatus
-    after: GigStatus
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.PUBLIC
-
-    def streams(self) -> tuple[str, ...]:
-        return (
-            (f"gig:{self.gig_id}", "market") if self.audience is Audience.PUBLIC else (f"gig:{self.gig_id}",)
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class GigMovedPrivately(GigMoved):
-    @property
-    def audience(self) -> Audience:
-        return Audience.OWNER
-
-
-class GigPublished(GigMoved):
-    """The gig takes applications from now on."""
-
-
-class GigSubmittedForApproval(GigMovedPrivately):
-    """The client asks administrators to let the gig out."""
-
-
-class GigApproved(GigMoved):
-    """An administrator let the gig out."""
-
-
-class GigRejected(GigMovedPrivately):
-    """An administrator refused the gig; the remark says why."""
-
-
-class GigChangesRequested(GigMovedPrivately):
-    """An administrator wants changes first; the remark says which."""
-
-
-class GigPaused(GigMoved):
-    """The client takes no new applications for now."""
-
-
-class GigResumed(GigMoved):
-    """The gig takes applications again."""
-
-
-class GigReopened(GigMoved):
-    """The gig looks for people again."""
-
-
-class GigFilled(GigMoved):
-    """All places are taken."""
-
-
-class GigHiringStopped(GigMoved):
-    """The client hires nobody more."""
-
-
-class GigCompleted(GigMoved):
-    """All work is done."""
-
-
-class GigFellBack(GigMoved):
-    """The last contract ended early and nothing was completed; the client decides how to go on."""
-
-
-class GigExpired(GigMoved):
-    """The deadline passed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GigCancelled(GigMoved):
-    """The client gave the gig up."""
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.OWNER if self.before in HIDDEN else Audience.PUBLIC
-
-
-@dataclass(frozen=True, kw_only=True)
-class GigCreated(GigEvent):
-    """A draft was begun; `source_id` is the gig it was copied from."""
-
-    source_id: UUID | None = None
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.OWNER
-
-
-@dataclass(frozen=True, kw_only=True)
-class GigEdited(GigEvent):
-    """Parts of the gig changed. Numbers are given before and after; texts only by name."""
-
-    status: GigStatus
-    changes: dict[str, tuple[str | None, str | None]]
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.OWNER if self.status in HIDDEN else Audience.PUBLIC
-
-    def streams(self) -> tuple[str, ...]:
-        own = f"gig:{self.gig_id}"
-        return (own,) if self.status in HIDDEN else (own, "market")
-
-
-@dataclass(frozen=True, kw_only=True)
-class InvitationEvent(GigEvent):
-    invitation_id: UUID
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.CONCERNED
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"gig:{self.gig_id}", f"user:{self.person_id}")
-
-
-E = TypeVar("E", bound=InvitationEvent)
-
-
-class FreelancerInvited(InvitationEvent):
-    """The client invited a freelancer to apply."""
-
-
-class InvitationAccepted(InvitationEvent):
-    """The freelancer wants to look at the gig."""
-
-
-class InvitationDeclined(InvitationEvent):
-    """The freelancer is not interested."""
-
-
-# -- tables ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,7 +190,7 @@ class Gig(Versioned, table=True):
     def publish(self, *, needs_approval: bool, at: datetime) -> GigMoved:
         to = S.PENDING_APPROVAL if needs_approval else S.OPEN
         GIG_WORKFLOW.check("publish", self.status, to, entity_id=self.id)
-        self._require_deadline(self.deadline, at=at)
+        _require_future(self.deadline, at=at)
         if needs_approval:
             return self._move("publish", GigSubmittedForApproval, to=to, at=at)
         return self._let_out("publish", GigPublished, at=at)
@@ -415,7 +209,7 @@ class Gig(Versioned, table=True):
 
     def resume(self, *, at: datetime) -> GigMoved:
         GIG_WORKFLOW.check("resume", self.status, entity_id=self.id)
-        self._require_deadline(self.deadline, at=at)
+        _require_future(self.deadline, at=at)
         return self._move("resume", GigResumed, at=at)
 
     def reopen(self, *, deadline: datetime, at: datetime) -> GigMoved:
@@ -423,7 +217,7 @@ class Gig(Versioned, table=True):
         GIG_WORKFLOW.check("reopen", self.status, entity_id=self.id)
         if self.places_left == 0:
             raise NoPlaceLeft(self.wanted)
-        self._require_deadline(deadline, at=at)
+        _require_future(deadline, at=at)
         self.deadline = deadline
         return self._move("reopen", GigReopened, at=at)
 
@@ -436,12 +230,9 @@ class Gig(Versioned, table=True):
 
     def hire(self, *, at: datetime) -> GigMoved | None:
         """Take one place; the event says whether it was the last one."""
-        if self.status is not S.OPEN:
-            raise (
-                NoPlaceLeft(self.wanted) if self.places_left == 0 else GigNotOpen(self.status, gig_id=self.id)
-            )
         if self.places_left == 0:
             raise NoPlaceLeft(self.wanted)
+        self.require_open()
         self.hired += 1
         if self.places_left == 0:
             return self._move("fill", GigFilled, at=at)
@@ -476,11 +267,6 @@ class Gig(Versioned, table=True):
     def require_open(self) -> None:
         if self.status is not S.OPEN:
             raise GigNotOpen(self.status, gig_id=self.id)
-
-    def _require_deadline(self, deadline: datetime, *, at: datetime) -> None:
-        checks = Checks()
-        checks.future(("deadline",), deadline, now=at)
-        checks.done()
 
     def _let_out(self, verb: str, event: type[GigMoved], *, at: datetime) -> GigMoved:
         moved = self._move(verb, event, to=S.OPEN, at=at)
@@ -517,6 +303,12 @@ class Gig(Versioned, table=True):
             remark_id=remark_id,
             at=at,
         )
+
+
+def _require_future(deadline: datetime, *, at: datetime) -> None:
+    checks = Checks()
+    checks.future(("deadline",), deadline, now=at)
+    checks.done()
 
 
 class GigWord(SQLModel, table=True):
@@ -557,57 +349,6 @@ class GigQuestion(SQLModel, table=True):
     position: int
 
 
-class GigInvitation(Versioned, table=True):
-    __tablename__ = "gig_invitation"
-    __table_args__ = (sa.UniqueConstraint("gig_id", "freelancer_id"),)
-
-    id: UUID = Field(primary_key=True)
-    gig_id: UUID = reference("gig.id")
-    client_id: UUID = reference("client_profile.user_id")
-    freelancer_id: UUID = reference("freelancer_profile.user_id", index=True)
-    status: InvitationStatus = words(InvitationStatus)
-    remark_id: UUID | None = reference("remark.id")
-    created_at: datetime = utc()
-
-    @classmethod
-    def send(
-        cls, gig: Gig, *, freelancer_id: UUID, remark_id: UUID | None, at: datetime
-    ) -> tuple[Self, FreelancerInvited]:
-        gig.require_open()
-        invitation = cls(
-            id=new_id(),
-            gig_id=gig.id,
-            client_id=gig.client_id,
-            freelancer_id=freelancer_id,
-            status=InvitationStatus.PENDING,
-            remark_id=remark_id,
-            created_at=at,
-            updated_at=at,
-        )
-        return invitation, invitation._event(FreelancerInvited, remark_id=remark_id, at=at)
-
-    def accept(self, *, at: datetime) -> InvitationAccepted:
-        return self._answer("accept", InvitationAccepted, remark_id=None, at=at)
-
-    def decline(self, *, remark_id: UUID | None, at: datetime) -> InvitationDeclined:
-        return self._answer("decline", InvitationDeclined, remark_id=remark_id, at=at)
-
-    def _answer(self, verb: str, event: type[E], *, remark_id: UUID | None, at: datetime) -> E:
-        self.status = INVITATION_WORKFLOW.check(verb, self.status, entity_id=self.id)
-        self.touch(at=at)
-        return self._event(event, remark_id=remark_id, at=at)
-
-    def _event(self, event: type[E], *, remark_id: UUID | None, at: datetime) -> E:
-        return event(
-            gig_id=self.gig_id,
-            invitation_id=self.id,
-            owner_id=self.client_id,
-            person_id=self.freelancer_id,
-            remark_id=remark_id,
-            at=at,
-        )
-
-
 class SavedGig(SQLModel, table=True):
     """A gig a person keeps an eye on."""
 
@@ -616,6 +357,3 @@ class SavedGig(SQLModel, table=True):
     user_id: UUID = reference("users.id", primary_key=True)
     gig_id: UUID = reference("gig.id", primary_key=True, index=True)
     saved_at: datetime = utc()
-
-
-MAX_DURATION = timedelta(days=3650)

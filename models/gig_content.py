@@ -8,6 +8,7 @@ from uuid import UUID
 from models.checks import Checks
 from models.errors import Invalid
 from models.gig import (
+    MAX_DAYS,
     MAX_DESCRIPTION,
     MAX_QUESTIONS,
     MAX_SKILLS,
@@ -79,7 +80,7 @@ class GigContent:
         if not past_deadline_is_fine:
             checks.future(("deadline",), self.deadline, now=now)
         if self.expected_days is not None:
-            checks.between(("expectedDuration",), self.expected_days, min=1, max=3650)
+            checks.between(("expectedDuration",), self.expected_days, min=1, max=MAX_DAYS)
         # One place more than are taken: to hire nobody more is `stop_hiring`, not an open gig without a place.
         checks.between(("wanted",), self.wanted, min=(gig.hired or 0) + 1, max=MAX_WANTED)
         self._check_skills(checks)

@@ -27,6 +27,7 @@ class Job(SQLModel, table=True):
     __table_args__ = (
         sa.UniqueConstraint("kind", "subject_id"),
         sa.Index("ix_job_due", "run_at", postgresql_where=sa.text("status = 'WAITING'")),
+        sa.Index("ix_job_finished", "finished_at", postgresql_where=sa.text("finished_at is not null")),
     )
 
     id: UUID = Field(primary_key=True)

@@ -1,6 +1,7 @@
 """Free text that belongs to an act: a note, a reason, a message. Facts reference it; erasing a person deletes it."""
 
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 from sqlmodel import Field, SQLModel
@@ -19,12 +20,8 @@ class Remark(SQLModel, table=True):
     created_at: datetime = utc()
 
     @classmethod
-    def write(
-        cls, body: str | None, *, author_id: UUID | None, at: datetime, path: str = "note"
-    ) -> "Remark | None":
-        """None for no text at all. Raises `Refusals` when it is too long or unprintable."""
-        if body is None or not body.strip():
-            return None
+    def write(cls, body: str, *, author_id: UUID | None, at: datetime, path: str) -> Self:
+        """Raises `Refusals` when it is empty, too long or unprintable."""
         checks = Checks()
         body = checks.text((path,), body, max=MAX_REMARK)
         checks.done()

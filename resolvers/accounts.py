@@ -56,7 +56,7 @@ async def register_account(
 
 async def create_session(op: Operation, *, email: str, password: str) -> tuple[Receipt, Credentials]:
     """Sign in. A wrong password, an unknown address and a suspended account answer the same, as fast."""
-    user = await _find_by_email(op, email)
+    user = await find_by_email(op, email)
     matches = await op.services.passwords.verify(user.password_hash if user else None, password)
     if user is None or not matches or user.status is not UserStatus.ACTIVE:
         raise WrongCredentials
@@ -130,7 +130,7 @@ async def appoint(op: Operation, *, email: str, role: Role) -> UUID:
     """Make the person with this address an administrator. Only the command line may, or a super admin."""
     if op.viewer.user_id is not None and Role.SUPER_ADMIN not in op.viewer.roles:
         raise NotAllowed(Role.SUPER_ADMIN)
-    user = await _find_by_email(op, email)
+    user = await find_by_email(op, email)
     if user is None:
         raise NotFound("person", path=("email",))
     async with op.transaction() as tx:
@@ -142,10 +142,10 @@ async def appoint(op: Operation, *, email: str, role: Role) -> UUID:
     return receipt.entity_id
 
 
-async def _find_by_email(op: Operation, email: str) -> User | None:
+async def find_by_email(op: Operation, email: str) -> User | None:
     if "\0" in email:
         return None  # no address has it, and PostgreSQL cannot even be asked
-    statement = sa.select(User.__table__).where(sa.func.lower(col(User.email)) == email.strip().lower())  # type: ignore[attr-defined]
+    statement = sa.select(User).where(sa.func.lower(col(User.email)) == email.strip().lower())
     rows = await op.db.fetch(statement)
     return User(**rows[0]._mapping) if rows else None
 

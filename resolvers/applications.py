@@ -23,13 +23,14 @@ from models.application import (
 from models.checks import Checks
 from models.contract import Contract
 from models.errors import Invalid, NotAllowed
-from models.gig import Gig, GigQuestion
+from models.gig import MAX_DAYS, Gig, GigQuestion
 from models.money import Money
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
 from models.user import Role
-from resolvers.gigs import lock_visible_gig, require_owner, write_remark
+from resolvers.gigs import lock_visible_gig, require_owner
 from resolvers.operation import Operation
+from resolvers.remarks import write_remark
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ async def _write_bid(
     checks = Checks()
     cover_letter = checks.text(("coverLetter",), bid.cover_letter, max=MAX_COVER_LETTER)
     if bid.duration_days is not None:
-        checks.between(("duration",), bid.duration_days, min=1, max=3650)
+        checks.between(("duration",), bid.duration_days, min=1, max=MAX_DAYS)
     price = 0
     try:
         price = Money.parse(bid.price, gig.currency, path=("price",)).minor

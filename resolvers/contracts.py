@@ -6,16 +6,16 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from auth import access
-from models.checks import Checks
 from models.contract import Contract, ContractStatus, EndReason
 from models.errors import NotAllowed
 from models.feedback import WINDOW
 from models.gig import Gig
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
-from resolvers.gigs import live_contracts, write_remark
+from resolvers.gigs import live_contracts
 from resolvers.jobs import schedule
 from resolvers.operation import Operation
+from resolvers.remarks import require_remark, write_remark
 
 
 async def report_progress(
@@ -40,14 +40,10 @@ async def submit_work(op: Operation, contract_id: UUID, *, note: str | None) -> 
 
 
 async def request_changes(op: Operation, contract_id: UUID, *, note: str) -> Receipt:
-    checks = Checks()
-    checks.text(("note",), note, max=2_000)
-    checks.done()
     async with op.transaction() as tx:
         _, contract = await _lock_gig_then_contract(op, tx, contract_id)
         _require_client(op, contract)
-        remark_id = await write_remark(op, tx, note)
-        assert remark_id is not None
+        remark_id = await require_remark(op, tx, note)
         tx.emit(contract.request_changes(remark_id=remark_id, at=op.now()))
         return tx.done(contract.id)
 
@@ -65,7 +61,7 @@ async def approve_work(op: Operation, contract_id: UUID) -> Receipt:
 async def pause_contract(op: Operation, contract_id: UUID, *, note: str | None) -> Receipt:
     async with op.transaction() as tx:
         _, contract = await _lock_gig_then_contract(op, tx, contract_id)
-        _require_either(op, contract)
+        require_participant(op, contract)
         remark_id = await write_remark(op, tx, note)
         tx.emit(contract.pause(remark_id=remark_id, at=op.now()))
         return tx.done(contract.id)
@@ -74,7 +70,7 @@ async def pause_contract(op: Operation, contract_id: UUID, *, note: str | None) 
 async def resume_contract(op: Operation, contract_id: UUID) -> Receipt:
     async with op.transaction() as tx:
         _, contract = await _lock_gig_then_contract(op, tx, contract_id)
-        _require_either(op, contract)
+        require_participant(op, contract)
         tx.emit(contract.resume(at=op.now()))
         return tx.done(contract.id)
 
@@ -83,7 +79,7 @@ async def end_contract(op: Operation, contract_id: UUID, *, reason: EndReason, n
     """Stop early; the place in the gig becomes free."""
     async with op.transaction() as tx:
         gig, contract = await _lock_gig_then_contract(op, tx, contract_id)
-        _require_either(op, contract)
+        require_participant(op, contract)
         remark_id = await write_remark(op, tx, note)
         tx.emit(contract.end(reason, remark_id=remark_id, at=op.now()))
         await _close(op, tx, gig, contract)
@@ -128,6 +124,6 @@ def _require_client(op: Operation, contract: Contract) -> None:
         raise NotAllowed("CLIENT", "Only the client of this contract can do this.")
 
 
-def _require_either(op: Operation, contract: Contract) -> None:
+def require_participant(op: Operation, contract: Contract) -> None:
     if op.viewer.user_id not in {contract.client_id, contract.freelancer_id}:
         raise NotAllowed("PARTICIPANT", "Only the two sides of this contract can do this.")

@@ -20,14 +20,15 @@ from sqlmodel import col
 from auth.viewer import Viewer
 from models.application import DeclineReason
 from models.feedback import AXES
-from models.gig import BudgetKind, GigInvitation, GigVisibility, SkillNeed
+from models.gig import BudgetKind, GigVisibility, SkillNeed
 from models.gig_content import GigContent, Question, WantedSkill
+from models.invitation import GigInvitation
 from models.profile import SkillLevel
 from models.seed import SeedVersion
 from models.skill import SkillName
 from models.store.sql import Act, Receipt, Replayed
-from models.user import EmailTaken, Role, User
-from resolvers import accounts, applications, contracts, feedback, gigs, profiles
+from models.user import EmailTaken, Role
+from resolvers import accounts, applications, contracts, feedback, gigs, invitations, profiles
 from resolvers.applications import Bid
 from resolvers.demo_cast import ADA, ANA, CARLA, CAST, FARID, JONAS, MEI, OLENA, PROFILES, THABO, Person
 from resolvers.jobs import run_due_jobs
@@ -102,9 +103,10 @@ class _Stage:
             await accounts.register_account(
                 self.system(), email=person.email, password=password, name=person.name, roles=person.roles
             )
-        statement = sa.select(col(User.id)).where(sa.func.lower(col(User.email)) == person.email)
-        user_id = (await self._services.db.fetch(statement))[0][0]
-        self._viewers[person] = Viewer(user_id=user_id, roles=frozenset(person.roles))
+        user = await accounts.find_by_email(self.system(), person.email)
+        if user is None:
+            raise LookupError(f"{person.email} has just been registered, and is not there")
+        self._viewers[person] = Viewer(user_id=user.id, roles=frozenset(person.roles))
 
     async def act(
         self,
@@ -373,7 +375,7 @@ async def _carlas_last_two_weeks(stage: _Stage) -> None:
         await stage.act(
             CARLA,
             person.email,
-            gigs.invite_freelancer,
+            invitations.invite_freelancer,
             REVIEW,
             freelancer_id=stage.id_of(person),
             message=message,
@@ -477,4 +479,4 @@ async def _accept_invitation(op: Operation, gig_id: UUID) -> Receipt:
         col(GigInvitation.gig_id) == gig_id, col(GigInvitation.freelancer_id) == op.viewer.user_id
     )
     invitation_id = (await op.db.fetch(statement))[0][0]
-    return await gigs.answer_invitation(op, invitation_id, accepts=True, note=None)
+    return await invitations.answer_invitation(op, invitation_id, accepts=True, note=None)

@@ -10,10 +10,17 @@ from sqlmodel import col
 
 from auth import access
 from models.contract import Contract
-from models.errors import NotAllowed
-from models.feedback import WINDOW, Feedback, FeedbackExists, FeedbackSide, reveal
+from models.feedback import (
+    WINDOW,
+    Feedback,
+    FeedbackExists,
+    FeedbackSide,
+    FeedbackWindowClosed,
+    reveal,
+)
 from models.profile import ClientProfile, FreelancerProfile
 from models.store.sql import Receipt, Transaction
+from resolvers.contracts import require_participant
 from resolvers.jobs import job
 from resolvers.operation import Operation
 
@@ -31,14 +38,14 @@ async def leave_feedback(
             what="contract",
             path=("contractId",),
         )
-        if user_id not in {contract.client_id, contract.freelancer_id}:
-            raise NotAllowed("PARTICIPANT", "Only the two sides of this contract can do this.")
+        require_participant(op, contract)
         given = await tx.all(Feedback, col(Feedback.contract_id) == contract.id)
         if any(other.author_id == user_id for other in given):
             raise FeedbackExists.violated()
-        feedback, event = Feedback.give(
-            contract, author_id=user_id, axes=dict(axes), comment=comment, at=op.now()
-        )
+        if any(other.revealed_at is not None for other in given):
+            # Opened by a worker whose clock is ahead of ours: answering now would be answering to what was read.
+            raise FeedbackWindowClosed(contract_id=contract.id)
+        feedback, event = Feedback.give(contract, author_id=user_id, axes=axes, comment=comment, at=op.now())
         tx.add(feedback)
         await tx.session.flush()
         tx.emit(event)

@@ -4,7 +4,7 @@ Locks are taken in this order: gig, invitation or application, contract, feedbac
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from unicodedata import normalize
@@ -16,31 +16,19 @@ from sqlmodel import col
 
 from auth import access
 from models.application import Application
-from models.checks import Checks
 from models.contract import LIVE, Contract
 from models.errors import NotAllowed, NotFound
-from models.gig import (
-    EDITABLE,
-    Gig,
-    GigCreated,
-    GigEdited,
-    GigInvitation,
-    GigNotEditable,
-    GigQuestion,
-    GigSkill,
-    GigStatus,
-    SavedGig,
-    TermsFixed,
-)
+from models.gig import Gig, GigNotEditable, GigQuestion, GigSkill, SavedGig, TermsFixed
 from models.gig_content import GigContent, Question, WantedSkill, changes_between, terms_changed
+from models.gig_events import GigCreated, GigEdited
+from models.gig_workflow import EDITABLE, GigStatus
 from models.ids import new_id
-from models.profile import FreelancerProfile
-from models.remark import Remark
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
 from models.user import Role
 from resolvers.jobs import job, schedule, schedule_many
 from resolvers.operation import Operation
+from resolvers.remarks import require_remark, write_remark
 from resolvers.skills import require_known_skills
 
 
@@ -60,7 +48,7 @@ async def duplicate_gig(op: Operation, gig_id: UUID) -> Receipt:
     """A new draft with the content of an own gig, whatever its status. The draft needs a new deadline if it passed."""
     client_id = op.viewer.require(Role.CLIENT)
     async with op.transaction() as tx:
-        original = await _lock_own(op, tx, gig_id)
+        original = await lock_own_gig(op, tx, gig_id)
         content = await _content_of(tx, original)
         gig = await _write_draft(op, tx, content, client_id=client_id, is_copy=True)
         tx.emit(GigCreated(gig_id=gig.id, owner_id=client_id, source_id=original.id, at=op.now()))
@@ -72,7 +60,7 @@ async def edit_gig(
 ) -> Receipt:
     """Change parts of the content; once people have applied, budget, visibility and questions are fixed."""
     async with op.transaction() as tx:
-        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        gig = await lock_own_gig(op, tx, gig_id, expected_version=expected_version)
         if gig.status not in EDITABLE:
             raise GigNotEditable(gig.status, gig_id=gig.id)
         before = await _content_of(tx, gig)
@@ -98,7 +86,7 @@ async def edit_gig(
 async def publish_gig(op: Operation, gig_id: UUID, *, expected_version: int | None = None) -> Receipt:
     """Let a draft out, or hand it to the administrators where gigs need approval."""
     async with op.transaction() as tx:
-        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        gig = await lock_own_gig(op, tx, gig_id, expected_version=expected_version)
         tx.emit(gig.publish(needs_approval=op.services.rules.gigs_need_approval, at=op.now()))
         await schedule_expiry(op, tx, gig)
         return tx.done(gig.id)
@@ -117,8 +105,8 @@ async def reject_gig(op: Operation, gig_id: UUID, *, reason: str) -> Receipt:
     op.viewer.require(Role.ADMIN)
     async with op.transaction() as tx:
         gig = await tx.lock(Gig, col(Gig.id) == gig_id, what="gig")
-        remark = await _require_remark(op, tx, reason, path="reason")
-        tx.emit(gig.reject(remark_id=remark.id, at=op.now()))
+        remark_id = await require_remark(op, tx, reason, path="reason")
+        tx.emit(gig.reject(remark_id=remark_id, at=op.now()))
         return tx.done(gig.id)
 
 
@@ -126,21 +114,21 @@ async def request_gig_changes(op: Operation, gig_id: UUID, *, reason: str) -> Re
     op.viewer.require(Role.ADMIN)
     async with op.transaction() as tx:
         gig = await tx.lock(Gig, col(Gig.id) == gig_id, what="gig")
-        remark = await _require_remark(op, tx, reason, path="reason")
-        tx.emit(gig.request_changes(remark_id=remark.id, at=op.now()))
+        remark_id = await require_remark(op, tx, reason, path="reason")
+        tx.emit(gig.request_changes(remark_id=remark_id, at=op.now()))
         return tx.done(gig.id)
 
 
 async def pause_gig(op: Operation, gig_id: UUID, *, expected_version: int | None = None) -> Receipt:
     async with op.transaction() as tx:
-        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        gig = await lock_own_gig(op, tx, gig_id, expected_version=expected_version)
         tx.emit(gig.pause(at=op.now()))
         return tx.done(gig.id)
 
 
 async def resume_gig(op: Operation, gig_id: UUID, *, expected_version: int | None = None) -> Receipt:
     async with op.transaction() as tx:
-        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        gig = await lock_own_gig(op, tx, gig_id, expected_version=expected_version)
         tx.emit(gig.resume(at=op.now()))
         await schedule_expiry(op, tx, gig)
         return tx.done(gig.id)
@@ -151,7 +139,7 @@ async def reopen_gig(
 ) -> Receipt:
     """Look for people again: after expiry, or when a place became free."""
     async with op.transaction() as tx:
-        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        gig = await lock_own_gig(op, tx, gig_id, expected_version=expected_version)
         tx.emit(gig.reopen(deadline=deadline, at=op.now()))
         await schedule_expiry(op, tx, gig)
         return tx.done(gig.id)
@@ -160,7 +148,7 @@ async def reopen_gig(
 async def stop_hiring(op: Operation, gig_id: UUID, *, expected_version: int | None = None) -> Receipt:
     """Go on with those who are hired, though places are left."""
     async with op.transaction() as tx:
-        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
+        gig = await lock_own_gig(op, tx, gig_id, expected_version=expected_version)
         tx.emit(gig.stop_hiring(live_contracts=await live_contracts(tx, gig.id), at=op.now()))
         return tx.done(gig.id)
 
@@ -169,51 +157,10 @@ async def cancel_gig(
     op: Operation, gig_id: UUID, *, note: str | None, expected_version: int | None = None
 ) -> Receipt:
     async with op.transaction() as tx:
-        gig = await _lock_own(op, tx, gig_id, expected_version=expected_version)
-        remark = await write_remark(op, tx, note)
-        tx.emit(gig.cancel(remark_id=remark, at=op.now()))
-        return tx.done(gig.id)
-
-
-async def invite_freelancer(
-    op: Operation, gig_id: UUID, *, freelancer_id: UUID, message: str | None
-) -> Receipt:
-    """Ask a freelancer to apply; they see the gig from now on, even an invite-only one."""
-    async with op.transaction() as tx:
-        gig = await _lock_own(op, tx, gig_id)
-        visible = (col(FreelancerProfile.user_id) == freelancer_id) & access.visible_freelancers(op.viewer)
-        if await tx.get(FreelancerProfile, visible) is None:
-            raise NotFound("freelancer", path=("freelancerId",))
-        if freelancer_id == gig.client_id:
-            raise NotAllowed("OTHER_PERSON", "You cannot invite yourself.")
-        remark_id = await write_remark(op, tx, message, path="message")
-        invitation, event = GigInvitation.send(
-            gig, freelancer_id=freelancer_id, remark_id=remark_id, at=op.now()
-        )
-        tx.add(invitation)
-        tx.emit(event)
-        return tx.done(invitation.id)
-
-
-async def answer_invitation(
-    op: Operation, invitation_id: UUID, *, accepts: bool, note: str | None
-) -> Receipt:
-    user_id = op.viewer.require_user()
-    async with op.transaction() as tx:
-        invitation = await tx.lock(
-            GigInvitation,
-            col(GigInvitation.id) == invitation_id,
-            access.visible_invitations(op.viewer),
-            what="invitation",
-        )
-        if invitation.freelancer_id != user_id:
-            raise NotAllowed("INVITED_FREELANCER")
+        gig = await lock_own_gig(op, tx, gig_id, expected_version=expected_version)
         remark_id = await write_remark(op, tx, note)
-        if accepts:
-            tx.emit(invitation.accept(at=op.now()))
-        else:
-            tx.emit(invitation.decline(remark_id=remark_id, at=op.now()))
-        return tx.done(invitation.id)
+        tx.emit(gig.cancel(remark_id=remark_id, at=op.now()))
+        return tx.done(gig.id)
 
 
 async def save_gig(op: Operation, gig_id: UUID) -> Receipt:
@@ -246,7 +193,7 @@ async def expire_gig(op: Operation, tx: Transaction, gig_id: UUID) -> None:
     tx.emit(gig.expire(live_contracts=await live_contracts(tx, gig.id), at=op.now()))
 
 
-async def saved_among(op: Operation, gig_ids: Any) -> dict[UUID, bool]:
+async def saved_among(op: Operation, gig_ids: Sequence[UUID]) -> dict[UUID, bool]:
     """Which of these gigs the viewer keeps an eye on."""
     if op.viewer.user_id is None:
         return {}
@@ -303,39 +250,20 @@ async def lock_visible_gig(
     return await tx.lock(Gig, col(Gig.id) == gig_id, access.visible_gigs(op.viewer), what="gig", path=path)
 
 
-def require_owner(op: Operation, gig: Gig) -> None:
-    if gig.client_id != op.viewer.user_id:
-        raise NotAllowed("OWNER", "Only the client who posted the gig can do this.")
-
-
-async def write_remark(
-    op: Operation, tx: Transaction, body: str | None, *, path: str = "note"
-) -> UUID | None:
-    """Keep a free text beside the act; its id, or None without a text."""
-    remark = Remark.write(body, author_id=op.viewer.user_id, at=op.now(), path=path)
-    if remark is None:
-        return None
-    tx.add(remark)
-    await tx.session.flush()
-    return remark.id
-
-
-async def _require_remark(op: Operation, tx: Transaction, body: str, *, path: str) -> Remark:
-    checks = Checks()
-    checks.text((path,), body, max=2_000)
-    checks.done()
-    remark_id = await write_remark(op, tx, body, path=path)
-    return await tx.lock(Remark, col(Remark.id) == remark_id, what="remark")
-
-
-async def _lock_own(
+async def lock_own_gig(
     op: Operation, tx: Transaction, gig_id: UUID, *, expected_version: int | None = None
 ) -> Gig:
+    """The gig for its client alone, at the version the client has seen."""
     op.viewer.require_user()
     gig = await lock_visible_gig(op, tx, gig_id)
     require_owner(op, gig)
     check_version(gig, expected_version, entity_id=gig.id)
     return gig
+
+
+def require_owner(op: Operation, gig: Gig) -> None:
+    if gig.client_id != op.viewer.user_id:
+        raise NotAllowed("OWNER", "Only the client who posted the gig can do this.")
 
 
 async def _somebody_applied(tx: Transaction, gig_id: UUID) -> bool:

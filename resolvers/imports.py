@@ -16,10 +16,13 @@ from sqlmodel import col
 
 from auth.viewer import Viewer
 from models.errors import Refusals
-from models.gig import Gig, GigCreated, GigQuestion, GigSkill, GigStatus
+from models.gig import Gig, GigQuestion, GigSkill
+from models.gig_events import GigCreated
+from models.gig_workflow import GigStatus
 from models.skill import Skill, SkillName, SkillStatus
 from models.store.sql import Transaction
-from models.user import Role, User, UserStatus
+from models.user import Role, UserStatus
+from resolvers.accounts import find_by_email
 from resolvers.gigs import new_draft, schedule_expiry
 from resolvers.import_lines import (
     BadLine,
@@ -126,18 +129,14 @@ class _Import:
 
 async def client_with_email(op: Operation, email: str) -> Viewer:
     """The client as the one who acts. Raises `ImportRefused`."""
-    statement = sa.select(col(User.id), col(User.roles), col(User.status)).where(
-        sa.func.lower(col(User.email)) == email.strip().lower()
-    )
-    rows = await op.db.fetch(statement)
-    if not rows:
+    user = await find_by_email(op, email)
+    if user is None:
         raise ImportRefused(f"Nobody is registered as {email}. Register first (mutation accountRegister).")
-    user = rows[0]
-    if Role.CLIENT not in user.roles:
+    if Role.CLIENT not in user.role_set:
         raise ImportRefused(f"{email} is not a client. Take the role first (mutation accountRoleAdd).")
     if user.status is not UserStatus.ACTIVE:
         raise ImportRefused(f"The account of {email} is suspended.")
-    return Viewer(user_id=user.id, roles=frozenset(Role(role) for role in user.roles))
+    return Viewer(user_id=user.id, roles=user.role_set)
 
 
 async def import_gigs(

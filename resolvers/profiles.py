@@ -23,7 +23,7 @@ from models.profile import (
     check_last_used,
     missing_parts,
 )
-from models.store.sql import Receipt
+from models.store.sql import Receipt, Transaction
 from models.table import check_version
 from models.user import Role
 from resolvers.operation import Operation
@@ -52,33 +52,17 @@ async def edit_freelancer(
     """`changes` maps columns of the profile to new values, `rate` to a `Rate` or None."""
     user_id = op.viewer.require(Role.FREELANCER)
     async with op.transaction() as tx:
-        profile = await tx.lock_version(
-            FreelancerProfile,
-            col(FreelancerProfile.user_id),
-            user_id,
-            expected=expected_version,
-            what="freelancer",
-        )
-        values = _checked_freelancer(changes)
-        if not _apply(profile, values):
-            return tx.noop(user_id)
-        profile.touch(at=op.now())
-        tx.emit(ProfileEdited(person_id=user_id, parts=tuple(sorted(values)), at=op.now()))
-        return tx.done(user_id)
+        profile = await _lock_freelancer(tx, user_id)
+        check_version(profile, expected_version, entity_id=user_id)
+        return _edit(op, tx, profile, _checked_freelancer(changes))
 
 
 async def edit_client(op: Operation, changes: Mapping[str, Any], *, expected_version: int | None) -> Receipt:
     user_id = op.viewer.require(Role.CLIENT)
     async with op.transaction() as tx:
-        profile = await tx.lock_version(
-            ClientProfile, col(ClientProfile.user_id), user_id, expected=expected_version, what="client"
-        )
-        values = _checked_client(changes)
-        if not _apply(profile, values):
-            return tx.noop(user_id)
-        profile.touch(at=op.now())
-        tx.emit(ProfileEdited(person_id=user_id, parts=tuple(sorted(values)), at=op.now()))
-        return tx.done(user_id)
+        profile = await tx.lock(ClientProfile, col(ClientProfile.user_id) == user_id, what="client")
+        check_version(profile, expected_version, entity_id=user_id)
+        return _edit(op, tx, profile, _checked_client(changes))
 
 
 async def set_expertise(
@@ -88,9 +72,7 @@ async def set_expertise(
     user_id = op.viewer.require(Role.FREELANCER)
     _check_expertise(op, skills)
     async with op.transaction() as tx:
-        profile = await tx.lock(
-            FreelancerProfile, col(FreelancerProfile.user_id) == user_id, what="freelancer"
-        )
+        profile = await _lock_freelancer(tx, user_id)
         check_version(profile, expected_version, entity_id=user_id)
         before = await tx.all(FreelancerSkill, col(FreelancerSkill.freelancer_id) == user_id)
         kept = {row.skill_id for row in before}
@@ -134,14 +116,21 @@ async def missing_parts_of(op: Operation, user_ids: Sequence[UUID]) -> dict[UUID
     return {row.pop("user_id"): missing_parts(**row) for row in rows}
 
 
-def _apply(profile: FreelancerProfile | ClientProfile, values: Mapping[str, Any]) -> bool:
-    """Set the columns; whether any of them changed."""
-    changed = False
+async def _lock_freelancer(tx: Transaction, user_id: UUID) -> FreelancerProfile:
+    return await tx.lock(FreelancerProfile, col(FreelancerProfile.user_id) == user_id, what="freelancer")
+
+
+def _edit(
+    op: Operation, tx: Transaction, profile: FreelancerProfile | ClientProfile, values: Mapping[str, Any]
+) -> Receipt:
+    """Set the columns; NOOP if none of them changes."""
+    if all(getattr(profile, name) == value for name, value in values.items()):
+        return tx.noop(profile.user_id)
     for name, value in values.items():
-        if getattr(profile, name) != value:
-            setattr(profile, name, value)
-            changed = True
-    return changed
+        setattr(profile, name, value)
+    profile.touch(at=op.now())
+    tx.emit(ProfileEdited(person_id=profile.user_id, parts=tuple(sorted(values)), at=op.now()))
+    return tx.done(profile.user_id)
 
 
 def _checked_freelancer(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Abilities(Generic[A]):
     cannot: list[Cannot[A]] = strawberry.field(description="Everything else, each with the reason.")
 
 
-def abilities(answers: Mapping[Any, str | None]) -> Any:
+def abilities(answers: Mapping[A, str | None]) -> Abilities[A]:
     return Abilities(
         can=[action for action, reason in answers.items() if reason is None],
         cannot=[

@@ -12,8 +12,9 @@ from models.ids import decode_id
 from models.user import EmailTaken, Role, Session, SessionEnded, User, UserStatus, WrongCredentials
 from resolvers import accounts
 from resolvers.operation import Operation
-from schema.connections import Connection, connection, newest
+from schema.connections import Connection, connection
 from schema.graph import column, computed, entity, node, one, personal
+from schema.keyset import newest
 from schema.node import Node
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
 from schema.scalars import EmailAddress

@@ -8,9 +8,9 @@ from uuid import UUID
 import strawberry
 
 from auth import access
-from models import tables
-from models.event import EVENTS, Audience, Event
+from models.event import Audience, Event
 from models.ids import encode_id
+from models.registry import EVENTS
 from models.stream import Fact
 from resolvers import people
 from resolvers.operation import Operation
@@ -19,7 +19,6 @@ from schema.notes import notes
 from schema.scalars import Markdown
 from schema.words import words
 
-assert tables  # every kind of event is declared before they are listed
 words(Audience)
 
 

@@ -25,20 +25,22 @@ from models.application import (
 )
 from models.errors import InvalidTransition, NotFound, StaleVersion
 from models.gig import Gig as GigRow
-from models.gig import GigNotOpen, GigStatus, NoPlaceLeft
+from models.gig import GigNotOpen, NoPlaceLeft
+from models.gig_workflow import GigStatus
 from models.ids import decode_id, encode_id
 from models.vocabulary import Vocabulary
 from resolvers import applications
 from resolvers.operation import Operation
 from schema.abilities import Abilities, Transition, abilities, transitions
-from schema.connections import Direction, Key, Nulls
 from schema.filters import DateTimeFilter, Equality, IntFilter, compares
 from schema.graph import column, computed, entity, lookup, many, node, one, personal, record, source, sql
+from schema.inputs import given, given_as
+from schema.keyset import Direction, Key, Nulls
 from schema.money import Money
 from schema.node import Node
 from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, VERSION, Answer, MutationPayload, Needs, mutation
-from schema.profiles import FreelancerType, given, given_as
+from schema.profiles import FreelancerType
 from schema.scalars import Markdown, days, whole_days
 from schema.type_names import Contract, Gig
 from schema.words import words
@@ -65,7 +67,7 @@ class AnswerType:
 def _can(
     op: Operation, client_id: UUID, freelancer_id: UUID, status: ApplicationStatus, gig_status: GigStatus
 ) -> Abilities[ApplicationAction]:
-    return abilities(may.on_application(op.viewer, client_id, freelancer_id, status, gig_status))  # type: ignore[no-any-return]
+    return abilities(may.on_application(op.viewer, client_id, freelancer_id, status, gig_status))
 
 
 @node(

@@ -6,12 +6,9 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from enum import Enum
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 import strawberry
 
@@ -19,22 +16,11 @@ from models.errors import Invalid
 from resolvers.operation import Operation
 from schema.filters import compile_where, fingerprint_of
 from schema.graph import Context, Declaration, GraphField, NodeSpec, argument, declare, label, spec_of, sql
+from schema.keyset import Direction, Key, Nulls, after, order_text, read_cursor, write_cursor
 
 T = TypeVar("T")
 Clause = sa.ColumnElement[bool]
 DEFAULT_PAGE, MAX_PAGE = 20, 100
-
-
-@strawberry.enum(description="Which end of an order comes first.")
-class Direction(Enum):
-    ASC = strawberry.enum_value("ASC", description="Smallest, oldest or first in the alphabet comes first.")
-    DESC = strawberry.enum_value("DESC", description="Largest, newest or last in the alphabet comes first.")
-
-
-@strawberry.enum(description="Where rows without a value stand in an order.")
-class Nulls(Enum):
-    FIRST = strawberry.enum_value("FIRST", description="Before all rows with a value.")
-    LAST = strawberry.enum_value("LAST", description="After all rows with a value.")
 
 
 @strawberry.enum(description="What makes an item match a search.")
@@ -94,56 +80,6 @@ class Connection(Generic[T]):
         resolver=_counted,
         description="How many items the whole list has for this viewer and filter; counted only when selected.",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key of an order. Nullable keys say where nulls stand; others let the index serve the comparison."""
-
-    expression: sa.ColumnElement[Any]
-    descending: bool = False
-    nullable: bool = False
-    nulls_first: bool = False
-
-    def reversed(self) -> Key:
-        return Key(self.expression, not self.descending, self.nullable, not self.nulls_first)
-
-    def ordering(self, expression: sa.ColumnElement[Any] | None = None) -> sa.ColumnElement[Any]:
-        chosen = self.expression if expression is None else expression
-        ordered = chosen.desc() if self.descending else chosen.asc()
-        if not self.nullable:
-            return ordered
-        return ordered.nulls_first() if self.nulls_first else ordered.nulls_last()
-
-    def beyond(self, value: Any) -> Clause:
-        """Rows that come after `value` in this key."""
-        if value is None:
-            return self.expression.is_not(None) if self.nulls_first else sa.false()
-        typed = sa.literal(value, self.expression.type)
-        later = self.expression < typed if self.descending else self.expression > typed
-        if self.nullable and not self.nulls_first:
-            return later | self.expression.is_(None)
-        return later
-
-    def same(self, value: Any) -> Clause:
-        if value is None:
-            return self.expression.is_(None)
-        return self.expression == sa.literal(value, self.expression.type)
-
-
-def after(keys: Sequence[Key], values: Sequence[Any]) -> Clause:
-    """Rows that come after `values` in the order `keys`: k1 beyond, or k1 same and k2 beyond, …"""
-    alternatives = [
-        sa.and_(*(k.same(v) for k, v in zip(keys[:i], values[:i], strict=True)), keys[i].beyond(values[i]))
-        for i in range(len(keys))
-    ]
-    clause = sa.or_(*alternatives)
-    first = keys[0]
-    if not first.nullable and len(keys) > 1:
-        # Implied by the rest, but it is what an index on the first key can be searched by.
-        bound = sa.literal(values[0], first.expression.type)
-        return (first.expression <= bound if first.descending else first.expression >= bound) & clause
-    return clause
 
 
 @dataclass(frozen=True)
@@ -217,7 +153,7 @@ class ConnectionOf(Declaration):
         keys = self.keys(arguments.get("order_by"), field.target)
         where = arguments.get("where")
         name = (
-            f"{field.python_name}:{fingerprint_of(where)}:{arguments.get('search') or ''}:{_order_text(keys)}"
+            f"{field.python_name}:{fingerprint_of(where)}:{arguments.get('search') or ''}:{order_text(keys)}"
         )
         fingerprint = hashlib.sha256(name.encode()).hexdigest()[:16]
         conditions = [] if where is None else [compile_where(where, context.op)]
@@ -372,28 +308,12 @@ class Request:
     # -- cursors -----------------------------------------------------------------------------------------------------
 
     def cursor_of(self, row: Any) -> str:
-        values = [_plain(row[f"_k{i}"]) for i in range(len(self.keys))]
-        mode = self.ranking.mode.value if self.ranking else ""
-        return self.context.op.services.signer.sign("list", orjson.dumps([self.fingerprint, mode, values]))
+        values = [row[f"_k{i}"] for i in range(len(self.keys))]
+        mode = str(self.ranking.mode.value) if self.ranking else ""
+        return write_cursor(self.context.op, self.fingerprint, mode, values)
 
     def values_of(self, cursor: str) -> list[Any]:
-        _, _, values = read_cursor(self.context.op, cursor, self.fingerprint, backwards=self.page.backwards)
-        return [_typed(value) for value in values]
-
-
-def read_cursor(op: Operation, cursor: str, fingerprint: str, *, backwards: bool = False) -> list[Any]:
-    """[fingerprint, search mode, values]. Raises `Invalid` for a cursor that is forged or of another list."""
-    path = ("before",) if backwards else ("after",)
-    message = op.services.signer.open("list", cursor)
-    if message is None:
-        raise Invalid(
-            path, "CURSOR", "This is not a cursor of ours. Take `endCursor` or `startCursor` of a page."
-        )
-    content: list[Any] = orjson.loads(message)
-    if content[0] != fingerprint:
-        text = "This cursor belongs to another list, order, filter or search. Start again without a cursor."
-        raise Invalid(path, "CURSOR", text)
-    return content
+        return read_cursor(self.context.op, cursor, self.fingerprint, backwards=self.page.backwards)[1]
 
 
 def connection(
@@ -435,28 +355,3 @@ def paging_arguments(where: type | None, order: type | None) -> list[Any]:
         text = "The order, most important key first; the id is always the last key."
         arguments.append(argument("order_by", list[order] | None, text, default=None))  # type: ignore[valid-type]
     return arguments
-
-
-def newest(attribute: Any, *, nullable: bool = False) -> tuple[Key, ...]:
-    return (Key(sql(attribute), descending=True, nullable=nullable),)
-
-
-def _order_text(keys: Sequence[Key]) -> str:
-    return ",".join(f"{key.expression}:{key.descending:d}{key.nullable:d}{key.nulls_first:d}" for key in keys)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return ["t", value.isoformat()]
-    if isinstance(value, date):
-        return ["d", value.isoformat()]
-    if isinstance(value, UUID):
-        return ["u", value.hex]
-    return value
-
-
-def _typed(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    kind, text = value
-    return {"t": datetime.fromisoformat, "d": date.fromisoformat, "u": UUID}[kind](text)  # type: ignore[operator]

@@ -17,9 +17,10 @@ from models.vocabulary import Vocabulary
 from resolvers import contracts, feedback
 from resolvers.operation import Operation
 from schema.abilities import Abilities, Transition, abilities, transitions
-from schema.connections import Connection, Direction, Key, Nulls, connection, newest
+from schema.connections import Connection, connection
 from schema.filters import DateTimeFilter, Equality, compares
 from schema.graph import column, computed, entity, lookup, many, node, one, personal, source, sql
+from schema.keyset import Direction, Key, Nulls, newest
 from schema.money import Money
 from schema.node import Node
 from schema.notes import notes
@@ -36,7 +37,7 @@ for _vocabulary in (ContractStatus, EndReason):
 def _can(
     op: Operation, client_id: UUID, freelancer_id: UUID, status: ContractStatus
 ) -> Abilities[ContractAction]:
-    return abilities(may.on_contract(op.viewer, client_id, freelancer_id, status))  # type: ignore[no-any-return]
+    return abilities(may.on_contract(op.viewer, client_id, freelancer_id, status))
 
 
 @strawberry.type(description="Who has given feedback, without what was said.")

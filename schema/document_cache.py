@@ -1,7 +1,7 @@
 """Documents that were parsed and found valid before, so that a client's repeated query pays for neither again.
 
 Validation is half of the time of a page of twenty (measured). Only valid documents are kept, and by the length of their
-text: a syntax tree takes up to 270 bytes for each character, so `MAX_CHARACTERS` bounds what strangers can fill.
+text: a syntax tree takes up to 270 bytes for each character, so `MOST_CHARACTERS` bounds what strangers can fill.
 """
 
 from collections import OrderedDict
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from graphql import DocumentNode
 from strawberry.extensions import SchemaExtension
 
-MAX_CHARACTERS = 100_000
+MOST_CHARACTERS = 100_000
 
 
 class ValidDocuments:
     """The documents used last, of one schema."""
 
-    def __init__(self, max_characters: int = MAX_CHARACTERS) -> None:
+    def __init__(self, max_characters: int = MOST_CHARACTERS) -> None:
         self._documents: OrderedDict[str, DocumentNode] = OrderedDict()
         self._max_characters = max_characters
         self.characters = 0

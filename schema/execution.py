@@ -1,7 +1,4 @@
-"""Running one document: through graphql-core and the batch execution of the declared graph.
-
-The planner takes over here: a document that can be planned is answered from SQL, everything else comes this way.
-"""
+"""Running one document: through graphql-core and the batch execution of the declared graph."""
 
 import logging
 import re
@@ -23,7 +20,7 @@ from models.errors import DomainError, Invalid, NotAllowed, OutcomeUnknown, Refu
 from resolvers.operation import Operation
 from schema.document_cache import DocumentCache, ValidDocuments
 from schema.graph import Context
-from schema.limits import MAX_CHARACTERS, TOO_LARGE, DocumentLimits
+from schema.limits import MAX_CHARACTERS, TOO_LARGE, DocumentLimits, excess_of_variables
 from schema.root import build_schema
 
 MUTATION_NEEDS_POST = "MUTATION_NEEDS_POST"
@@ -69,6 +66,9 @@ async def execute(
     if len(request.query) > MAX_CHARACTERS:
         message = f"A document has at most {MAX_CHARACTERS:,} characters. Long texts belong into variables."
         return _never_ran(TOO_LARGE, message, op.request_id)
+    excess = excess_of_variables(request.variables or {})
+    if excess is not None:
+        return _never_ran("BAD_USER_INPUT", excess, op.request_id)
     broken = next(_broken_texts(request.variables or {}), None)
     if broken is not None:
         message = f"The variable `{broken}` holds half of a surrogate pair, which is no text."

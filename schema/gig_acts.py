@@ -23,12 +23,10 @@ from models.skill import UnknownSkill
 from resolvers import gigs
 from resolvers.operation import Operation
 from schema.gigs import GigType
-from schema.graph import (
-    entity,
-)
+from schema.graph import entity
+from schema.inputs import given, given_as
 from schema.money import BudgetInput
 from schema.payloads import IDEMPOTENCY, VERSION, Answer, MutationPayload, Needs, mutation
-from schema.profiles import given, given_as
 from schema.scalars import Markdown, whole_days
 
 

@@ -16,20 +16,14 @@ from auth import access
 from models.application import Application as ApplicationRow
 from models.application import ApplicationStatus
 from models.checks import Checks
-from models.gig import (
-    BudgetKind,
-    Gig,
-    GigSkill,
-    GigStatus,
-    GigVisibility,
-    SavedGig,
-)
+from models.gig import BudgetKind, Gig, GigSkill, GigVisibility, SavedGig
+from models.gig_workflow import GigStatus
 from models.ids import decode_id
 from models.money import MAX_MINOR, digits_of
 from models.profile import ClientProfile
 from models.vocabulary import Vocabulary
 from resolvers.operation import Operation
-from schema.connections import Connection, Direction, Key, Nulls, newest, paging_arguments
+from schema.connections import Connection, paging_arguments
 from schema.filters import (
     Clause,
     DateTimeFilter,
@@ -43,16 +37,9 @@ from schema.filters import (
 )
 from schema.gig_search import FACET_CANDIDATES, RELEVANCE, GigSearch, facets_of
 from schema.gigs import GigType, applied_by_viewer
-from schema.graph import (
-    Context,
-    argument,
-    declare,
-    load_node,
-    lookup,
-    spec_of,
-    sql,
-)
-from schema.profiles import score
+from schema.graph import Context, argument, declare, load_node, lookup, spec_of, sql
+from schema.keyset import Direction, Key, Nulls, newest
+from schema.reputation import score
 from schema.scalars import CurrencyCode
 from schema.skill_filter import SkillsFilter, has_skills
 from schema.skills import SkillType

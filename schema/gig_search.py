@@ -21,8 +21,9 @@ from models.errors import Invalid
 from models.gig import Gig, GigSkill
 from ranking.spelling import SHORTEST, meanings
 from resolvers.operation import Operation
-from schema.connections import Connection, ConnectionOf, Key, Ranking, Request, SearchMode, read_cursor
+from schema.connections import Connection, ConnectionOf, Ranking, Request, SearchMode
 from schema.graph import Context, GraphField
+from schema.keyset import Key, read_cursor
 
 CANDIDATES = 500
 FACET_CANDIDATES = 5_000
@@ -59,7 +60,12 @@ class GigSearch(ConnectionOf):
         if request.page.cursor is not None or len(page.edges) >= request.page.limit:
             return page
         spelling = await respelt(context.op, words)
-        return page if spelling is None else await self._page(request, words, spelling)
+        if spelling is None:
+            return page
+        similar = await self._page(request, words, spelling)
+        # Words are looked up among those of all gigs, hidden ones too. Where only hidden ones are alike, the answer must
+        # be the same as where none are, mode included: otherwise prefixes would spell out the words of strangers' drafts.
+        return similar if len(similar.edges) > len(page.edges) else page
 
     async def _page(self, request: Request, words: str, spelling: str | None) -> Connection[Any]:
         request.ranking = ranking(request, words, spelling)
@@ -68,10 +74,10 @@ class GigSearch(ConnectionOf):
     def _mode_of(self, request: Request) -> SearchMode:
         if request.page.cursor is None:
             return SearchMode.WORDS
-        content = read_cursor(
+        mode, _ = read_cursor(
             request.context.op, request.page.cursor, request.fingerprint, backwards=request.page.backwards
         )
-        return SearchMode(content[1])
+        return SearchMode(mode)
 
 
 def checked_search(search: str) -> str:
@@ -171,7 +177,8 @@ async def facets_of(
             sa.cast(col(GigSkill.skill_id), sa.Text).label("value"),
             sa.func.count().label("count"),
         )
-        .select_from(counted.join(GigSkill.__table__, col(GigSkill.gig_id) == counted.c.id))  # type: ignore[attr-defined]
+        .select_from(counted)
+        .join(GigSkill, col(GigSkill.gig_id) == counted.c.id)
         .group_by(col(GigSkill.skill_id))
         .order_by(sa.func.count().desc(), col(GigSkill.skill_id))
         .limit(30)

@@ -11,37 +11,19 @@ from auth import access
 from auth.abilities import GigAction
 from models.application import Application as ApplicationRow
 from models.contract import Contract as ContractRow
-from models.gig import (
-    GIG_WORKFLOW,
-    Gig,
-    GigInvitation,
-    GigQuestion,
-    GigSkill,
-    GigStatus,
-    GigVisibility,
-    SkillNeed,
-)
+from models.gig import Gig, GigQuestion, GigSkill, GigVisibility, SkillNeed
+from models.gig_workflow import GIG_WORKFLOW, GigStatus
+from models.invitation import GigInvitation
 from models.stream import Fact
 from resolvers import gigs
 from resolvers.operation import Operation
 from schema.abilities import Abilities, Transition, abilities, transitions
 from schema.activity import ActivityType
 from schema.applications import ApplicationOrder, ApplicationType, ApplicationWhere, application_orders
-from schema.connections import Connection, Key, connection, newest
-from schema.filters import (
-    Clause,
-)
-from schema.graph import (
-    column,
-    computed,
-    many,
-    node,
-    one,
-    personal,
-    record,
-    source,
-    sql,
-)
+from schema.connections import Connection, connection
+from schema.filters import Clause
+from schema.graph import column, computed, many, node, one, personal, record, source, sql
+from schema.keyset import Key, newest
 from schema.money import Budget
 from schema.node import Node
 from schema.notes import notes
@@ -75,7 +57,7 @@ class GigQuestionType(Node):
 
 
 def _can(op: Operation, client_id: UUID, status: GigStatus, hired: int, wanted: int) -> Abilities[GigAction]:
-    return abilities(may.on_gig(op.viewer, client_id, status, hired, wanted))  # type: ignore[no-any-return]
+    return abilities(may.on_gig(op.viewer, client_id, status, hired, wanted))
 
 
 def applied_by_viewer(op: Operation) -> Clause:

@@ -1,7 +1,7 @@
 """The declared graph: each object type says once where its fields come from.
 
-A declaration is read by everything that needs it: the schema (names and types), the batch execution below, the planner,
-the cost function and the permission test. Fields declare a column, a pure function of columns, a relation with its order
+A declaration is read by everything that needs it: the schema (names and types), the batch execution below, and the tests
+of permissions. A planner that turns documents into SQL will read the same. Fields declare a column, a pure function of columns, a relation with its order
 and scope, or a batched Python source; nothing else reads data.
 
 Batch execution: every field of one level asks a loader made from its declaration, so that a level costs one statement

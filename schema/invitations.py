@@ -6,9 +6,10 @@ import strawberry
 
 from auth import access
 from models.errors import InvalidTransition, NotFound
-from models.gig import AlreadyInvited, GigInvitation, GigNotOpen, InvitationStatus
+from models.gig import GigNotOpen
 from models.ids import decode_id
-from resolvers import gigs
+from models.invitation import AlreadyInvited, GigInvitation, InvitationStatus
+from resolvers import invitations
 from resolvers.operation import Operation
 from schema.graph import column, entity, node, one, source
 from schema.node import Node
@@ -75,7 +76,7 @@ class InvitationPayload(MutationPayload):
     description="Ask a freelancer to apply. They see the gig from now on, even an invite-only one.",
 )
 async def gig_invite(op: Operation, input: GigInviteInput) -> Answer:
-    return await gigs.invite_freelancer(
+    return await invitations.invite_freelancer(
         op,
         decode_id("gig", input.gig_id, path=("gigId",)),
         freelancer_id=decode_id("freelancer", input.freelancer_id, path=("freelancerId",)),
@@ -91,7 +92,7 @@ async def gig_invite(op: Operation, input: GigInviteInput) -> Answer:
     description="Say that you want to look at the gig; `applicationSubmit` applies for it.",
 )
 async def invitation_accept(op: Operation, input: InvitationAcceptInput) -> Answer:
-    return await gigs.answer_invitation(op, decode_id("invitation", input.id), accepts=True, note=None)
+    return await invitations.answer_invitation(op, decode_id("invitation", input.id), accepts=True, note=None)
 
 
 @mutation(
@@ -102,4 +103,6 @@ async def invitation_accept(op: Operation, input: InvitationAcceptInput) -> Answ
     description="Say that you are not interested.",
 )
 async def invitation_decline(op: Operation, input: InvitationDeclineInput) -> Answer:
-    return await gigs.answer_invitation(op, decode_id("invitation", input.id), accepts=False, note=input.note)
+    return await invitations.answer_invitation(
+        op, decode_id("invitation", input.id), accepts=False, note=input.note
+    )

@@ -11,9 +11,10 @@ from models.ids import decode_id
 from models.job import Job, JobStatus
 from resolvers import jobs
 from resolvers.operation import Operation
-from schema.connections import Connection, connection, newest
+from schema.connections import Connection, connection
 from schema.filters import DateTimeFilter, Equality, TextFilter, compares
 from schema.graph import column, entity, node
+from schema.keyset import newest
 from schema.node import Node
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
 from schema.words import words

@@ -19,10 +19,11 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.info import Info
 
 from auth.viewer import SignInRequired
-from models import errors, tables
+from models import errors
 from models.checks import Checks
 from models.errors import DomainError, Refusals
 from models.idempotency import Outcome
+from models.registry import all_refusals
 from models.store.sql import Act, Position, Receipt, Replayed
 from models.user import CredentialsRefused
 from models.vocabulary import Vocabulary
@@ -33,7 +34,6 @@ from schema.scalars import StreamCursor
 from schema.words import words
 
 words(Outcome)
-assert tables  # every module with refusals is imported before their codes are collected
 
 
 class Needs(Vocabulary):
@@ -58,12 +58,8 @@ class Auth:
     requires: Needs
 
 
-def _all_refusals(family: type[DomainError] = DomainError) -> list[type[DomainError]]:
-    return [cls for sub in family.__subclasses__() for cls in (sub, *_all_refusals(sub))]
-
-
 def _codes() -> dict[str, str]:
-    found = {cls.code: (cls.__doc__ or "").strip().splitlines()[0] for cls in _all_refusals()}
+    found = {cls.code: (cls.__doc__ or "").strip().splitlines()[0] for cls in all_refusals()}
     return dict(sorted(found.items()))
 
 
@@ -200,7 +196,6 @@ IDEMPOTENCY = (
 )
 VERSION = "The `version` the caller has seen; if it has changed since, the act is refused and shows the current state."
 
-MUTATIONS: list[StrawberryField] = []
 DECLARED: dict[str, tuple[type[DomainError], ...]] = {}
 """Refusals that each mutation declares, by its Python name; read by the tests and the docs."""
 
@@ -254,7 +249,6 @@ def mutation(
             description=f"{description}\n\nRefusals: {codes}.",
             directives=[Auth(requires=needs)],
         )
-        MUTATIONS.append(field)
         return field
 
     return decorate

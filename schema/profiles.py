@@ -1,11 +1,9 @@
 """Freelancers and clients as others see them."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import date, datetime
-from decimal import Decimal
-from typing import Any
+from uuid import UUID
 
-import sqlalchemy as sa
 import strawberry
 from sqlmodel import col
 from strawberry import Maybe
@@ -17,8 +15,8 @@ from models.errors import NotFound, StaleVersion
 from models.feedback import Feedback as FeedbackRow
 from models.feedback import FeedbackSide
 from models.gig import Gig as GigRow
-from models.gig import GigInvitation
 from models.ids import decode_id
+from models.invitation import GigInvitation
 from models.profile import (
     ClientProfile,
     FreelancerProfile,
@@ -32,12 +30,15 @@ from models.user import User
 from models.vocabulary import Vocabulary
 from resolvers import profiles, reputation
 from resolvers.operation import Operation
-from schema.connections import Connection, Direction, Key, Nulls, connection, newest
+from schema.connections import Connection, connection
 from schema.filters import Clause, DecimalFilter, IntFilter, TextFilter, compares, means
 from schema.graph import column, computed, entity, lookup, many, node, one, record, source, sql
+from schema.inputs import given
+from schema.keyset import Direction, Key, Nulls, newest
 from schema.money import Money, MoneyInput
 from schema.node import Node
 from schema.payloads import IDEMPOTENCY, VERSION, Answer, MutationPayload, Needs, mutation
+from schema.reputation import Rating, TrackRecord, nothing_yet, records, score
 from schema.scalars import Markdown
 from schema.skill_filter import SkillsFilter, has_skills
 from schema.skills import SkillType
@@ -70,71 +71,14 @@ class ProfileCompleteness:
     missing: list[ProfilePart] = strawberry.field(description="What is missing, what helps most first.")
 
 
-@strawberry.type(
-    description="What people have said, in revealed feedback only. Scores are means of six axes, 1 to 5."
-)
-class Rating:
-    score: Decimal | None = strawberry.field(
-        description="1.00 (bad) to 5.00 (excellent); null without feedback."
-    )
-    count: int = strawberry.field(description="How many people have said it.")
-
-    @classmethod
-    def of(cls, hundredths: int | None, count: int) -> "Rating":
-        return cls(score=None if hundredths is None else Decimal(hundredths).scaleb(-2), count=count)
-
-
-@strawberry.type(description="What a person has done here.")
-class TrackRecord:
-    contracts_completed: int = strawberry.field(description="Contracts that ended with approved work.")
-    contracts_ended_early: int = strawberry.field(description="Contracts that one side ended early.")
-    contracts_live: int = strawberry.field(description="Contracts going on now.")
-    rating: Rating = strawberry.field(description="What people have said.")
-
-    @classmethod
-    def of(cls, record: "reputation.Record") -> "TrackRecord":
-        return cls(
-            contracts_completed=record.completed,
-            contracts_ended_early=record.ended,
-            contracts_live=record.live,
-            rating=Rating.of(record.rating_hundredths, record.rating_count),
-        )
-
-
-async def _freelancer_recent(op: Operation, keys: Any) -> dict[Any, TrackRecord]:
-    return {k: TrackRecord.of(r) for k, r in (await reputation.of_freelancers(op, keys, recent=True)).items()}
-
-
-async def _freelancer_lifetime(op: Operation, keys: Any) -> dict[Any, TrackRecord]:
+async def _completeness(op: Operation, user_ids: Sequence[UUID]) -> dict[UUID, ProfileCompleteness]:
+    missing = await profiles.missing_parts_of(op, user_ids)
     return {
-        k: TrackRecord.of(r) for k, r in (await reputation.of_freelancers(op, keys, recent=False)).items()
-    }
-
-
-async def _client_recent(op: Operation, keys: Any) -> dict[Any, TrackRecord]:
-    return {k: TrackRecord.of(r) for k, r in (await reputation.of_clients(op, keys, recent=True)).items()}
-
-
-async def _client_lifetime(op: Operation, keys: Any) -> dict[Any, TrackRecord]:
-    return {k: TrackRecord.of(r) for k, r in (await reputation.of_clients(op, keys, recent=False)).items()}
-
-
-def _nothing_yet() -> TrackRecord:
-    return TrackRecord.of(reputation.Record())
-
-
-async def _completeness(op: Operation, keys: Any) -> dict[Any, ProfileCompleteness]:
-    missing = await profiles.missing_parts_of(op, keys)
-    return {
-        key: ProfileCompleteness(
+        user_id: ProfileCompleteness(
             percent=completeness_percent(parts), missing=[ProfilePart(part) for part in parts]
         )
-        for key, parts in missing.items()
+        for user_id, parts in missing.items()
     }
-
-
-def _nothing_missing() -> ProfileCompleteness | None:
-    return None
 
 
 @record(
@@ -198,9 +142,11 @@ class FreelancerType(Node):
         FreelancerProfile.rating_count,
         description="What clients have said over the whole time.",
     )
-    track_record: TrackRecord = source(_freelancer_lifetime, "Over the whole time.", default=_nothing_yet)
+    track_record: TrackRecord = source(
+        records(reputation.of_freelancers, recent=False), "Over the whole time.", default=nothing_yet
+    )
     recent_track_record: TrackRecord = source(
-        _freelancer_recent, "Over the last 180 days.", default=_nothing_yet
+        records(reputation.of_freelancers, recent=True), "Over the last 180 days.", default=nothing_yet
     )
     applications: Connection[Application] = connection(
         ApplicationRow.freelancer_id,
@@ -226,7 +172,6 @@ class FreelancerType(Node):
     completeness: ProfileCompleteness | None = source(
         _completeness,
         "What is still missing; only the freelancer sees it, null for others.",
-        default=_nothing_missing,
     )
 
 
@@ -253,8 +198,12 @@ class ClientType(Node):
         ClientProfile.rating_count,
         description="What freelancers have said over the whole time.",
     )
-    track_record: TrackRecord = source(_client_lifetime, "Over the whole time.", default=_nothing_yet)
-    recent_track_record: TrackRecord = source(_client_recent, "Over the last 180 days.", default=_nothing_yet)
+    track_record: TrackRecord = source(
+        records(reputation.of_clients, recent=False), "Over the whole time.", default=nothing_yet
+    )
+    recent_track_record: TrackRecord = source(
+        records(reputation.of_clients, recent=True), "Over the last 180 days.", default=nothing_yet
+    )
     gigs: Connection[Gig] = connection(
         GigRow.client_id,
         "Their gigs that you may see, newest first. `gigs(where: {clientId})` filters and orders them.",
@@ -280,10 +229,6 @@ def _has_skills(value: SkillsFilter, op: Operation) -> Clause:
         skill=FreelancerSkill.skill_id,
         of=FreelancerProfile.user_id,
     )
-
-
-def score(hundredths: Any) -> sa.ColumnElement[Any]:
-    return sa.cast(col(hundredths), sa.Numeric) / 100
 
 
 @strawberry.input(description="Which freelancers to list.")
@@ -400,17 +345,6 @@ class FreelancerPayload(MutationPayload):
 @strawberry.type(description="Answer to `clientUpdate`.")
 class ClientPayload(MutationPayload):
     client: ClientType | None = entity("The profile as it is now.")
-
-
-def given_as(input: Any, name: str, translate: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-    """One part of an update in the words of the domain; nothing if the caller did not write it."""
-    part = getattr(input, name)
-    return {} if part is None else translate(part.value)
-
-
-def given(input: Any, *names: str) -> dict[str, Any]:
-    """The parts of an update that the caller wrote, null included."""
-    return {name: part.value for name in names if (part := getattr(input, name)) is not None}
 
 
 @mutation(

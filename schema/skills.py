@@ -9,9 +9,10 @@ from auth import access
 from models.errors import Invalid
 from models.skill import Skill, SkillStatus
 from resolvers.skills import suggest_skills
-from schema.connections import Connection, Key, connection
+from schema.connections import Connection, connection
 from schema.filters import Equality, TextFilter, compares
 from schema.graph import Context, column, load_node, lookup, node, spec_of, sql
+from schema.keyset import Key
 from schema.node import Node
 from schema.words import words
 

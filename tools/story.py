@@ -6,6 +6,7 @@ first answer that differs from what the story expects ends it, with exit code 1.
 
 import argparse
 import json
+import os
 import secrets
 import sys
 import time
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-URL = "http://127.0.0.1:8000/graphql"
+# Where `make run` listens with the same environment.
+URL = f"http://{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}/graphql"
 ERRORS = "errors { code message path }"
 
 
@@ -89,7 +91,12 @@ class Teller:
         return answer
 
 
-def play(url: str = URL, tell: Callable[[str], None] = print) -> Teller:
+def _print(line: str) -> None:
+    # At once, also into a pipe: a complaint must not overtake what went before it.
+    print(line, flush=True)
+
+
+def play(url: str = URL, tell: Callable[[str], None] = _print) -> Teller:
     """Play the whole story. Raises `StoryError`."""
     teller = Teller(url, tell)
     teller.chapter("Four people join")

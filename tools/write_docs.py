@@ -16,10 +16,12 @@ if str(CHECKOUT) not in sys.path:
 from strawberry.utils.str_converters import to_camel_case  # noqa: E402  after the path
 
 from auth.viewer import SignInRequired  # noqa: E402
+from models import registry  # noqa: E402
 from models.application import APPLICATION_WORKFLOW, ApplicationStatus  # noqa: E402
 from models.contract import CONTRACT_WORKFLOW, ContractStatus  # noqa: E402
 from models.errors import DomainError  # noqa: E402
-from models.gig import GIG_WORKFLOW, INVITATION_WORKFLOW, GigStatus, InvitationStatus  # noqa: E402
+from models.gig_workflow import GIG_WORKFLOW, GigStatus  # noqa: E402
+from models.invitation import INVITATION_WORKFLOW, InvitationStatus  # noqa: E402
 from models.workflow import Workflow  # noqa: E402
 from schema import payloads, root  # noqa: E402
 
@@ -107,7 +109,7 @@ def errors() -> Markdown:
 
 def _errors_of(member: str | None) -> Markdown:
     """One chapter for each typed member; the last one for what is answered outside of payloads."""
-    classes = sorted((c for c in payloads._all_refusals() if member_of(c) == member), key=lambda c: c.code)
+    classes = sorted((c for c in registry.all_refusals() if member_of(c) == member), key=lambda c: c.code)
     rows = [(f"`{c.code}`", _sentence(c), _declared_by(c)) for c in classes]
     title = f"## `{member}`" if member else "## Answered as a top-level error"
     return "\n\n".join([title, _table(("Code", "What it says", "Mutations"), rows)])

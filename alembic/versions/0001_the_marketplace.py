@@ -109,6 +109,13 @@ def upgrade() -> None:
     op.create_index(
         "ix_job_due", "job", ["run_at"], unique=False, postgresql_where=sa.text("status = 'WAITING'")
     )
+    op.create_index(
+        "ix_job_finished",
+        "job",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("finished_at is not null"),
+    )
     op.create_table(
         "seed_version",
         sa.Column("name", sa.String(length=40), nullable=False),
@@ -793,6 +800,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_skill_category"), table_name="skill")
     op.drop_table("skill")
     op.drop_table("seed_version")
+    op.drop_index("ix_job_finished", table_name="job", postgresql_where=sa.text("finished_at is not null"))
     op.drop_index("ix_job_due", table_name="job", postgresql_where=sa.text("status = 'WAITING'"))
     op.drop_table("job")
     op.drop_index(op.f("ix_idempotency_key_created_at"), table_name="idempotency_key")

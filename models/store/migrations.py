@@ -6,10 +6,6 @@ from pathlib import Path
 
 import asyncpg
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -63,7 +59,7 @@ async def _administering(admin_url: str) -> AsyncIterator[AsyncConnection]:
         await engine.dispose()
 
 
-async def migrate(url: str) -> tuple[str | None, str | None]:
+async def migrate(url: str) -> tuple[str | None, str]:
     """Run what is missing, one process at a time; the revisions before and after. Raises `DatabaseUnreachable`."""
     async with _connected(url) as connection:
         # Two servers that start at once: the second waits, then finds nothing to do.
@@ -107,21 +103,23 @@ async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
         await engine.dispose()
 
 
-def newest_revision() -> str | None:
-    return ScriptDirectory.from_config(_config()).get_current_head()
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    return config
+def newest_revision() -> str:
+    """The head by the numbers that revision files begin with: importing Alembic for it would cost every start 0.2 s."""
+    return max(path.name.partition("_")[0] for path in (_SCRIPTS / "versions").glob("[0-9]*.py"))
 
 
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if connection.execute(sa.text("select to_regclass('alembic_version')")).scalar() is None:
+        return None
+    revision: str | None = connection.execute(sa.text("select version_num from alembic_version")).scalar()
+    return revision
 
 
 def _upgrade(connection: Connection) -> None:
-    config = _config()
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -25,10 +25,8 @@ from models.errors import BY_CONSTRAINT, DomainError, IdempotencyConflict, NotFo
 from models.event import Event
 from models.idempotency import Outcome
 from models.ids import new_id
-from models.table import Versioned, check_version
 
 M = TypeVar("M", bound=SQLModel)
-V = TypeVar("V", bound=Versioned)
 Clause = sa.ColumnElement[bool]
 
 _SETTLED = frozenset({"committed", "aborted"})
@@ -224,14 +222,6 @@ class Transaction:
         statement = sa.select(model).where(*where).with_for_update(key_share=True)
         statement = statement.execution_options(populate_existing=True)
         return (await self.session.execute(statement)).scalars().one_or_none()
-
-    async def lock_version(
-        self, model: type[V], key: Any, entity_id: UUID, *where: Clause, expected: int | None, what: str
-    ) -> V:
-        """`lock` the row whose `key` column is `entity_id`, then check the version the caller has seen."""
-        row = await self.lock(model, key == entity_id, *where, what=what)
-        check_version(row, expected, entity_id=entity_id)
-        return row
 
     async def execute(self, statement: sa.Executable) -> sa.Result[Any]:
         """Flush, then run one statement that the session cannot express as rows."""

@@ -12,9 +12,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from models.registry import metadata
 from models.store import migrations
 from models.store.embedded import EmbeddedCluster
-from models.tables import metadata
 from tests.architecture.test_rooms import ROOT
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import pytest
 
 from models.application import ApplicationStatus
 from models.contract import ContractStatus
-from models.gig import GigStatus
+from models.gig_workflow import GigStatus
 from schema.payloads import ErrorCode
 from settings import Settings
 from tests.architecture.test_rooms import ROOT

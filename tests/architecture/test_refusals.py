@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from auth.viewer import SignInRequired
+from models import registry
 from models.errors import BY_CONSTRAINT, DomainError, IdempotencyConflict, Invalid, NotAllowed, StaleVersion
 from models.table import metadata
 from schema import payloads, root
@@ -222,7 +223,7 @@ def missing_in(name: str, place: Place) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("refusal", payloads._all_refusals(), ids=lambda refusal: refusal.__name__)
+@pytest.mark.parametrize("refusal", registry.all_refusals(), ids=lambda refusal: refusal.__name__)
 def test_every_refusal_is_answered_by_exactly_one_member(refusal: type[DomainError]) -> None:
     members = [member for family, member, _ in MEMBERS if issubclass(refusal, family)]
 
@@ -233,7 +234,7 @@ def test_every_refusal_is_answered_by_exactly_one_member(refusal: type[DomainErr
 
 
 def test_every_refusal_has_a_code_of_its_own() -> None:
-    codes = [refusal.code for refusal in payloads._all_refusals()]
+    codes = [refusal.code for refusal in registry.all_refusals()]
 
     assert len(codes) == len(set(codes))
     assert set(codes) == set(payloads.ErrorCode.__members__)

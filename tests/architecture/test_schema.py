@@ -27,6 +27,7 @@ from strawberry.utils.str_converters import to_camel_case
 import app
 from schema import payloads
 from schema.payloads import Needs
+from schema.root import MUTATIONS
 from settings import Settings
 from tests.architecture.test_rooms import ROOT
 
@@ -105,7 +106,7 @@ def test_every_mutation_takes_one_input_and_answers_a_payload(language: GraphQLS
 def test_every_mutation_of_somebody_signed_in_takes_an_idempotency_key(language: GraphQLSchema) -> None:
     assert language.mutation_type is not None
     anonymous = set()
-    for declared in payloads.MUTATIONS:
+    for declared in MUTATIONS:
         name = to_camel_case(declared.python_name)
         (needs,) = [
             directive.requires for directive in declared.directives if isinstance(directive, payloads.Auth)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from models.errors import Invalid, Refusals
-from models.gig import BudgetKind, GigStatus, GigVisibility
+from models.gig import BudgetKind, GigVisibility
 from models.gig_content import GigContent, Question, WantedSkill, changes_between, terms_changed
+from models.gig_workflow import GigStatus
 from models.ids import new_id
 from tests.models.test_workflows import LATER, NOW, a_gig
 

@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.errors import DomainError, Refusals
-from models.gig import EDITABLE, Gig, GigStatus
+from models.gig import Gig
 from models.gig_content import GigContent
+from models.gig_workflow import EDITABLE, GigStatus
 from models.ids import new_id
 from tests.models.test_workflows import LATER, NOW, a_gig
 

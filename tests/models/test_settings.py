@@ -74,6 +74,14 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     assert (settings.local, settings.is_embedded) == (tmp_path / "local", False)
 
 
+@pytest.mark.parametrize(
+    "origin",
+    ["https://app.example.com", "http://localhost:5173", "http://[::1]:5173", "capacitor://localhost", "*"],
+)
+def test_an_origin_as_browsers_send_it_is_taken(origin: str) -> None:
+    assert Settings.read({"CORS_ORIGINS": origin}).cors_origins == (origin,)
+
+
 def test_production_runs_with_what_it_needs() -> None:
     settings = Settings.read(PRODUCTION)
 
@@ -93,6 +101,14 @@ def test_production_runs_with_what_it_needs() -> None:
         ({"DEMO_WORLD": "2"}, "DEMO_WORLD is '2'; set it to 1 or 0"),
         ({"GRAPHIQL": "no thanks"}, "GRAPHIQL is 'no thanks'; set it to 1 or 0"),
         ({"INTROSPECTION": "si"}, "INTROSPECTION is 'si'; set it to 1 or 0"),
+        ({"CORS_ORIGINS": "https://app.example.com/"}, "holds 'https://app.example.com/'; write each origin"),
+        ({"CORS_ORIGINS": "https://a.example, https://b.example/app"}, "holds 'https://b.example/app'"),
+        ({"CORS_ORIGINS": "https://app.example.com?x"}, "no path, no slash at the end"),
+        ({"CORS_ORIGINS": "https://App.example.com"}, "scheme and host in small letters"),
+        ({"CORS_ORIGINS": "https://app.example.com:443"}, "the port unless it is the usual one"),
+        ({"CORS_ORIGINS": "https://ada@app.example.com"}, "holds 'https://ada@app.example.com'"),
+        ({"CORS_ORIGINS": "https://app.example.com:http"}, "holds 'https://app.example.com:http'"),
+        ({"CORS_ORIGINS": "app.example.com"}, "holds 'app.example.com'"),
         ({"DATABASE_URL": "postgresql://localhost/skillsync"}, "start with postgresql+asyncpg://"),
         ({"DATABASE_URL": "sqlite:///skillsync.db"}, "DATABASE_URL must be embedded: or start with"),
     ],

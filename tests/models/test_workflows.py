@@ -11,6 +11,8 @@ import pytest
 from models import application as ap
 from models import contract as ct
 from models import gig as gg
+from models import gig_events as ge
+from models import invitation as iv
 from models.application import (
     APPLICATION_WORKFLOW,
     Application,
@@ -21,18 +23,10 @@ from models.application import (
 from models.contract import CONTRACT_WORKFLOW, Contract, ContractStatus, EndReason
 from models.errors import Invalid, InvalidTransition, Refusals
 from models.event import Audience, Event
-from models.gig import (
-    GIG_WORKFLOW,
-    INVITATION_WORKFLOW,
-    BudgetKind,
-    Gig,
-    GigInvitation,
-    GigNotOpen,
-    GigStatus,
-    GigVisibility,
-    InvitationStatus,
-)
+from models.gig import BudgetKind, Gig, GigNotOpen, GigVisibility
+from models.gig_workflow import GIG_WORKFLOW, GigStatus
 from models.ids import new_id
+from models.invitation import INVITATION_WORKFLOW, GigInvitation, InvitationStatus
 from models.table import Versioned
 from models.workflow import Workflow
 
@@ -123,25 +117,25 @@ class Act:
 G, A, C = GigStatus, ApplicationStatus, ContractStatus
 
 GIG_ACTS = [
-    Act("publish", G.OPEN, gg.GigPublished, lambda g: g.publish(needs_approval=False, at=NOW)),
-    Act("publish", G.PENDING_APPROVAL, gg.GigSubmittedForApproval, lambda g: g.publish(needs_approval=True, at=NOW)),
-    Act("approve", G.OPEN, gg.GigApproved, lambda g: g.approve(at=NOW)),
-    Act("reject", G.REJECTED, gg.GigRejected, lambda g: g.reject(remark_id=REMARK, at=NOW)),
-    Act("request_changes", G.DRAFT, gg.GigChangesRequested, lambda g: g.request_changes(remark_id=REMARK, at=NOW)),
-    Act("pause", G.PAUSED, gg.GigPaused, lambda g: g.pause(at=NOW)),
-    Act("resume", G.OPEN, gg.GigResumed, lambda g: g.resume(at=NOW)),
-    Act("reopen", G.OPEN, gg.GigReopened, lambda g: g.reopen(deadline=LATER, at=NOW), hired=1),
-    Act("stop_hiring", G.IN_PROGRESS, gg.GigHiringStopped, lambda g: g.stop_hiring(live_contracts=1, at=NOW), hired=1),
-    Act("stop_hiring", G.COMPLETED, gg.GigHiringStopped, lambda g: g.stop_hiring(live_contracts=0, at=NOW), hired=1),
-    Act("expire", G.EXPIRED, gg.GigExpired, lambda g: g.expire(live_contracts=0, at=NOW)),
-    Act("cancel", G.CANCELLED, gg.GigCancelled, lambda g: g.cancel(remark_id=REMARK, at=NOW)),
+    Act("publish", G.OPEN, ge.GigPublished, lambda g: g.publish(needs_approval=False, at=NOW)),
+    Act("publish", G.PENDING_APPROVAL, ge.GigSubmittedForApproval, lambda g: g.publish(needs_approval=True, at=NOW)),
+    Act("approve", G.OPEN, ge.GigApproved, lambda g: g.approve(at=NOW)),
+    Act("reject", G.REJECTED, ge.GigRejected, lambda g: g.reject(remark_id=REMARK, at=NOW)),
+    Act("request_changes", G.DRAFT, ge.GigChangesRequested, lambda g: g.request_changes(remark_id=REMARK, at=NOW)),
+    Act("pause", G.PAUSED, ge.GigPaused, lambda g: g.pause(at=NOW)),
+    Act("resume", G.OPEN, ge.GigResumed, lambda g: g.resume(at=NOW)),
+    Act("reopen", G.OPEN, ge.GigReopened, lambda g: g.reopen(deadline=LATER, at=NOW), hired=1),
+    Act("stop_hiring", G.IN_PROGRESS, ge.GigHiringStopped, lambda g: g.stop_hiring(live_contracts=1, at=NOW), hired=1),
+    Act("stop_hiring", G.COMPLETED, ge.GigHiringStopped, lambda g: g.stop_hiring(live_contracts=0, at=NOW), hired=1),
+    Act("expire", G.EXPIRED, ge.GigExpired, lambda g: g.expire(live_contracts=0, at=NOW)),
+    Act("cancel", G.CANCELLED, ge.GigCancelled, lambda g: g.cancel(remark_id=REMARK, at=NOW)),
 ]  # fmt: skip
 INVITATION_ACTS = [
-    Act("accept", InvitationStatus.ACCEPTED, gg.InvitationAccepted, lambda i: i.accept(at=NOW)),
+    Act("accept", InvitationStatus.ACCEPTED, iv.InvitationAccepted, lambda i: i.accept(at=NOW)),
     Act(
         "decline",
         InvitationStatus.DECLINED,
-        gg.InvitationDeclined,
+        iv.InvitationDeclined,
         lambda i: i.decline(remark_id=REMARK, at=NOW),
     ),
 ]
@@ -321,7 +315,7 @@ def test_only_an_open_gig_hires_and_the_last_place_fills_it(status: GigStatus) -
     if status is G.OPEN:
         event = gig.hire(at=NOW)
 
-        assert type(event) is gg.GigFilled
+        assert type(event) is ge.GigFilled
         assert (event.before, event.after) == (G.OPEN, G.IN_PROGRESS)
         assert gig.model_dump() == before | {
             "hired": 2, "status": G.IN_PROGRESS, "version": 2, "updated_at": NOW
@@ -358,7 +352,7 @@ def test_nobody_is_hired_when_all_places_are_taken(status: GigStatus) -> None:
 @pytest.mark.parametrize("status", list(GigStatus))
 @pytest.mark.parametrize(
     ("any_completed", "to", "event"),
-    [(True, G.COMPLETED, gg.GigCompleted), (False, G.PAUSED, gg.GigFellBack)],
+    [(True, G.COMPLETED, ge.GigCompleted), (False, G.PAUSED, ge.GigFellBack)],
     ids=["finish", "fall_back"],
 )
 def test_a_gig_in_progress_follows_its_last_contract_and_others_stay(
@@ -447,7 +441,7 @@ def test_a_gig_with_hired_people_goes_on_when_its_deadline_passes(
 
     event = gig.expire(live_contracts=live_contracts, at=NOW)
 
-    assert type(event) is gg.GigHiringStopped
+    assert type(event) is ge.GigHiringStopped
     assert gig.status is (G.IN_PROGRESS if live_contracts else G.COMPLETED)
 
 

@@ -14,7 +14,8 @@ from models.application import (
 )
 from models.contract import Contract
 from models.errors import IdempotencyConflict, InvalidTransition, NotAllowed, NotFound, StaleVersion
-from models.gig import GigNotOpen, GigStatus, NoPlaceLeft
+from models.gig import GigNotOpen, NoPlaceLeft
+from models.gig_workflow import GigStatus
 from models.idempotency import Outcome
 from models.store.sql import Position, Receipt, Replayed
 from models.user import Role

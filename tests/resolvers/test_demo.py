@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import strawberry
 
 from auth.viewer import Viewer
-from models.gig import GigStatus
+from models.gig_workflow import GigStatus
 from models.store import migrations
 from models.store.embedded import EmbeddedCluster
 from models.store.sql import Act, Database, Transaction

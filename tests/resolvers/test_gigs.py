@@ -15,27 +15,25 @@ from models.application import WithdrawReason
 from models.contract import EndReason
 from models.errors import Invalid, InvalidTransition, NotAllowed, NotFound, Refusals, StaleVersion
 from models.gig import (
-    AlreadyInvited,
     BudgetKind,
     Gig,
-    GigInvitation,
     GigNotEditable,
     GigNotOpen,
-    GigStatus,
     GigVisibility,
-    InvitationStatus,
     NobodyHired,
     NoPlaceLeft,
     SkillNeed,
     TermsFixed,
 )
 from models.gig_content import Question, WantedSkill
+from models.gig_workflow import GigStatus
 from models.idempotency import Outcome
 from models.ids import new_id
+from models.invitation import AlreadyInvited, GigInvitation, InvitationStatus
 from models.skill import UnknownSkill
 from models.store.sql import Receipt
 from models.user import Role
-from resolvers import gigs
+from resolvers import gigs, invitations
 from resolvers.applications import (
     Answer,
     accept_application,
@@ -263,10 +261,10 @@ async def test_an_invite_only_gig_is_seen_by_its_client_the_invited_and_administ
     assert kinds(await race([submit_application(world.as_(invited), gig_id, world.bid())])) == {"NotFound": 1}
     assert await world.footprint() == before
 
-    receipt = await gigs.invite_freelancer(
+    receipt = await invitations.invite_freelancer(
         world.as_(client), gig_id, freelancer_id=invited.user_id or new_id(), message="Please."
     )
-    await gigs.answer_invitation(world.as_(invited), receipt.entity_id, accepts=True, note=None)
+    await invitations.answer_invitation(world.as_(invited), receipt.entity_id, accepts=True, note=None)
     await world.application(invited, gig_id)
 
     viewers = (client, invited, admin, other, ANONYMOUS)
@@ -283,18 +281,20 @@ async def test_an_invitation_is_answered_once_by_the_one_invited(world: World) -
     gig_id = await world.open_gig(client)
     assert invited.user_id is not None
     invitation = (
-        await gigs.invite_freelancer(world.as_(client), gig_id, freelancer_id=invited.user_id, message=None)
+        await invitations.invite_freelancer(
+            world.as_(client), gig_id, freelancer_id=invited.user_id, message=None
+        )
     ).entity_id
     before = await world.footprint()
     wrong = await race(
-        gigs.answer_invitation(world.as_(viewer), invitation, accepts=True, note=None)
+        invitations.answer_invitation(world.as_(viewer), invitation, accepts=True, note=None)
         for viewer in (client, other)
     )
     assert kinds(wrong) == {NotAllowed.__name__: 1, NotFound.__name__: 1}
     assert await world.footprint() == before
 
     outcomes = await race(
-        gigs.answer_invitation(world.as_(invited), invitation, accepts=accepts, note=None)
+        invitations.answer_invitation(world.as_(invited), invitation, accepts=accepts, note=None)
         for accepts in (True, False)
     )
 
@@ -309,7 +309,7 @@ async def test_of_two_simultaneous_invitations_of_one_person_one_is_sent(world: 
     gig_id = await world.open_gig(client)
 
     outcomes = await race(
-        gigs.invite_freelancer(
+        invitations.invite_freelancer(
             world.as_(client), gig_id, freelancer_id=invited.user_id or new_id(), message="Please."
         )
         for _ in range(2)
@@ -326,7 +326,9 @@ async def test_who_cannot_be_found_cannot_be_invited(world: World) -> None:
     before = await world.footprint()
 
     outcomes = await race(
-        gigs.invite_freelancer(world.as_(both), gig_id, freelancer_id=person or new_id(), message="Come.")
+        invitations.invite_freelancer(
+            world.as_(both), gig_id, freelancer_id=person or new_id(), message="Come."
+        )
         for person in (hidden.user_id, new_id(), both.user_id)
     )
 
@@ -509,7 +511,7 @@ async def test_strangers_learn_nothing_of_a_draft_and_change_nothing_of_a_gig_th
             gigs.reopen_gig(op, gig_id, deadline=deadline),
             gigs.stop_hiring(op, gig_id),
             gigs.cancel_gig(op, gig_id, note="x"),
-            gigs.invite_freelancer(op, gig_id, freelancer_id=new_id(), message=None),
+            invitations.invite_freelancer(op, gig_id, freelancer_id=new_id(), message=None),
         ]
 
     before = await world.footprint()

@@ -15,7 +15,7 @@ from models.ids import new_id
 from models.profile import SkillLevel
 from models.store.sql import Receipt
 from models.user import Role
-from resolvers import accounts, applications, contracts, feedback, gigs, profiles
+from resolvers import accounts, applications, contracts, feedback, gigs, invitations, profiles
 from resolvers.profiles import Expertise
 from tests.world import PASSWORD, World
 
@@ -113,14 +113,14 @@ async def test_each_use_case_writes_the_homes_that_it_says(world: World) -> None
         (
             lambda: keep(
                 "invitation",
-                gigs.invite_freelancer(
+                invitations.invite_freelancer(
                     as_client, gig_id, freelancer_id=freelancer.user_id or new_id(), message="Come."
                 ),
             ),
             concerned | {"user:client"},
         ),
         (
-            lambda: gigs.answer_invitation(as_freelancer, ids["invitation"], accepts=True, note=None),
+            lambda: invitations.answer_invitation(as_freelancer, ids["invitation"], accepts=True, note=None),
             concerned,
         ),
         (

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from auth.viewer import ANONYMOUS, Viewer
-from models.gig import BudgetKind, GigStatus, GigVisibility
+from models.gig import BudgetKind, GigVisibility
+from models.gig_workflow import GigStatus
 from models.ids import encode_id
 from resolvers.import_lines import ImportRefused
 from resolvers.imports import ImportReport, Limits, client_with_email, import_gigs
@@ -121,7 +122,7 @@ BAD: list[tuple[str | bytes, str]] = [
     (line(dedline="2027-01-01"), "Unknown fields: dedline. Known are budget, deadline, "),
     (line(title=...), "title: It is missing."),
     (line(title=7), "title: It must be a text."),
-    (line(title=""), "title: It needs at least 1 characters."),
+    (line(title=""), "title: It must not be empty."),
     (line(title="t" * 121), "title: It has 121 characters; the most is 120."),
     (line(title="a\x00b", description="\ud800"), "title: It contains NUL"),
     (line(budget=...), "budget: It is missing"),

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from models.errors import NotAllowed, NotFound
-from models.gig import Gig, GigStatus
+from models.gig import Gig
+from models.gig_workflow import GigStatus
 from models.idempotency import Outcome
 from models.ids import new_id
 from models.job import MAX_ATTEMPTS, JobStatus

@@ -11,7 +11,7 @@ from models.gig_content import Question, WantedSkill
 from models.ids import encode_id, new_id
 from models.profile import Visibility
 from models.user import Role
-from resolvers import applications, contracts, feedback, gigs, profiles
+from resolvers import applications, contracts, feedback, gigs, invitations, profiles
 from resolvers.applications import Answer
 from resolvers.operation import Operation, Rules
 from tests.world import World
@@ -99,7 +99,7 @@ class Stage:
         scene = await self.open()
         user_id = self["applicant"].user_id
         assert user_id is not None
-        receipt = await gigs.invite_freelancer(
+        receipt = await invitations.invite_freelancer(
             self.as_("owner"), key(scene.gig), freelancer_id=user_id, message="Have a look."
         )
         scene.ids["invitation"] = encode_id("invitation", receipt.entity_id)

@@ -9,7 +9,7 @@ import pytest
 from auth.abilities import ApplicationAction, ContractAction, GigAction
 from models.application import DeclineReason, WithdrawReason
 from models.contract import EndReason
-from models.gig import GigStatus
+from models.gig_workflow import GigStatus
 from resolvers import applications, contracts, gigs, jobs
 from tests.schema.stage import Scene, Stage, key
 

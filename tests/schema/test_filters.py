@@ -5,12 +5,16 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from strawberry import Some
 
 from models.application import WithdrawReason
-from models.gig import BudgetKind
+from models.gig import BudgetKind, Gig
 from models.gig_content import WantedSkill
 from models.ids import encode_id
 from resolvers import applications, gigs
+from schema.filters import TextFilter, compare
+from schema.graph import sql
 from tests.world import World
 
 TITLES = ("100% done_well", "100x done-well", "Ünïcode", "cheap", "dear", "hourly")
@@ -72,6 +76,7 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"title": {"contains": "ÜNÏ"}}, [UNICODE]),
     ({"title": {"contains": "%"}}, [DONE]),
     ({"title": {"contains": "/"}}, []),
+    ({"title": {"contains": "\\"}}, []),
     ({"title": {"contains": ""}}, ALL),
     ({"title": {"null": False}}, ALL),
     ({"title": {"null": True}}, []),
@@ -158,3 +163,28 @@ async def test_facets_count_what_the_filter_finds(shelf: Shelf) -> None:
     }
     assert [skill["count"] for skill in skills] == [2, 1, 1]
     assert skills[0]["skill"] == {"name": "Python"}
+
+
+POSTGRES: sa.Dialect = sa.make_url("postgresql://").get_dialect()()
+
+
+async def test_a_part_of_a_title_can_be_looked_up_in_an_index(world: World) -> None:
+    condition = compare(
+        sql(Gig.title),
+        TextFilter(eq=None, ne=None, in_=None, contains=Some("50% off"), null=None),
+        path=("title",),
+    )
+    written = condition.compile(dialect=POSTGRES, compile_kwargs={"literal_binds": True})
+    plan = sa.text(f"explain (costs off) select 1 from gig where {written}".replace("%%", "%"))
+
+    async with world.services.db.transaction(actor_id=None, at=world.clock()) as tx:
+        # A table this small is read as a whole unless that is forbidden.
+        await tx.execute(sa.text("set local enable_seqscan = off"))
+        lines = [row[0] for row in await tx.execute(plan)]
+
+    assert [line.strip() for line in lines] == [
+        "Bitmap Heap Scan on gig",
+        "Recheck Cond: ((title)::text ~~* '%50\\% off%'::text)",
+        "->  Bitmap Index Scan on ix_gig_title_trigram",
+        "Index Cond: ((title)::text ~~* '%50\\% off%'::text)",
+    ]

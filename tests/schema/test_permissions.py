@@ -11,7 +11,7 @@ import pytest
 import strawberry
 
 from resolvers import applications, contracts, gigs
-from schema.payloads import MUTATIONS
+from schema.root import MUTATIONS
 from tests.schema.stage import AXES, CALLERS, Scene, Stage, key
 from tests.world import PASSWORD
 

@@ -9,7 +9,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from models.gig import GigVisibility
 from models.ids import encode_id
 from models.profile import SkillLevel
-from resolvers import gigs, profiles
+from resolvers import gigs, invitations, profiles
 from resolvers.operation import Rules
 from schema.connections import ConnectionOf
 from schema.graph import Declaration, Many, One, Source, declared_fields
@@ -246,7 +246,9 @@ async def invite_only(stage: Stage) -> Scene:
     scene = await stage.open(visibility=GigVisibility.INVITE_ONLY)
     user_id = stage["applicant"].user_id
     assert user_id is not None
-    await gigs.invite_freelancer(stage.as_("owner"), key(scene.gig), freelancer_id=user_id, message=None)
+    await invitations.invite_freelancer(
+        stage.as_("owner"), key(scene.gig), freelancer_id=user_id, message=None
+    )
     return scene
 
 

@@ -12,7 +12,7 @@ from auth.viewer import ANONYMOUS, Viewer
 from models.gig import BudgetKind, GigVisibility
 from models.gig_content import WantedSkill
 from models.ids import encode_id, new_id
-from resolvers import gigs
+from resolvers import gigs, invitations
 from schema.gig_search import CANDIDATES, FACET_CANDIDATES
 from tests.world import World
 
@@ -270,7 +270,9 @@ async def test_a_hidden_gig_is_found_by_nobody_who_may_not_see_it(world: World) 
     assert invited.user_id is not None
     await world.draft(client, title=f"{ours} draft")
     secret = await world.open_gig(client, title=f"{ours} secret", visibility=GigVisibility.INVITE_ONLY)
-    await gigs.invite_freelancer(world.as_(client), secret, freelancer_id=invited.user_id, message=None)
+    await invitations.invite_freelancer(
+        world.as_(client), secret, freelancer_id=invited.user_id, message=None
+    )
 
     for typed in (ours, ours[:8]):
         for viewer, found in (

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models.errors import IdempotencyConflict, OutcomeUnknown
 from models.event import EVENTS, Audience, Event
-from models.gig import GigStatus
+from models.gig_workflow import GigStatus
 from models.idempotency import Outcome
 from models.ids import new_id
 from models.store.sql import Act, Database, Position, Receipt, Replayed

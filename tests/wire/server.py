@@ -13,12 +13,13 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
-from app import bound_sockets, create_app, server_config
+from app import create_app
 from auth.viewer import Viewer
 from resolvers.operation import Services
 from settings import Settings
 from tests.world import World
 from transport.logs import JsonFormatter, hush_libraries
+from transport.server import bound_sockets, server_config
 
 
 class QuietServer(uvicorn.Server):
@@ -36,7 +37,7 @@ async def serving(app: ASGIApp, *, background: bool = False) -> AsyncIterator[tu
     config = server_config(app)
     config.lifespan = "on" if background else "off"
     server = QuietServer(config)
-    with bound_sockets(settings_for(Path("unused"))) as sockets:
+    with bound_sockets("127.0.0.1", 0) as sockets:
         port = sockets[0].getsockname()[1]
         task = asyncio.create_task(server.serve(sockets))
         try:

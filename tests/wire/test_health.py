@@ -38,7 +38,7 @@ async def test_a_healthy_server_names_its_adapters_and_counts_no_dead_job(
             return dict((await client.get("/health/ready")).json())
 
         async def has_all_tasks() -> bool:
-            return len((await ready())["background"]) == 3
+            return len((await ready())["background"]) == 4
 
         await until(has_all_tasks)
         answer = await client.get("/health/ready")
@@ -49,7 +49,7 @@ async def test_a_healthy_server_names_its_adapters_and_counts_no_dead_job(
         "status": "ok",
         "version": VERSION,
         "adapters": {"sql": "embedded"},
-        "background": {"revocations": "ok", "jobs": "ok", "views": "ok"},
+        "background": {"revocations": "ok", "jobs": "ok", "views": "ok", "retention": "ok"},
         "deadJobs": 0,
     }
     assert live.headers["cache-control"] == answer.headers["cache-control"] == "no-store"
@@ -77,7 +77,8 @@ async def test_a_background_task_that_fails_is_named_and_recovers_by_itself(
     async with serving_services(empty_world.services, tmp_path, background=True) as client:
 
         async def has_status(status: str) -> bool:
-            return bool((await client.get("/health/ready")).json()["status"] == status)
+            health = (await client.get("/health/ready")).json()
+            return bool(health["status"] == status and len(health["background"]) == 4)
 
         await until(lambda: has_status("ok"))
         await administer(empty_database_url, "alter table session rename to session_away", inside=True)
@@ -91,6 +92,7 @@ async def test_a_background_task_that_fails_is_named_and_recovers_by_itself(
         "revocations": "failing: ProgrammingError",
         "jobs": "ok",
         "views": "ok",
+        "retention": "ok",
     }
     assert [line["task"] for line in log.named("background work failed")] == ["revocations"]
     assert [line["task"] for line in log.named("background work goes on")] == ["revocations"]

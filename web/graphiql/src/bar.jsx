@@ -7,6 +7,8 @@ import { storeTabs } from "./tabs.js";
 export function Bar({ demo, tour }) {
   useStoredEdits();
   useReadiness();
+  useWrappedLines();
+  useVisibleTab();
   return createPortal(
     <>
       <h1>SkillSync GraphQL</h1>
@@ -105,6 +107,25 @@ function useReadiness() {
   useEffect(() => {
     document.getElementById("graphiql").toggleAttribute("inert", !ready);
   }, [ready]);
+}
+
+/** Long lines are wrapped, as in the answer: half a screen is narrow, and the comments of the tour are meant to be read. */
+function useWrappedLines() {
+  const { queryEditor, variableEditor } = useGraphiQL(({ queryEditor, variableEditor }) => ({
+    queryEditor,
+    variableEditor,
+  }));
+  useEffect(() => {
+    for (const editor of [queryEditor, variableEditor]) editor?.updateOptions({ wordWrap: "on", wrappingIndent: "indent" });
+  }, [queryEditor, variableEditor]);
+}
+
+/** The open tab is in sight: the tour has more of them than fit, and chooses among them. */
+function useVisibleTab() {
+  const active = useGraphiQL(({ activeTabIndex }) => activeTabIndex);
+  useEffect(() => {
+    document.querySelectorAll('#graphiql [role="tab"]')[active]?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [active]);
 }
 
 function useStoredEdits() {

@@ -1,0 +1,132 @@
+"""What happens to gigs, as facts."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from models.event import Audience, Event
+from models.gig_workflow import HIDDEN, GigStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class GigEvent(Event):
+    gig_id: UUID
+
+    def streams(self) -> tuple[str, ...]:
+        """What everybody may know is news of the market as well."""
+        own = f"gig:{self.gig_id}"
+        return (own, "market") if self.audience is Audience.PUBLIC else (own,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcernedEvent(GigEvent):
+    """Something between the client and one freelancer; nobody else's business."""
+
+    @property
+    def audience(self) -> Audience:
+        return Audience.CONCERNED
+
+    def streams(self) -> tuple[str, ...]:
+        return (f"gig:{self.gig_id}", f"user:{self.person_id}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GigMoved(GigEvent):
+    """The gig went from one status to another. Subclasses say by which verb."""
+
+    before: GigStatus
+    after: GigStatus
+
+    @property
+    def audience(self) -> Audience:
+        return Audience.PUBLIC
+
+
+@dataclass(frozen=True, kw_only=True)
+class GigMovedPrivately(GigMoved):
+    @property
+    def audience(self) -> Audience:
+        return Audience.OWNER
+
+
+class GigPublished(GigMoved):
+    """The gig takes applications from now on."""
+
+
+class GigSubmittedForApproval(GigMovedPrivately):
+    """The client asks administrators to let the gig out."""
+
+
+class GigApproved(GigMoved):
+    """An administrator let the gig out."""
+
+
+class GigRejected(GigMovedPrivately):
+    """An administrator refused the gig; the remark says why."""
+
+
+class GigChangesRequested(GigMovedPrivately):
+    """An administrator wants changes first; the remark says which."""
+
+
+class GigPaused(GigMoved):
+    """The client takes no new applications for now."""
+
+
+class GigResumed(GigMoved):
+    """The gig takes applications again."""
+
+
+class GigReopened(GigMoved):
+    """The gig looks for people again."""
+
+
+class GigFilled(GigMoved):
+    """All places are taken."""
+
+
+class GigHiringStopped(GigMoved):
+    """The client hires nobody more."""
+
+
+class GigCompleted(GigMoved):
+    """All work is done."""
+
+
+class GigFellBack(GigMoved):
+    """The last contract ended early and nothing was completed; the client decides how to go on."""
+
+
+class GigExpired(GigMoved):
+    """The deadline passed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GigCancelled(GigMoved):
+    """The client gave the gig up."""
+
+    @property
+    def audience(self) -> Audience:
+        return Audience.OWNER if self.before in HIDDEN else Audience.PUBLIC
+
+
+@dataclass(frozen=True, kw_only=True)
+class GigCreated(GigEvent):
+    """A draft was begun; `source_id` is the gig it was copied from."""
+
+    source_id: UUID | None = None
+
+    @property
+    def audience(self) -> Audience:
+        return Audience.OWNER
+
+
+@dataclass(frozen=True, kw_only=True)
+class GigEdited(GigEvent):
+    """Parts of the gig changed. Numbers are given before and after; texts only by name."""
+
+    status: GigStatus
+    changes: dict[str, tuple[str | None, str | None]]
+
+    @property
+    def audience(self) -> Audience:
+        return Audience.OWNER if self.status in HIDDEN else Audience.PUBLIC

@@ -1,0 +1,44 @@
+"""What the modules of this room declare: tables, kinds of events, refusals. Taken from here, all of them are there."""
+
+from models import (
+    application,
+    contract,
+    feedback,
+    gig,
+    idempotency,
+    invitation,
+    job,
+    profile,
+    remark,
+    seed,
+    skill,
+    stream,
+    user,
+)
+from models.errors import DomainError
+from models.event import EVENTS
+from models.table import metadata
+
+__all__ = [
+    "EVENTS",
+    "all_refusals",
+    "application",
+    "contract",
+    "feedback",
+    "gig",
+    "idempotency",
+    "invitation",
+    "job",
+    "metadata",
+    "profile",
+    "remark",
+    "seed",
+    "skill",
+    "stream",
+    "user",
+]
+
+
+def all_refusals(family: type[DomainError] = DomainError) -> list[type[DomainError]]:
+    """Every class below `family`."""
+    return [cls for sub in family.__subclasses__() for cls in (sub, *all_refusals(sub))]

@@ -1,0 +1,52 @@
+"""What is kept for a while only: deleted in small batches, so that nobody's act waits for it.
+
+Deleted are idempotency keys, jobs that were done, and refresh tokens of sessions that have ended. Dead jobs wait for an
+administrator, and facts, sessions and everything people wrote stay.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import SQLModel, col
+
+from models.idempotency import KEPT_DAYS, IdempotencyKey
+from models.job import Job, JobStatus
+from models.user import RefreshToken, Session
+from resolvers.operation import Operation
+
+Clause = sa.ColumnElement[bool]
+KEPT = timedelta(days=KEPT_DAYS)
+
+
+async def delete_outdated(op: Operation, *, batch: int = 1_000, batches: int = 100) -> int:
+    """Delete what is kept no longer, one transaction a batch; how many rows. What is left is for the next time."""
+    deleted = 0
+    for model, outdated in _outdated(before=op.now() - KEPT):
+        for _ in range(batches):
+            count = await _delete_batch(op, model, outdated, limit=batch)
+            deleted += count
+            if count < batch:
+                break
+    return deleted
+
+
+def _outdated(*, before: datetime) -> list[tuple[type[SQLModel], Clause]]:
+    ended = sa.select(col(Session.id)).where(
+        (col(Session.expires_at) <= before) | (col(Session.revoked_at) <= before)
+    )
+    return [
+        (IdempotencyKey, col(IdempotencyKey.created_at) <= before),
+        (Job, (col(Job.status) == JobStatus.DONE) & (col(Job.finished_at) <= before)),
+        (RefreshToken, col(RefreshToken.session_id).in_(ended)),
+    ]
+
+
+async def _delete_batch(op: Operation, model: type[SQLModel], outdated: Clause, *, limit: int) -> int:
+    key: tuple[sa.ColumnElement[Any], ...] = sa.inspect(model).primary_key
+    # Two processes that delete at once take different rows instead of waiting for each other.
+    found = sa.select(*key).where(outdated).limit(limit).with_for_update(skip_locked=True, of=model)
+    statement = sa.delete(model).where(sa.tuple_(*key).in_(found)).returning(*key)
+    async with op.db.transaction(actor_id=None, at=op.now()) as tx:
+        result = await tx.execute(statement.execution_options(synchronize_session=False))
+        return len(result.all())

@@ -1,0 +1,93 @@
+"""The server below the doors: its sockets, how it serves HTTP, and how it is told to stop."""
+
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from transport.protocol import BoundedHttpProtocol
+
+
+class CannotListen(Exception):
+    """The address is taken, or not ours."""
+
+
+@contextlib.contextmanager
+def bound_sockets(host: str, port: int) -> Iterator[list[socket.socket]]:
+    """Sockets for every address of `host`; they begin to listen with the server. Raises `CannotListen`."""
+    with contextlib.ExitStack() as stack:
+        sockets = []
+        with _listening(host, port):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            for family, kind, protocol, _, address in dict.fromkeys(found):
+                sockets.append(stack.enter_context(socket.socket(family, kind, protocol)))
+                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    sockets[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sockets[-1].bind(address)
+        yield sockets
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotListen(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. "
+            "Stop what uses the port, or set PORT (0 takes a free one) or HOST."
+        ) from error
+
+
+def server_config(app: ASGIApp) -> uvicorn.Config:
+    """How we serve HTTP. A stop lets running requests finish for ten seconds."""
+    return uvicorn.Config(
+        app,
+        http=BoundedHttpProtocol,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+class AnnouncingServer(uvicorn.Server):
+    """Says where it is once it listens, and ends in peace when told to. Raises `CannotListen`."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int, announce: Callable[[int], None]) -> None:
+        """`announce` is told the port, which the system chooses where `port` is 0."""
+        super().__init__(server_config(app))
+        self._address = host, port
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        with _listening(*self._address):
+            await super().startup(sockets)
+        if self.started and not self.should_exit:
+            # What start-up made lives as long as the process: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            self._announce(self.servers[0].sockets[0].getsockname()[1])
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Unlike uvicorn's, does not raise the signal again afterwards: the database has to be stopped, too."""
+        before = {number: signal.signal(number, self.handle_exit) for number in stop_signals()}
+        try:
+            yield
+        finally:
+            for number, reaction in before.items():
+                signal.signal(number, reaction)
+
+
+def stop_signals() -> list[signal.Signals]:
+    """Ctrl-C, `kill`, and a terminal that is closed, unless we were started to outlive it (nohup)."""
+    wanted = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    return [
+        number for number in wanted if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+    ]
