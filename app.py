@@ -120,7 +120,10 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
             yield
 
     middleware = [Middleware(Envelope), *([cors] if settings.cors_origins else [])]
-    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+    app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+    # It would redirect to whatever host the request names.
+    app.router.redirect_slashes = False
+    return app
 
 
 @contextlib.asynccontextmanager
@@ -286,8 +289,18 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 async def _check_or_prepare(settings: Settings, url: str) -> None:
     if settings.is_production:
         await migrations.require_newest(url)
+        await _require_no_demo_world(settings, url)
     else:
         await prepare(settings, url)
+
+
+async def _require_no_demo_world(settings: Settings, url: str) -> None:
+    async with opened_services(settings, url) as services:
+        if await accounts.find_by_email(Operation(services), demo.LOGINS[-1].email) is not None:
+            raise SettingsError(
+                "This database holds the demo world, whose passwords are public and one of whose people is an "
+                "administrator. ENV=production needs a database without it."
+            )
 
 
 async def _serve(settings: Settings, url: str, sockets: list[socket.socket]) -> int:

@@ -298,6 +298,7 @@ class Gig(Versioned, table=True):
         return event(
             gig_id=self.id,
             owner_id=self.client_id,
+            is_public=self.visibility is GigVisibility.PUBLIC,
             before=before,
             after=self.status,
             remark_id=remark_id,

@@ -12,9 +12,7 @@ class GigEvent(Event):
     gig_id: UUID
 
     def streams(self) -> tuple[str, ...]:
-        """What everybody may know is news of the market as well."""
-        own = f"gig:{self.gig_id}"
-        return (own, "market") if self.audience is Audience.PUBLIC else (own,)
+        return (f"gig:{self.gig_id}",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +28,18 @@ class ConcernedEvent(GigEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GigMoved(GigEvent):
+class MarketEvent(GigEvent):
+    """Something about the gig itself: news of the market if everybody may see both the gig (`is_public`) and the fact."""
+
+    is_public: bool
+
+    def streams(self) -> tuple[str, ...]:
+        is_news = self.is_public and self.audience is Audience.PUBLIC
+        return (*super().streams(), "market") if is_news else super().streams()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GigMoved(MarketEvent):
     """The gig went from one status to another. Subclasses say by which verb."""
 
     before: GigStatus
@@ -121,7 +130,7 @@ class GigCreated(GigEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GigEdited(GigEvent):
+class GigEdited(MarketEvent):
     """Parts of the gig changed. Numbers are given before and after; texts only by name."""
 
     status: GigStatus

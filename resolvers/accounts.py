@@ -1,16 +1,18 @@
 """Registering, signing in and out, staying signed in."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import col
 
+from auth.passwords import PasswordsBusy
 from auth.tokens import ACCESS_LIFETIME, hash_of
 from models.checks import Checks
-from models.errors import NotAllowed, NotFound
+from models.errors import NotAllowed, NotFound, RateLimited
 from models.profile import ClientProfile, FreelancerProfile
 from models.store.sql import Receipt, Transaction
 from models.user import (
@@ -24,6 +26,8 @@ from models.user import (
     WrongCredentials,
 )
 from resolvers.operation import Operation
+
+RETRY_AFTER = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ async def register_account(
     user = User.register(
         id=op.new_id(), email=email, name=name, password=password, roles=list(roles), at=op.now()
     )
-    user.password_hash = await op.services.passwords.hash(password)
+    with _asking_to_come_again(op):
+        user.password_hash = await op.services.passwords.hash(password)
     async with op.transaction() as tx:
         tx.add(user)
         await tx.session.flush()
@@ -57,7 +62,8 @@ async def register_account(
 async def create_session(op: Operation, *, email: str, password: str) -> tuple[Receipt, Credentials]:
     """Sign in. A wrong password, an unknown address and a suspended account answer the same, as fast."""
     user = await find_by_email(op, email)
-    matches = await op.services.passwords.verify(user.password_hash if user else None, password)
+    with _asking_to_come_again(op):
+        matches = await op.services.passwords.verify(user.password_hash if user else None, password)
     if user is None or not matches or user.status is not UserStatus.ACTIVE:
         raise WrongCredentials
     async with op.transaction() as tx:
@@ -148,6 +154,15 @@ async def find_by_email(op: Operation, email: str) -> User | None:
     statement = sa.select(User).where(sa.func.lower(col(User.email)) == email.strip().lower())
     rows = await op.db.fetch(statement)
     return User(**rows[0]._mapping) if rows else None
+
+
+@contextlib.contextmanager
+def _asking_to_come_again(op: Operation) -> Iterator[None]:
+    try:
+        yield
+    except PasswordsBusy as error:
+        message = "Very many people are signing in right now. Try again in a few seconds."
+        raise RateLimited(message, retry_at=op.now() + RETRY_AFTER) from error
 
 
 async def _open_session(op: Operation, tx: Transaction, user: User) -> Credentials:

@@ -18,7 +18,7 @@ from auth import access
 from models.application import Application
 from models.contract import LIVE, Contract
 from models.errors import NotAllowed, NotFound
-from models.gig import Gig, GigNotEditable, GigQuestion, GigSkill, SavedGig, TermsFixed
+from models.gig import Gig, GigNotEditable, GigQuestion, GigSkill, GigVisibility, SavedGig, TermsFixed
 from models.gig_content import GigContent, Question, WantedSkill, changes_between, terms_changed
 from models.gig_events import GigCreated, GigEdited
 from models.gig_workflow import EDITABLE, GigStatus
@@ -77,7 +77,12 @@ async def edit_gig(
             await schedule(tx, "expire_gig", gig.id, run_at=gig.deadline, at=op.now())
         tx.emit(
             GigEdited(
-                gig_id=gig.id, owner_id=gig.client_id, status=gig.status, changes=difference, at=op.now()
+                gig_id=gig.id,
+                owner_id=gig.client_id,
+                is_public=gig.visibility is GigVisibility.PUBLIC,
+                status=gig.status,
+                changes=difference,
+                at=op.now(),
             )
         )
         return tx.done(gig.id)

@@ -7,7 +7,7 @@ import strawberry
 from strawberry import Maybe
 
 from auth import access
-from models.errors import NotFound
+from models.errors import NotFound, RateLimited
 from models.ids import decode_id
 from models.user import EmailTaken, Role, Session, SessionEnded, User, UserStatus, WrongCredentials
 from resolvers import accounts
@@ -137,6 +137,7 @@ class AccountRoleAddPayload(MutationPayload):
 @mutation(
     SignedInPayload,
     EmailTaken,
+    RateLimited,
     needs=Needs.NOTHING,
     description="Open an account and sign in. The profiles of the chosen roles are made with it.",
 )
@@ -150,6 +151,7 @@ async def account_register(op: Operation, input: AccountRegisterInput) -> Answer
 @mutation(
     SignedInPayload,
     WrongCredentials,
+    RateLimited,
     needs=Needs.NOTHING,
     description="Sign in. A wrong password and an unknown address answer the same.",
 )

@@ -6,6 +6,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from auth.passwords import Passwords
+from tests.world import kinds, race
 
 
 class CountingHasher(PasswordHasher):
@@ -64,3 +65,12 @@ async def test_the_shipped_cost_is_the_minimum_that_owasp_asks_for() -> None:
     stored = await Passwords().hash("correct horse battery")
 
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_when_too_many_wait_the_next_one_is_asked_to_come_again() -> None:
+    passwords = Passwords(memory_kib=8, iterations=1, max_waiting=3)
+
+    outcomes = await race(passwords.hash("correct horse battery") for _ in range(5))
+
+    assert kinds(outcomes) == {"str": 3, "PasswordsBusy": 2}
+    assert await passwords.verify(await passwords.hash("correct horse battery"), "correct horse battery")

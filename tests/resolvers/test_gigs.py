@@ -551,3 +551,17 @@ async def test_a_past_deadline_is_refused_and_a_passed_one_may_stay(world: World
 
     assert kinds(outcomes) == {Refusals.__name__: 3}
     assert await world.footprint() == before
+
+
+async def test_an_invite_only_gig_is_no_news_of_the_market(world: World) -> None:
+    client = await world.client()
+    gig_id = await world.open_gig(client, visibility=GigVisibility.INVITE_ONLY)
+    await gigs.edit_gig(world.as_(client), gig_id, {"title": "Another title"}, expected_version=None)
+    await gigs.pause_gig(world.as_(client), gig_id)
+
+    streams = await world.rows(
+        "select stream, count(*) as facts from fact where payload ->> 'gig_id' = :id group by stream",
+        id=str(gig_id),
+    )
+
+    assert [tuple(row) for row in streams] == [(f"gig:{gig_id}", 4)]

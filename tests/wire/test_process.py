@@ -20,8 +20,9 @@ import pytest
 from auth.tokens import new_private_key
 from models.store.embedded import EmbeddedCluster
 from models.store.embedded_place import choose_place, wheel_binaries
-from resolvers.demo import LOGINS
+from resolvers.demo import LOGINS, build_world
 from resolvers.demo import PASSWORD as DEMO_PASSWORD
+from tests.world import Clock, make_test_services
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SIGN_IN = """mutation($email: EmailAddress!, $password: String!) {
@@ -376,6 +377,20 @@ def test_production_serves_a_migrated_database_without_graphiql_or_demo_logins(
     assert ready["adapters"] == {"sql": "postgresql"}
     assert DEMO_PASSWORD not in server.text
     assert code == 0
+
+
+@pytest.mark.long
+async def test_production_refuses_a_database_whose_people_have_public_passwords(
+    run: Run, empty_database_url: str
+) -> None:
+    services = await make_test_services(empty_database_url, Clock())
+    await build_world(services)
+    await services.db.close()
+
+    with production(empty_database_url) as variables:
+        said = refusal(run("run", **variables))
+
+    assert said.startswith("This database holds the demo world, whose passwords are public")
 
 
 @pytest.mark.long
