@@ -13,15 +13,19 @@ from resolvers.operation import Operation
 
 # How like a name must be to what was typed, by shared trigrams: 0.25 still finds "python" for "pyhton".
 NEAR = 0.25
+# With this many names that begin so, nobody has mistyped: likeness, which costs 5 ms, is not asked for.
+ENOUGH = 3
 
 
 async def suggest_skills(op: Operation, prefix: str, *, limit: int) -> list[UUID]:
-    """Ids of skills with a name that starts with `prefix`, then of those with a similar name; shorter names first."""
+    """Ids of skills with a name that starts with `prefix`, then, if those are few, of those with a similar name."""
     name = " ".join(prefix.casefold().split())
     if not name:
         return []
     pattern = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    rows = await op.db.fetch(_SUGGEST.bindparams(name=name, near=NEAR, pattern=pattern, limit=limit))
+    rows = await op.db.fetch(
+        _SUGGEST.bindparams(name=name, near=NEAR, enough=ENOUGH, pattern=pattern, limit=limit)
+    )
     return [row[0] for row in rows]
 
 
@@ -52,7 +56,7 @@ _SUGGEST = sa.text("""
         from skill_name where name like :pattern group by skill_id
     ), nearest as (
         select skill_id, similarity(name, :name) as closeness from skill_name
-        where (select count(*) from starting) < :limit order by name <-> :name limit 60
+        where (select count(*) from starting) < least(:limit, :enough) order by name <-> :name limit 60
     ), resembling as (
         select skill_id, false, false, max(closeness)::numeric from nearest
         where closeness >= :near group by skill_id

@@ -63,5 +63,5 @@ class SkillQuery:
     )
     skill_suggest: list[SkillType] = strawberry.field(
         resolver=skill_suggest,
-        description="Skills for what somebody is typing: names and aliases that start with it, then similar ones.",
+        description="Skills for what somebody is typing: names and aliases that start with it, and similar ones when those are few.",
     )
