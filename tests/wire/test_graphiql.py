@@ -22,7 +22,6 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.asgi import GraphQL
-from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from transport.graphiql import DemoAccount, DemoLogin, GraphiQLPage
 
@@ -339,20 +338,6 @@ def test_a_token_is_renewed_before_it_runs_out(assets: Path, tour: Path, opened:
         first = visit.wait_for("request-headers.json", lambda text: CARLA.email in text)
 
         visit.wait_for("request-headers.json", lambda text: CARLA.email in text and text != first)
-
-
-@pytest.mark.skipif(AutoWebSocketsProtocol is None, reason="uvicorn has no WebSocket implementation here")
-def test_a_subscription_runs_over_a_websocket_with_the_headers_of_the_page(
-    endpoint: str, opened: Open
-) -> None:
-    with opened(endpoint) as visit:
-        visit.wait_for("request-headers.json", lambda text: CARLA.email in text)
-        visit.open_tab("Countdown")
-        visit.wait_for("request-headers.json", lambda text: CARLA.email in text)
-
-        visit.run()
-
-        visit.wait_for("response.json", lambda text: f"1 for Bearer {CARLA.email}/" in text)
 
 
 @pytest.mark.long
