@@ -87,9 +87,12 @@ def _make_ready(needs_dev: bool) -> subprocess.Popen[bytes] | None:
         STAMP.unlink(missing_ok=True)  # a set-up that dies half-way must not look finished
         if not _is_same_place(stamp):
             _make_venv()
+        # The longest step goes first: at once where the machine has Node, else as soon as Node's wheel is here.
+        assets = _start_assets() if _has_node() else None
         uv = _obtain_uv()
-        _install_node(uv)
-        assets = _start_assets()
+        if assets is None or assets.poll():
+            _install_node(uv)
+            assets = _start_assets()
         try:
             _sync(uv, dev)
         except SetupError:
@@ -244,6 +247,12 @@ def _pip_settings() -> dict[str, str]:
         if scope in ("global", "install", ":env:"):
             found[setting] = str(ast.literal_eval(value))
     return found
+
+
+def _has_node() -> bool:
+    import shutil
+
+    return shutil.which("node") is not None and shutil.which("npm") is not None
 
 
 def _install_node(uv: Path) -> None:
