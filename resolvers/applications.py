@@ -28,7 +28,7 @@ from models.money import Money
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
 from models.user import Role
-from resolvers.gigs import lock_visible_gig, require_owner
+from resolvers.gigs import lock_gig_first, lock_visible_gig, require_owner
 from resolvers.operation import Operation
 from resolvers.remarks import write_remark
 
@@ -182,9 +182,7 @@ async def _lock_gig_then_application(
 ) -> tuple[Gig, Application]:
     op.viewer.require_user()
     visible = (col(Application.id) == application_id) & access.visible_applications(op.viewer)
-    gig_id = (await tx.execute(sa.select(col(Application.gig_id)).where(visible))).scalar()
-    gig = await tx.lock(Gig, col(Gig.id) == gig_id, what="application")
-    return gig, await tx.lock(Application, visible, what="application")
+    return await lock_gig_first(tx, Application, col(Application.gig_id), visible, what="application")
 
 
 async def _live_application(tx: Transaction, gig_id: UUID, freelancer_id: UUID) -> Application | None:

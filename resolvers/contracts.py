@@ -12,7 +12,7 @@ from models.feedback import WINDOW
 from models.gig import Gig
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
-from resolvers.gigs import live_contracts
+from resolvers.gigs import live_contracts, lock_gig_first
 from resolvers.jobs import schedule
 from resolvers.operation import Operation
 from resolvers.remarks import require_remark, write_remark
@@ -109,9 +109,7 @@ async def _any_completed(tx: Transaction, gig_id: UUID) -> bool:
 async def _lock_gig_then_contract(op: Operation, tx: Transaction, contract_id: UUID) -> tuple[Gig, Contract]:
     op.viewer.require_user()
     visible = (col(Contract.id) == contract_id) & access.visible_contracts(op.viewer)
-    gig_id = (await tx.execute(sa.select(col(Contract.gig_id)).where(visible))).scalar()
-    gig = await tx.lock(Gig, col(Gig.id) == gig_id, what="contract")
-    return gig, await tx.lock(Contract, visible, what="contract")
+    return await lock_gig_first(tx, Contract, col(Contract.gig_id), visible, what="contract")
 
 
 def _require_freelancer(op: Operation, contract: Contract) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from auth import access
@@ -23,7 +24,7 @@ from models.gig_content import GigContent, Question, WantedSkill, changes_betwee
 from models.gig_events import GigCreated, GigEdited
 from models.gig_workflow import EDITABLE, GigStatus
 from models.ids import new_id
-from models.store.sql import Receipt, Transaction
+from models.store.sql import M, Receipt, Transaction
 from models.table import check_version
 from models.user import Role
 from resolvers.jobs import job, schedule, schedule_many
@@ -247,6 +248,15 @@ async def schedule_expiry(op: Operation, tx: Transaction, *gigs: Gig) -> None:
     deadlines = {gig.id: gig.deadline for gig in gigs if gig.status is GigStatus.OPEN}
     if deadlines:
         await schedule_many(tx, "expire_gig", deadlines, at=op.now())
+
+
+async def lock_gig_first(
+    tx: Transaction, model: type[M], gig_id: Mapped[UUID], visible: sa.ColumnElement[bool], *, what: str
+) -> tuple[Gig, M]:
+    """Lock the gig that the one visible row belongs to (its column `gig_id`), then the row. Raises `NotFound`."""
+    found = (await tx.execute(sa.select(gig_id).where(visible))).scalar()
+    gig = await tx.lock(Gig, col(Gig.id) == found, what=what)
+    return gig, await tx.lock(model, visible, what=what)
 
 
 async def lock_visible_gig(
