@@ -1,5 +1,6 @@
 """Ids are UUIDv7; outside they are typed and readable: a prefix and 26 characters of Crockford base32 (TypeID)."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 import uuid_utils.compat
@@ -8,6 +9,11 @@ from typeid.errors import TypeIDException
 
 from models.errors import Invalid
 
+# Crockford's alphabet in small letters, as TypeID wants it; 128 bits are written as 8 bits in two letters and 15 in three.
+_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+_TWO = [a + b for a in _LETTERS[:8] for b in _LETTERS]
+_THREE = [a + b + c for a in _LETTERS for b in _LETTERS for c in _LETTERS]
+
 
 def new_id() -> UUID:
     return uuid_utils.compat.uuid7()
@@ -15,6 +21,21 @@ def new_id() -> UUID:
 
 def encode_id(prefix: str, key: UUID) -> str:
     return str(TypeID.from_uuid(suffix=key, prefix=prefix))  # type: ignore[arg-type]
+
+
+def id_encoder(prefix: str) -> Callable[[bytes], str]:
+    """`encode_id` for one prefix and the 16 bytes of a UUID, some ten times as fast: a page prints hundreds of ids."""
+    head = f"{prefix}_"
+
+    def encode(key: bytes) -> str:
+        n = int.from_bytes(key)
+        return (
+            f"{head}{_TWO[n >> 120]}{_THREE[n >> 105 & 32767]}{_THREE[n >> 90 & 32767]}{_THREE[n >> 75 & 32767]}"
+            f"{_THREE[n >> 60 & 32767]}{_THREE[n >> 45 & 32767]}{_THREE[n >> 30 & 32767]}{_THREE[n >> 15 & 32767]}"
+            f"{_THREE[n & 32767]}"
+        )
+
+    return encode
 
 
 def decode_id(prefix: str, text: str, *, path: tuple[str, ...] = ("id",)) -> UUID:

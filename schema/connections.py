@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 import strawberry
 
 from models.errors import Invalid
-from resolvers.operation import Operation
 from schema.filters import compile_where, fingerprint_of
-from schema.graph import Context, Declaration, GraphField, NodeSpec, argument, declare, label, spec_of, sql
+from schema.graph import (
+    Context,
+    Declaration,
+    GraphField,
+    NodeSpec,
+    Scope,
+    argument,
+    declare,
+    label,
+    spec_of,
+    sql,
+)
 from schema.keyset import Direction, Key, Nulls, after, order_text, read_cursor, write_cursor
 
 T = TypeVar("T")
 Clause = sa.ColumnElement[bool]
 DEFAULT_PAGE, MAX_PAGE = 20, 100
+_MOST_ORDERS = 200
+_NO_FILTER = fingerprint_of(None)
 
 
 @strawberry.enum(description="What makes an item match a search.")
@@ -101,7 +115,7 @@ class Page:
     cursor: str | None
 
     @classmethod
-    def of(cls, arguments: dict[str, Any]) -> Page:
+    def of(cls, arguments: Mapping[str, Any]) -> Page:
         first, last = arguments.get("first"), arguments.get("last")
         before, after_ = arguments.get("before"), arguments.get("after")
         if first is not None and last is not None:
@@ -133,8 +147,9 @@ class ConnectionOf(Declaration):
     orders: dict[Any, Key]
     default: tuple[Key, ...]
     tie_break: sa.ColumnElement[Any] | None = None
-    narrowed: Callable[[Operation], Clause] | None = None
+    narrowed: Scope | None = None
     stream: str | None = None
+    _orders: dict[Any, tuple[tuple[Key, ...], str]] = dataclasses.field(default_factory=dict)
 
     def needs(self, spec: NodeSpec) -> tuple[sa.ColumnElement[Any], ...]:
         return () if self.parent is None or spec.key is None else (spec.key,)
@@ -148,20 +163,34 @@ class ConnectionOf(Declaration):
         value = source.row[label(key)]
         return request.below(value if self.stream is None else f"{self.stream}:{value}")
 
-    def request(self, field: GraphField, context: Context, arguments: dict[str, Any]) -> Request:
+    def request(self, field: GraphField, context: Context, arguments: Mapping[str, Any]) -> Request:
         page = Page.of(arguments)
-        keys = self.keys(arguments.get("order_by"), field.target)
+        keys, order = self.order_of(arguments.get("order_by"), field.target)
         where = arguments.get("where")
-        name = (
-            f"{field.python_name}:{fingerprint_of(where)}:{arguments.get('search') or ''}:{order_text(keys)}"
-        )
-        fingerprint = hashlib.sha256(name.encode()).hexdigest()[:16]
+        fingerprint = self.fingerprint(field, where, arguments.get("search"), order)
         conditions = [] if where is None else [compile_where(where, context.op)]
         if self.narrowed is not None:
-            conditions.append(self.narrowed(context.op))
+            conditions.append(self.narrowed(context.op.viewer))
         return Request(self, field.target, context, page, keys, conditions, fingerprint)
 
-    def keys(self, order_by: Sequence[Any] | None, target: NodeSpec) -> tuple[Key, ...]:
+    def fingerprint(self, field: GraphField, where: Any, search: str | None, order: str) -> str:
+        """The name of a list, which its cursors carry: the same for the same filter, search and order."""
+        if where is None and search is None:
+            return _digest(f"{field.python_name}:{_NO_FILTER}::{order}")
+        return _digest(f"{field.python_name}:{fingerprint_of(where)}:{search or ''}:{order}")
+
+    def order_of(self, order_by: Sequence[Any] | None, target: NodeSpec) -> tuple[tuple[Key, ...], str]:
+        """The keys of an order and their text, which is the same for the same order."""
+        asked = tuple((order.field, order.direction, order.nulls) for order in order_by or ())
+        if (known := self._orders.get(asked)) is None:
+            keys = self._keys(order_by, target)
+            known = keys, order_text(keys)
+            # Four keys of a few fields: what callers can ask for is bounded, but not small.
+            if len(self._orders) < _MOST_ORDERS:
+                self._orders[asked] = known
+        return known
+
+    def _keys(self, order_by: Sequence[Any] | None, target: NodeSpec) -> tuple[Key, ...]:
         keys = tuple(self._asked(order) for order in order_by or ()) or self.default
         tie = self.tie_break if self.tie_break is not None else target.key
         assert tie is not None
@@ -316,6 +345,11 @@ class Request:
         return read_cursor(self.context.op, cursor, self.fingerprint, backwards=self.page.backwards)[1]
 
 
+@lru_cache(1_000)
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
 def connection(
     parent: Any,
     description: str,
@@ -325,7 +359,7 @@ def connection(
     order: type | None = None,
     orders: dict[Any, Key] | None = None,
     tie_break: Any = None,
-    narrowed: Callable[[Operation], Clause] | None = None,
+    narrowed: Scope | None = None,
     stream: str | None = None,
 ) -> Any:
     """A connection field below a row, or at the root when `parent` is None."""

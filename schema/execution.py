@@ -1,27 +1,23 @@
-"""Running one document: through graphql-core and the batch execution of the declared graph."""
+"""Running one document: from the text of a request to the bytes of the answer."""
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import strawberry
-from graphql import GraphQLError
-from strawberry.exceptions import MissingQueryError, StrawberryInputCoercionError
-from strawberry.extensions import DisableIntrospection, SchemaExtension
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types import ExecutionResult
-from strawberry.types.execution import PreExecutionError
-from strawberry.types.graphql import OperationType
+from graphql import GraphQLError, OperationDefinitionNode, OperationType
+from strawberry.exceptions import StrawberryInputCoercionError
 
 from auth.viewer import SignInRequired
 from models.errors import DomainError, Invalid, NotAllowed, OutcomeUnknown, Refusals
 from resolvers.operation import Operation
-from schema.document_cache import DocumentCache, ValidDocuments
+from schema.documents import Document, Documents, Refused
 from schema.graph import Context
-from schema.limits import MAX_CHARACTERS, TOO_LARGE, DocumentLimits, excess_of_variables
-from schema.root import build_schema
+from schema.limits import MAX_CHARACTERS, TOO_LARGE, excess_of_variables
+from schema.root import the_schema
 
 MUTATION_NEEDS_POST = "MUTATION_NEEDS_POST"
 _log = logging.getLogger("skillsync.errors")
@@ -35,76 +31,111 @@ class Request:
     query: str
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
+    explain: bool = False
+    """Whether `extensions.plan` shall tell what was done; for development."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
     """`executed` is False when the document never ran (syntax, validation, variables)."""
 
-    body: dict[str, Any]
+    raw: bytes
     executed: bool
+    code: str | None = None
+    """The code of the first error of a document that never ran."""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = orjson.loads(self.raw)
+        return body
 
 
-def build_executable(*, introspection: bool) -> strawberry.Schema:
-    """The schema with the limits that apply to every document."""
-    documents = ValidDocuments()
-    extensions: list[SchemaExtension | Callable[[], SchemaExtension]] = [
-        lambda: DocumentCache(documents),
-        # After the cache, whose documents kept the limits when they came first.
-        DocumentLimits,
-    ]
-    if not introspection:
-        extensions.append(DisableIntrospection)
-    return build_schema(extensions)
+class Executable(strawberry.Schema):
+    """A schema with the documents that were run against it."""
+
+    def __init__(self, query: type, *, introspection: bool = True, **options: Any) -> None:
+        super().__init__(query, **options)
+        self.documents = Documents(self, introspection=introspection)
+
+
+def build_executable(*, introspection: bool) -> Executable:
+    return Executable(**the_schema(), introspection=introspection)
 
 
 async def execute(
-    schema: strawberry.Schema, request: Request, op: Operation, *, mutations_allowed: bool = True
+    schema: Executable, request: Request, op: Operation, *, mutations_allowed: bool = True
 ) -> Response:
     """The answer to one document; never raises. What is wrong with it is told in `errors`, each with a code."""
-    allowed = {OperationType.QUERY, OperationType.MUTATION} if mutations_allowed else {OperationType.QUERY}
+    try:
+        return await _run(schema, request, op, mutations_allowed=mutations_allowed)
+    except NeverRan as refusal:
+        return _never_ran(refusal.code, refusal.message, op.request_id)
+    except Refused as refused:
+        return _without_data([_refused(error, op.request_id) for error in refused.errors])
+    except Exception as error:  # whatever escapes the executor is a bug, and is answered like one
+        return Response(orjson.dumps({"data": None, "errors": [fault(error, op.request_id)]}), executed=True)
+
+
+async def _run(schema: Executable, request: Request, op: Operation, *, mutations_allowed: bool) -> Response:
+    document, operation = read(schema, request, mutations_allowed=mutations_allowed)
+    variables = request.variables or {}
+    try:
+        values = document.values(operation, variables)
+    except Refused as refused:
+        return _without_data([describe(error, op.request_id) for error in refused.errors])
+    context = Context(op, steps=[] if request.explain else None)
+    outcome = await document.plan(operation, values).run(context, values, variables)
+    body: dict[str, Any] = {"data": outcome.data}
+    if context.steps is not None:
+        body["extensions"] = {"plan": context.steps}
+    if outcome.errors:
+        body["errors"] = [describe(error, op.request_id) for error in outcome.errors]
+    return Response(to_json(body), executed=True)
+
+
+def read(
+    schema: Executable, request: Request, *, mutations_allowed: bool = True
+) -> tuple[Document, OperationDefinitionNode]:
+    """The document and the operation to run. Raises `NeverRan` and `Refused`."""
     if len(request.query) > MAX_CHARACTERS:
         message = f"A document has at most {MAX_CHARACTERS:,} characters. Long texts belong into variables."
-        return _never_ran(TOO_LARGE, message, op.request_id)
-    excess = excess_of_variables(request.variables or {})
-    if excess is not None:
-        return _never_ran("BAD_USER_INPUT", excess, op.request_id)
-    broken = next(_broken_texts(request.variables or {}), None)
-    if broken is not None:
-        message = f"The variable `{broken}` holds half of a surrogate pair, which is no text."
-        return _never_ran("BAD_USER_INPUT", message, op.request_id)
-    try:
-        result = await schema.execute(
-            request.query,
-            variable_values=request.variables,
-            context_value=Context(op),
-            operation_name=request.operation_name,
-            allowed_operation_types=allowed,
-        )
-    except MissingQueryError:
-        return _never_ran("GRAPHQL_PARSE_FAILED", "The document is empty.", op.request_id)
-    except CannotGetOperationTypeError:
+        raise NeverRan(TOO_LARGE, message)
+    if request.variables:
+        excess = excess_of_variables(request.variables)
+        if excess is not None:
+            raise NeverRan("BAD_USER_INPUT", excess)
+        broken = next(_broken_texts(request.variables), None)
+        if broken is not None:
+            message = f"The variable `{broken}` holds half of a surrogate pair, which is no text."
+            raise NeverRan("BAD_USER_INPUT", message)
+    if not request.query:
+        raise NeverRan("GRAPHQL_PARSE_FAILED", "The document is empty.")
+    document = schema.documents.read(request.query)
+    operation = document.operation(request.operation_name)
+    if operation is None:
         message = (
             "Name the operation to run in `operationName`: the document has none of that name, or several."
         )
-        return _never_ran("GRAPHQL_VALIDATION_FAILED", message, op.request_id)
-    except InvalidOperationTypeError as error:
-        if error.operation_type is OperationType.MUTATION:
-            message = "A mutation must come by POST."
-            return _never_ran(MUTATION_NEEDS_POST, message, op.request_id)
-        message = f"A {error.operation_type.value} cannot be run this way."
-        return _never_ran("GRAPHQL_VALIDATION_FAILED", message, op.request_id)
-    except Exception as error:  # whatever escapes the executor is a bug, and is answered like one
-        return Response({"data": None, "errors": [fault(error, op.request_id)]}, executed=True)
-    assert isinstance(result, ExecutionResult)
-    if isinstance(result, PreExecutionError):
-        return Response({"errors": [_refused(error, op.request_id) for error in result.errors or ()]}, False)
-    errors = [describe(error, op.request_id) for error in result.errors or ()]
-    executed = result.data is not None or any(error.path for error in result.errors or ())
-    body: dict[str, Any] = {"data": result.data} if executed else {}
-    if errors:
-        body["errors"] = errors
-    return Response(body, executed)
+        raise NeverRan("GRAPHQL_VALIDATION_FAILED", message)
+    if operation.operation is OperationType.MUTATION and not mutations_allowed:
+        raise NeverRan(MUTATION_NEEDS_POST, "A mutation must come by POST.")
+    if operation.operation is OperationType.SUBSCRIPTION:
+        raise NeverRan("GRAPHQL_VALIDATION_FAILED", "A subscription cannot be run this way.")
+    return document, operation
+
+
+class NeverRan(Exception):
+    """The request has no document that could run."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def to_json(body: Any) -> bytes:
+    """Moments and days are printed as the scalars do it, other values come from the plans as JSON has them."""
+    return orjson.dumps(body, option=orjson.OPT_UTC_Z)
 
 
 def describe(error: GraphQLError, request_id: str) -> dict[str, Any]:
@@ -142,8 +173,11 @@ def _answer(
 
 
 def _never_ran(code: str, message: str, request_id: str) -> Response:
-    error = {"message": message, "extensions": {"code": code, "requestId": request_id}}
-    return Response({"errors": [error]}, executed=False)
+    return _without_data([{"message": message, "extensions": {"code": code, "requestId": request_id}}])
+
+
+def _without_data(errors: list[dict[str, Any]]) -> Response:
+    return Response(to_json({"errors": errors}), executed=False, code=errors[0]["extensions"]["code"])
 
 
 def _readable(message: str) -> str:

@@ -1,16 +1,15 @@
 """Finding gigs: filters, orders, search and facets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from math import ceil, floor
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 import strawberry
 from sqlmodel import col
 from strawberry import Maybe
-from strawberry.types.info import Info
 
 from auth import access
 from models.application import Application as ApplicationRow
@@ -37,7 +36,7 @@ from schema.filters import (
 )
 from schema.gig_search import FACET_CANDIDATES, RELEVANCE, GigSearch, facets_of
 from schema.gigs import GigType, applied_by_viewer
-from schema.graph import Context, argument, declare, load_node, lookup, spec_of, sql
+from schema.graph import Answered, argument, declare, lookup, reference, sql
 from schema.keyset import Direction, Key, Nulls, newest
 from schema.reputation import score
 from schema.scalars import CurrencyCode
@@ -102,7 +101,7 @@ def _client_fits(filter: "GigClientWhere", op: Operation) -> Clause:
 
 def _has_applied(value: bool, op: Operation) -> Clause:
     own = sa.select(col(ApplicationRow.gig_id)).where(
-        applied_by_viewer(op), col(ApplicationRow.status) != ApplicationStatus.WITHDRAWN
+        applied_by_viewer(op.viewer), col(ApplicationRow.status) != ApplicationStatus.WITHDRAWN
     )
     return col(Gig.id).in_(own) if value else col(Gig.id).not_in(own)
 
@@ -181,7 +180,8 @@ class Facet:
 
 @strawberry.type(description="How many gigs ask for a skill.")
 class SkillFacet:
-    skill: SkillType = strawberry.field(description="The skill.")
+    skill_id: strawberry.Private[UUID]
+    skill: SkillType = reference("skill_id", "The skill.")
     count: int = strawberry.field(description="How many gigs ask for it.")
 
 
@@ -197,27 +197,17 @@ class GigFacets:
     is_limited: bool = strawberry.field(description="Whether there are more fitting gigs than were counted.")
 
 
-async def gig_facets(
-    info: Info[Context, None],
-    where: Annotated[
-        GigWhere | None, strawberry.argument(description="Only gigs that fit; as in `gigs`.")
-    ] = None,
-    search: Annotated[
-        str | None, strawberry.argument(description="Only gigs in which these words are found; as in `gigs`.")
-    ] = None,
-) -> GigFacets:
-    context = info.context
-    filters = [access.visible_gigs(context.op.viewer)]
+async def gig_facets(op: Operation, where: GigWhere | None, search: str | None) -> GigFacets:
+    filters = [access.visible_gigs(op.viewer)]
     if where is not None:
-        filters.append(compile_where(where, context.op))
-    rows, is_limited = await facets_of(context.op, filters, search)
-    skills = [
-        (load_node(context, spec_of(SkillType), UUID(row.value)), row._mapping["count"])
-        for row in rows
-        if row.facet == "skill"
-    ]
+        filters.append(compile_where(where, op))
+    rows, is_limited = await facets_of(op, filters, search)
     return GigFacets(
-        skills=[SkillFacet(skill=await skill, count=count) for skill, count in skills],
+        skills=[
+            SkillFacet(skill_id=UUID(row.value), count=row._mapping["count"])
+            for row in rows
+            if row.facet == "skill"
+        ],
         budget_kinds=_facet(rows, "budget_kind"),
         currencies=_facet(rows, "currency"),
         statuses=_facet(rows, "status"),
@@ -251,7 +241,21 @@ def _gigs() -> Any:
     return field
 
 
-def _count_view(op: Operation, row: Any) -> None:
+def _gig_facets() -> Any:
+    field = declare(
+        Answered(gig_facets),
+        "How the gigs that fit `where` and `search` are spread, for filter menus.",
+    )
+    field.arguments = [
+        argument("where", GigWhere | None, "Only gigs that fit; as in `gigs`.", default=None),
+        argument(
+            "search", str | None, "Only gigs in which these words are found; as in `gigs`.", default=None
+        ),
+    ]
+    return field
+
+
+def _count_view(op: Operation, row: Mapping[str, Any]) -> None:
     if row["gig__client_id"] != op.viewer.user_id:
         op.services.views.count(row["gig__id"], op.viewer)
 
@@ -259,10 +263,9 @@ def _count_view(op: Operation, row: Any) -> None:
 @strawberry.type
 class GigQuery:
     gig: GigType | None = lookup(
-        "A gig by its id; null if there is none or you may not see it.", found=_count_view
+        "A gig by its id; null if there is none or you may not see it.",
+        found=_count_view,
+        told=(Gig.id, Gig.client_id),
     )
     gigs: Connection[GigType] = _gigs()
-    gig_facets: GigFacets = strawberry.field(
-        resolver=gig_facets,
-        description="How the gigs that fit `where` and `search` are spread, for filter menus.",
-    )
+    gig_facets: GigFacets = _gig_facets()

@@ -10,9 +10,9 @@ A misspelt word is looked up by trigrams among the words that gigs use (`gig_wor
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -33,6 +33,9 @@ RELEVANCE = sa.literal_column("candidate.relevance", sa.Integer)
 _EXCLUDED = re.compile(r'(?:^|(?<=\s))-(?:"[^"]*"?|\S+)')
 _ENGLISH: sa.ColumnElement[Any] = sa.literal_column("'english'::regconfig")
 
+P = TypeVar("P")
+PageOf = Callable[[Request], Awaitable[tuple[int, P]]]
+
 
 @dataclass(eq=False)
 class GigSearch(ConnectionOf):
@@ -43,33 +46,49 @@ class GigSearch(ConnectionOf):
     async def resolve(
         self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]
     ) -> Connection[Any]:
-        search = arguments.get("search")
-        asked = [order.field for order in arguments.get("order_by") or ()]
-        if search is None:
-            if self.relevance in asked:
-                raise Invalid(("orderBy",), "PAIRING", "RELEVANCE goes together with `search`.")
-            return await self.request(field, context, arguments).root()
-        words = checked_search(search)
         request = self.request(field, context, arguments)
-        if not asked:
-            keys = (Key(RELEVANCE, descending=True), *request.keys)
-            request = dataclasses.replace(request, keys=keys)
+
+        async def page_of(asked: Request) -> tuple[int, Connection[Any]]:
+            page = await asked.root()
+            return len(page.nodes), page
+
+        if arguments.get("search") is None:
+            return await request.root()
+        return await self.found(request, arguments, page_of)
+
+    def request(self, field: GraphField, context: Context, arguments: Mapping[str, Any]) -> Request:
+        """Raises `Invalid`."""
+        asked = [order.field for order in arguments.get("order_by") or ()]
+        search = arguments.get("search")
+        if search is None and self.relevance in asked:
+            raise Invalid(("orderBy",), "PAIRING", "RELEVANCE goes together with `search`.")
+        if search is not None:
+            checked_search(search)
+        request = super().request(field, context, arguments)
+        if search is None or asked:
+            return request
+        return dataclasses.replace(request, keys=(Key(RELEVANCE, descending=True), *request.keys))
+
+    async def found(self, request: Request, arguments: Mapping[str, Any], page_of: PageOf[P]) -> P:
+        """The page of a search; `page_of` reads one and tells its size."""
+        words = checked_search(arguments["search"])
+        op = request.context.op
+
+        async def page(spelling: str | None) -> tuple[int, P]:
+            return await page_of(dataclasses.replace(request, ranking=ranking(request, words, spelling)))
+
         if self._mode_of(request) is SearchMode.SIMILAR:
-            return await self._page(request, words, await respelt(context.op, words))
-        page = await self._page(request, words, None)
-        if request.page.cursor is not None or len(page.edges) >= request.page.limit:
-            return page
-        spelling = await respelt(context.op, words)
+            return (await page(await respelt(op, words)))[1]
+        size, exact = await page(None)
+        if request.page.cursor is not None or size >= request.page.limit:
+            return exact
+        spelling = await respelt(op, words)
         if spelling is None:
-            return page
-        similar = await self._page(request, words, spelling)
+            return exact
+        similar_size, similar = await page(spelling)
         # Words are looked up among those of all gigs, hidden ones too. Where only hidden ones are alike, the answer must
         # be the same as where none are, mode included: otherwise prefixes would spell out the words of strangers' drafts.
-        return similar if len(similar.edges) > len(page.edges) else page
-
-    async def _page(self, request: Request, words: str, spelling: str | None) -> Connection[Any]:
-        request.ranking = ranking(request, words, spelling)
-        return await request.root()
+        return similar if similar_size > size else exact
 
     def _mode_of(self, request: Request) -> SearchMode:
         if request.page.cursor is None:

@@ -9,6 +9,7 @@ from sqlmodel import col
 from auth import abilities as may
 from auth import access
 from auth.abilities import GigAction
+from auth.viewer import Viewer
 from models.application import Application as ApplicationRow
 from models.contract import Contract as ContractRow
 from models.gig import Gig, GigQuestion, GigSkill, GigVisibility, SkillNeed
@@ -60,8 +61,8 @@ def _can(op: Operation, client_id: UUID, status: GigStatus, hired: int, wanted: 
     return abilities(may.on_gig(op.viewer, client_id, status, hired, wanted))
 
 
-def applied_by_viewer(op: Operation) -> Clause:
-    return sa.false() if op.viewer.user_id is None else col(ApplicationRow.freelancer_id) == op.viewer.user_id
+def applied_by_viewer(viewer: Viewer) -> Clause:
+    return sa.false() if viewer.user_id is None else col(ApplicationRow.freelancer_id) == viewer.user_id
 
 
 @node(

@@ -1,18 +1,19 @@
 """The declared graph: each object type says once where its fields come from.
 
 A declaration is read by everything that needs it: the schema (names and types), the batch execution below, and the tests
-of permissions. A planner that turns documents into SQL will read the same. Fields declare a column, a pure function of columns, a relation with its order
-and scope, or a batched Python source; nothing else reads data.
+of permissions, and by the planner, which turns documents into SQL. Fields declare a column, a pure function of columns, a
+relation with its order and scope, or a batched Python source; nothing else reads data.
 
-Batch execution: every field of one level asks a loader made from its declaration, so that a level costs one statement
+Batch execution serves what is not planned, and is what the planner is compared with: every field of one level asks a loader made from its declaration, so that a level costs one statement
 per relation, whatever the number of rows. Loaders live as long as one operation.
 """
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
@@ -109,9 +110,15 @@ class GraphField(StrawberryField):
 
 @dataclass
 class Context:
-    """What the fields of one operation share."""
+    """What the fields of one operation share.
+
+    `done` holds payloads of mutations that happened already, by response key. `steps` collects what was done for whoever
+    asked to have it explained; None otherwise.
+    """
 
     op: Operation
+    steps: list[dict[str, Any]] | None = None
+    done: dict[str | int, Any] = dataclasses.field(default_factory=dict)
     loaders: dict[Any, DataLoader[Any, Any]] = dataclasses.field(default_factory=dict)
 
     def load(self, name: Any, key: Any, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> Awaitable[Any]:
@@ -313,27 +320,86 @@ class Source(Declaration):
 
 @dataclass(eq=False)
 class Lookup(Declaration):
-    """A root field that finds one node by its id; hidden and missing are both null. `found` is told of each find."""
+    """A root field that finds one node by its id; hidden and missing are both null.
 
-    found: Callable[[Operation, Any], None] | None = None
+    `found` is told of each find: the operation, and a mapping of labels to the columns `told`.
+    """
+
+    found: Callable[[Operation, Mapping[str, Any]], None] | None = None
+    told: tuple[sa.ColumnElement[Any], ...] = ()
 
     async def resolve(
         self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]
     ) -> Any:
-        target = field.target
-        assert target.prefix is not None
-        instance = await load_node(context, target, decode_id(target.prefix, arguments["id"]))
+        instance = await load_node(context, field.target, self.key(field, arguments))
         if instance is not None and self.found is not None:
             self.found(context.op, instance.row)
         return instance
 
+    def key(self, field: GraphField, arguments: Mapping[str, Any]) -> UUID:
+        """Raises `Invalid`."""
+        target = field.target
+        assert target.prefix is not None
+        return decode_id(target.prefix, arguments["id"])
+
 
 @dataclass(eq=False)
-class Entity(Declaration):
-    """A payload's entity, read again under the scope the caller has now."""
+class Own(Declaration):
+    """A root field that is the caller's own account; null for an anonymous caller."""
 
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
-        return None if source.entity_id is None else load_node(context, field.target, source.entity_id)
+        user_id = context.op.viewer.user_id
+        return None if user_id is None else load_node(context, field.target, user_id)
+
+
+@dataclass(eq=False)
+class AnyNode(Declaration):
+    """A root field that finds nodes of any type: one by its `id`, or a list by `ids`, in their order."""
+
+    keys: Callable[[Mapping[str, Any]], list[tuple[NodeSpec, UUID]]]
+    is_list: bool
+
+    async def resolve(
+        self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]
+    ) -> Any:
+        pending = [load_node(context, spec, key) for spec, key in self.keys(arguments)]
+        found = list(await asyncio.gather(*pending))
+        return found if self.is_list else found[0]
+
+
+@dataclass(eq=False)
+class Chosen(Declaration):
+    """A root field that lists the nodes whose keys `function(op, **arguments)` answers, in that order, hidden ones left out."""
+
+    function: Callable[..., Awaitable[Sequence[UUID]]]
+
+    async def resolve(
+        self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]
+    ) -> Any:
+        keys = await self.function(context.op, **arguments)
+        pending = [load_node(context, field.target, key) for key in keys]
+        return [node for node in await asyncio.gather(*pending) if node is not None]
+
+
+@dataclass(eq=False)
+class Answered(Declaration):
+    """A root field that Python answers: `function(op, **arguments)`. Nodes in the answer are `Reference`s."""
+
+    function: Callable[..., Awaitable[Any]]
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        return self.function(context.op, **arguments)
+
+
+@dataclass(eq=False)
+class Reference(Declaration):
+    """A node that a value made by Python refers to by the key in `attribute`, read under the caller's scope."""
+
+    attribute: str
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        key = getattr(source, self.attribute)
+        return None if key is None else load_node(context, field.target, key)
 
 
 def load_node(context: Context, spec: NodeSpec, key: UUID) -> Awaitable[Any]:
@@ -399,14 +465,24 @@ def source(
     return declare(Source(function, None if key is None else sql(key), default), description)
 
 
-def lookup(description: str, *, found: Callable[[Operation, Any], None] | None = None) -> Any:
-    field = declare(Lookup(found), description)
+def lookup(
+    description: str,
+    *,
+    found: Callable[[Operation, Mapping[str, Any]], None] | None = None,
+    told: Sequence[Any] = (),
+) -> Any:
+    field = declare(Lookup(found, tuple(sql(column) for column in told)), description)
     field.arguments = [argument("id", strawberry.ID, "The id, as another answer gave it.")]
     return field
 
 
+def reference(attribute: str, description: str) -> Any:
+    return declare(Reference(attribute), description)
+
+
 def entity(description: str) -> Any:
-    return declare(Entity(), description)
+    """A payload's entity, read again under the scope the caller has now."""
+    return reference("entity_id", description)
 
 
 def argument(

@@ -12,11 +12,9 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLError,
     OperationDefinitionNode,
     SelectionSetNode,
 )
-from strawberry.extensions import SchemaExtension
 
 MAX_CHARACTERS = 100_000
 MAX_TOKENS = 1_000
@@ -29,29 +27,6 @@ MAX_INPUT_OBJECTS = 1_000
 MAX_INPUT_VALUES = 10_000
 TOO_LARGE = "DOCUMENT_TOO_LARGE"
 TOO_COMPLEX = "DOCUMENT_TOO_COMPLEX"
-_WHICH_ONE = "The document holds several operations: name the one to run in `operationName`."
-
-
-class DocumentLimits(SchemaExtension):
-    """Stops the parser at the token limit, and refuses a document over another limit instead of validating it."""
-
-    def on_operation(self) -> Iterator[None]:
-        self.execution_context.parse_options["max_tokens"] = MAX_TOKENS
-        yield
-
-    def on_validate(self) -> Iterator[None]:
-        context = self.execution_context
-        if context.graphql_document is not None:
-            is_known = context.pre_execution_errors is not None
-            excess = None if is_known else excess_of(context.graphql_document)
-            if excess is not None:
-                context.pre_execution_errors = [GraphQLError(excess, extensions={"code": TOO_COMPLEX})]
-            elif context._provided_operation_name is None and _has_several_operations(
-                context.graphql_document
-            ):
-                # Strawberry would run the first one.
-                context.pre_execution_errors = [GraphQLError(_WHICH_ONE)]
-        yield
 
 
 def excess_of(document: DocumentNode) -> str | None:
@@ -88,10 +63,6 @@ def excess_of_variables(variables: dict[str, Any]) -> str | None:
             )
         waiting.extend(part for part in parts if isinstance(part, dict | list))
     return None
-
-
-def _has_several_operations(document: DocumentNode) -> bool:
-    return sum(isinstance(part, OperationDefinitionNode) for part in document.definitions) > 1
 
 
 class _Count:

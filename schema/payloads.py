@@ -199,6 +199,9 @@ VERSION = "The `version` the caller has seen; if it has changed since, the act i
 DECLARED: dict[str, tuple[type[DomainError], ...]] = {}
 """Refusals that each mutation declares, by its Python name; read by the tests and the docs."""
 
+ACTS: dict[str, Callable[[Context, Any], Awaitable[Any]]] = {}
+"""What each mutation does, by its Python name: from the context and the input to the payload."""
+
 Answer = Receipt | tuple[Receipt, dict[str, Any]]
 UseCase = Callable[[Operation, Any], Awaitable[Answer]]
 _ALWAYS = (errors.Invalid, errors.IdempotencyConflict)
@@ -216,10 +219,10 @@ def mutation(
         input_type = _input_named(f"{noun}Input", use_case.__annotations__["input"])
         refusals = (*_ALWAYS, *declared, *((errors.NotAllowed,) if needs is not Needs.NOTHING else ()))
 
-        async def resolver(info: Info[Context, None], input: Any) -> Any:
-            op = info.context.op
+        async def act(context: Context, input: Any) -> Any:
+            op = context.op
             # What an earlier mutation of the same document read is not true any more.
-            info.context.loaders.clear()
+            context.loaders.clear()
             if needs is not Needs.NOTHING:
                 op.viewer.require_user()
             try:
@@ -236,6 +239,11 @@ def mutation(
             receipt, further = answer if isinstance(answer, tuple) else (answer, {})
             return _applied(answer_type, op, receipt, further)
 
+        async def resolver(info: Info[Context, None], input: Any) -> Any:
+            done = info.context.done
+            return done[info.path.key] if info.path.key in done else await act(info.context, input)
+
+        ACTS[name] = act
         resolver.__name__ = name
         resolver.__annotations__ = {
             "info": Info[Context, None],

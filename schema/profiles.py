@@ -167,7 +167,7 @@ class FreelancerType(Node):
         FeedbackRow.subject_id,
         "What clients have said, newest reveal first. Your own words about this freelancer show before the reveal too.",
         default=(Key(sql(FeedbackRow.revealed_at), descending=True, nullable=True, nulls_first=True),),
-        narrowed=lambda op: col(FeedbackRow.side) == FeedbackSide.OF_FREELANCER,
+        narrowed=lambda _: col(FeedbackRow.side) == FeedbackSide.OF_FREELANCER,
     )
     completeness: ProfileCompleteness | None = source(
         _completeness,
@@ -218,7 +218,7 @@ class ClientType(Node):
         FeedbackRow.subject_id,
         "What freelancers have said, newest reveal first. Your own words about this client show before the reveal too.",
         default=(Key(sql(FeedbackRow.revealed_at), descending=True, nullable=True, nulls_first=True),),
-        narrowed=lambda op: col(FeedbackRow.side) == FeedbackSide.OF_CLIENT,
+        narrowed=lambda _: col(FeedbackRow.side) == FeedbackSide.OF_CLIENT,
     )
 
 

@@ -1,17 +1,18 @@
 """The taxonomy as clients see it."""
 
-from typing import Annotated
+from typing import Any
+from uuid import UUID
 
 import strawberry
-from strawberry.types.info import Info
 
 from auth import access
 from models.errors import Invalid
 from models.skill import Skill, SkillStatus
+from resolvers.operation import Operation
 from resolvers.skills import suggest_skills
 from schema.connections import Connection, connection
 from schema.filters import Equality, TextFilter, compares
-from schema.graph import Context, column, load_node, lookup, node, spec_of, sql
+from schema.graph import Chosen, argument, column, declare, lookup, node, sql
 from schema.keyset import Key
 from schema.node import Node
 from schema.words import words
@@ -36,20 +37,26 @@ class SkillWhere:
     status: strawberry.Maybe[Equality[SkillStatus]] = compares(Skill.status, "By status.")
 
 
-async def skill_suggest(
-    info: Info[Context, None],
-    prefix: Annotated[str, strawberry.argument(description="What has been typed so far; any name or alias.")],
-    first: Annotated[int, strawberry.argument(description="How many at most: 1 to 25.")] = 10,
-) -> list[SkillType]:
+async def suggested(op: Operation, prefix: str, first: int) -> list[UUID]:
     if not 1 <= first <= 25:
         raise Invalid(
             ("first",), "RANGE", f"`first` is {first}; it must be between 1 and 25.", min="1", max="25"
         )
     if len(prefix) > 100 or "\0" in prefix:
         raise Invalid(("prefix",), "LENGTH", "A prefix has at most 100 characters and no NUL.", max="100")
-    ids = await suggest_skills(info.context.op, prefix, limit=first)
-    loaded = [await pending for pending in [load_node(info.context, spec_of(SkillType), i) for i in ids]]
-    return [skill for skill in loaded if skill is not None]
+    return await suggest_skills(op, prefix, limit=first)
+
+
+def _skill_suggest() -> Any:
+    field = declare(
+        Chosen(suggested),
+        "Skills for what somebody is typing: names and aliases that start with it, and similar ones when those are few.",
+    )
+    field.arguments = [
+        argument("prefix", str, "What has been typed so far; any name or alias."),
+        argument("first", int, "How many at most: 1 to 25.", default=10),
+    ]
+    return field
 
 
 @strawberry.type
@@ -61,7 +68,4 @@ class SkillQuery:
         default=(Key(sql(Skill.name)),),
         where=SkillWhere,
     )
-    skill_suggest: list[SkillType] = strawberry.field(
-        resolver=skill_suggest,
-        description="Skills for what somebody is typing: names and aliases that start with it, and similar ones when those are few.",
-    )
+    skill_suggest: list[SkillType] = _skill_suggest()

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import strawberry
 
 from auth.revocation import RevokedSessions
 from models.store import migrations
@@ -19,7 +18,7 @@ from models.store.embedded import EmbeddedCluster, start_embedded
 from resolvers.operation import Operation, Services
 from resolvers.taxonomy import SKILLS, load_skills
 from resolvers.views import ViewCounter
-from schema.execution import build_executable
+from schema.execution import Executable, build_executable
 from tests.world import Clock, World, make_test_services
 
 CHECKOUT = Path(__file__).parent.parent
@@ -99,7 +98,7 @@ async def empty_database_url(cluster: EmbeddedCluster, template: str, worker: st
 
 
 @pytest.fixture(scope="session")
-def schema() -> strawberry.Schema:
+def schema() -> Executable:
     return build_executable(introspection=True)
 
 
@@ -123,14 +122,12 @@ def services(shared_services: Services, clock: Clock) -> Services:
 
 
 @pytest.fixture
-async def world(services: Services, clock: Clock, schema: strawberry.Schema) -> World:
+async def world(services: Services, clock: Clock, schema: Executable) -> World:
     return World(services, clock, schema)
 
 
 @pytest.fixture
-async def empty_world(
-    empty_database_url: str, clock: Clock, schema: strawberry.Schema
-) -> AsyncIterator[World]:
+async def empty_world(empty_database_url: str, clock: Clock, schema: Executable) -> AsyncIterator[World]:
     """Like `world`, in a database where nobody else is."""
     services = await make_test_services(empty_database_url, clock)
     yield World(services, clock, schema)

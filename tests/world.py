@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-import strawberry
 from sqlmodel import SQLModel, col
 
 from auth.passwords import Passwords
@@ -30,7 +29,7 @@ from resolvers import accounts, applications, contracts, gigs
 from resolvers.applications import Bid
 from resolvers.operation import Operation, Rules, Services
 from resolvers.views import ViewCounter
-from schema.execution import Request, execute
+from schema.execution import Executable, Request, execute
 
 M = TypeVar("M", bound=SQLModel)
 T = TypeVar("T")
@@ -86,7 +85,7 @@ class Hired:
 
 
 class World:
-    def __init__(self, services: Services, clock: Clock, schema: strawberry.Schema) -> None:
+    def __init__(self, services: Services, clock: Clock, schema: Executable) -> None:
         self.services = services
         self.clock = clock
         self.schema = schema

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import orjson
-import strawberry
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,7 +16,7 @@ from auth.http import viewer_of
 from auth.viewer import SignInRequired, Viewer
 from models.store.sql import counting_statements
 from resolvers.operation import Operation, Services
-from schema.execution import MUTATION_NEEDS_POST, Request, Response, execute, fault
+from schema.execution import MUTATION_NEEDS_POST, Executable, Request, Response, execute, fault
 
 MAX_BODY = 1_000_000
 BODY_DEADLINE_S = 10
@@ -66,7 +65,7 @@ class Envelope:
 class GraphQLEndpoint:
     """GET and POST of `/graphql`. A browser that asks for HTML gets `page`. Stands inside an `Envelope`."""
 
-    def __init__(self, schema: strawberry.Schema, services: Services, page: Page | None) -> None:
+    def __init__(self, schema: Executable, services: Services, page: Page | None) -> None:
         self._schema = schema
         self._services = services
         self._page = page
@@ -99,8 +98,7 @@ class GraphQLEndpoint:
         self, scope: Scope, headers: Headers, receive: Receive, request_id: str, line: dict[str, Any]
     ) -> tuple[int, bytes, dict[str, str]]:
         try:
-            status, body, extra = await self._answer(scope, headers, receive, request_id, line)
-            return status, orjson.dumps(body), extra
+            return await self._answer(scope, headers, receive, request_id, line)
         except HttpError as error:
             extensions = {"code": error.code, "requestId": request_id}
             body = {"errors": [{"message": error.message, "extensions": extensions}]}
@@ -110,7 +108,7 @@ class GraphQLEndpoint:
 
     async def _answer(
         self, scope: Scope, headers: Headers, receive: Receive, request_id: str, line: dict[str, Any]
-    ) -> tuple[int, dict[str, Any], dict[str, str]]:
+    ) -> tuple[int, bytes, dict[str, str]]:
         if scope["method"] not in {"GET", "POST"}:
             raise HttpError(405, "METHOD_NOT_ALLOWED", "Use POST, or GET for a query.", allow=_ALLOW)
         viewer = self._viewer(headers)
@@ -123,7 +121,7 @@ class GraphQLEndpoint:
         op = Operation(self._services, viewer, request_id, device=headers.get("user-agent", ""))
         response = await execute(self._schema, request, op, mutations_allowed=scope["method"] == "POST")
         status = _status_of(response, headers)
-        return status, response.body, {"allow": "POST"} if status == 405 else {}
+        return status, response.raw, {"allow": "POST"} if status == 405 else {}
 
     def _viewer(self, headers: Headers) -> Viewer:
         services = self._services
@@ -213,7 +211,7 @@ def _status_of(response: Response, headers: Headers) -> int:
     """GraphQL over HTTP: a document that never ran is a 400, but a plain JSON client always gets 200 for it."""
     if response.executed:
         return 200
-    if response.body["errors"][0]["extensions"]["code"] == MUTATION_NEEDS_POST:
+    if response.code == MUTATION_NEEDS_POST:
         return 405
     return 400 if _content_type(headers) == GRAPHQL_RESPONSE else 200
 

@@ -25,6 +25,7 @@ from models.errors import BY_CONSTRAINT, DomainError, IdempotencyConflict, NotFo
 from models.event import Event
 from models.idempotency import Outcome
 from models.ids import new_id
+from models.store.reads import ReadPool
 
 M = TypeVar("M", bound=SQLModel)
 Clause = sa.ColumnElement[bool]
@@ -96,6 +97,10 @@ class Database:
             "pg_trgm.similarity_threshold": "0.25",
         }
         self._writes = _engine(url, pool_size=pool_size, server_settings=settings)
+        dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        generic = reading | {"plan_cache_mode": "force_generic_plan"}
+        self._planned = ReadPool(dsn, size=pool_size, settings=generic)
+        self._uneven = ReadPool(dsn, size=pool_size, settings=reading)
         self._reads = _engine(
             url,
             pool_size=pool_size,
@@ -107,6 +112,15 @@ class Database:
     async def close(self) -> None:
         await self._writes.dispose()
         await self._reads.dispose()
+        await self._planned.close()
+        await self._uneven.close()
+
+    async def read(self, text: str, arguments: Sequence[Any], *, is_generic: bool) -> Any:
+        """The one row of a planned statement. `is_generic`: one plan of PostgreSQL serves all arguments."""
+        counter = _statements.get()
+        if counter is not None:
+            counter["select"] += 1
+        return await (self._planned if is_generic else self._uneven).fetch_row(text, arguments)
 
     async def fetch(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
         """Run one reading statement on a connection of its own, given back before this returns.

@@ -1,0 +1,1 @@
+"""The planner: a document becomes SQL and bytes. docs/planner.md explains it with an example."""

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-import strawberry
 
 from auth.viewer import Viewer
 from models.gig_workflow import GigStatus
@@ -20,6 +19,7 @@ from models.user import Role
 from resolvers import demo
 from resolvers.demo_cast import CARLA
 from resolvers.operation import Rules
+from schema.execution import Executable
 from tests.world import Clock, World, make_test_services
 
 BLIND = """query Blind { contracts(first: 20, where: { status: { eq: COMPLETED } }) { nodes {
@@ -54,7 +54,7 @@ class SwitchedOff(Database):
 
 @pytest.fixture(scope="module")
 async def demo_world(
-    cluster: EmbeddedCluster, template: str, worker: str, schema: strawberry.Schema
+    cluster: EmbeddedCluster, template: str, worker: str, schema: Executable
 ) -> AsyncIterator[World]:
     """The demo world as a platform builds it where gigs need approval: read by the tests here, never changed."""
     name, clock = f"test_{worker}_demo", Clock()

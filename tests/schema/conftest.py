@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator
 
 import pytest
-import strawberry
 
+from schema.execution import Executable
 from tests.schema.stage import Stage
 from tests.world import Clock, World, make_test_services
 
 
 @pytest.fixture(scope="module")
-async def module_world(database_url: str, schema: strawberry.Schema) -> AsyncIterator[World]:
+async def module_world(database_url: str, schema: Executable) -> AsyncIterator[World]:
     """Like `world`, for all tests of a module. Its clock is shared: a test that moves it uses `world` instead."""
     clock = Clock()
     services = await make_test_services(database_url, clock)

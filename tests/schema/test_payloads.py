@@ -13,7 +13,7 @@ from models.errors import NotFound
 from models.ids import encode_id, new_id
 from resolvers import gigs
 from resolvers.operation import Operation
-from schema.execution import Request, execute
+from schema.execution import Executable, Request, execute
 from schema.gig_acts import GigPayload
 from schema.payloads import DECLARED, MEMBERS, Answer, Needs, mutation
 from schema.root import MUTATIONS, Query
@@ -151,7 +151,7 @@ async def test_mutations_of_one_document_each_show_the_state_they_left(stage: St
 
 
 @pytest.fixture
-def broken_schema() -> Iterator[strawberry.Schema]:
+def broken_schema() -> Iterator[Executable]:
     """A schema with a mutation that refuses in a way it never declared, beside one that works."""
 
     @strawberry.input
@@ -165,11 +165,11 @@ def broken_schema() -> Iterator[strawberry.Schema]:
     DECLARED.pop("act_break")
     save = next(field for field in MUTATIONS if field.python_name == "gig_save")
     config = StrawberryConfig(scalar_map=SCALARS)
-    yield strawberry.Schema(Query, create_type("Mutation", [act_break, save]), config=config)
+    yield Executable(Query, mutation=create_type("Mutation", [act_break, save]), config=config)
 
 
 async def test_an_undeclared_refusal_is_a_masked_fault_that_does_not_null_its_siblings(
-    stage: Stage, broken_schema: strawberry.Schema
+    stage: Stage, broken_schema: Executable
 ) -> None:
     scene = await stage.open()
     document = """mutation($id: ID!) {

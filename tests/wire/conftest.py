@@ -4,15 +4,15 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-import strawberry
 
+from schema.execution import Executable
 from tests.wire.server import Api, Log, serving_services
 from tests.world import Clock, World, make_test_services
 
 
 @pytest.fixture(scope="session")
 async def api(
-    database_url: str, schema: strawberry.Schema, tmp_path_factory: pytest.TempPathFactory
+    database_url: str, schema: Executable, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Api]:
     clock = Clock()
     services = await make_test_services(database_url, clock)

@@ -1,0 +1,125 @@
+"""Documents: everything that is derived from a text, once. Parsing and validating take most of the time of a small request.
+
+Only valid documents are kept, and by the length of their text: a syntax tree takes up to 270 bytes for each character, so
+`MOST_CHARACTERS` bounds what strangers can fill. Plans hang on their document and go with it; `MOST_PLANS` bounds how many
+a document may have by the booleans of its directives.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import strawberry
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSyntaxError,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    parse,
+    specified_rules,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+from strawberry.schema.schema import validate_document
+
+from schema.limits import MAX_TOKENS, TOO_COMPLEX, excess_of
+from schema.planner.operation import OperationPlan
+from schema.planner.selection import boolean_variables
+
+MOST_CHARACTERS = 100_000
+MOST_PLANS = 32
+
+
+class Refused(Exception):
+    """The document never runs."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+class Document:
+    """A valid document with the plans of its operations."""
+
+    def __init__(self, schema: strawberry.Schema, text: str, ast: DocumentNode) -> None:
+        self.text = text
+        self.ast = ast
+        self._schema = schema
+        self.operations = [part for part in ast.definitions if isinstance(part, OperationDefinitionNode)]
+        self._booleans = boolean_variables(ast.definitions)
+        self._plans: OrderedDict[Any, OperationPlan] = OrderedDict()
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The one of that name, or the only one; None if the document has none such, or several without a name."""
+        if name is None:
+            return self.operations[0] if len(self.operations) == 1 else None
+        return next((o for o in self.operations if o.name is not None and o.name.value == name), None)
+
+    def values(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> VariableValues:
+        """Raises `Refused` for variables that do not fit."""
+        found = get_variable_values(
+            self._schema._schema, operation.variable_definitions or (), dict(variables), max_errors=50
+        )
+        if isinstance(found, list):
+            raise Refused(found)
+        return found
+
+    def plan(self, operation: OperationDefinitionNode, values: VariableValues) -> OperationPlan:
+        # Another operation of the document may have them.
+        booleans = tuple(bool(values.coerced.get(name)) for name in self._booleans)
+        key = (id(operation), booleans)
+        plan = self._plans.get(key)
+        if plan is None:
+            known = dict(zip(self._booleans, booleans, strict=True))
+            plan = self._plans[key] = OperationPlan.of(self._schema, self.ast, operation, known)
+            if len(self._plans) > MOST_PLANS:
+                self._plans.popitem(last=False)
+        else:
+            self._plans.move_to_end(key)
+        return plan
+
+
+class Documents:
+    """Reads documents of one schema and keeps those used last."""
+
+    def __init__(
+        self, schema: strawberry.Schema, *, introspection: bool, max_characters: int = MOST_CHARACTERS
+    ) -> None:
+        self._schema = schema
+        self._rules = (*specified_rules, *(() if introspection else (NoSchemaIntrospectionCustomRule,)))
+        self._known: OrderedDict[str, Document] = OrderedDict()
+        self._max_characters = max_characters
+        self.characters = 0
+
+    def read(self, text: str) -> Document:
+        """Raises `Refused`."""
+        document = self._known.get(text)
+        if document is not None:
+            self._known.move_to_end(text)
+            return document
+        document = Document(self._schema, text, self._valid(text))
+        self._keep(document)
+        return document
+
+    def _valid(self, text: str) -> DocumentNode:
+        try:
+            ast = parse(text, max_tokens=MAX_TOKENS)
+        except GraphQLSyntaxError as error:
+            raise Refused([error]) from error
+        excess = excess_of(ast)
+        if excess is not None:
+            raise Refused([GraphQLError(excess, extensions={"code": TOO_COMPLEX})])
+        errors = validate_document(self._schema._schema, ast, self._rules)
+        if errors:
+            raise Refused(errors)
+        return ast
+
+    def _keep(self, document: Document) -> None:
+        # One document takes a tenth at most, so that no single client empties the cache.
+        if len(document.text) > self._max_characters // 10:
+            return
+        self._known[document.text] = document
+        self.characters += len(document.text)
+        while self.characters > self._max_characters:
+            oldest, _ = self._known.popitem(last=False)
+            self.characters -= len(oldest)

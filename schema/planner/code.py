@@ -1,0 +1,174 @@
+"""Generated Python: a plan's answers are put together by code that names every column and key once.
+
+Text of the code holds only our own names and the response keys, as literals; everything else is bound as a constant.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLScalarType,
+    is_list_type,
+    is_non_null_type,
+)
+from strawberry.types.field import StrawberryField
+
+from schema.graph import Reference
+from schema.planner.selection import Selected, Selections
+
+_AS_IS = {"String", "ID", "Boolean"}
+
+
+class Unplanned(Exception):
+    """The planner does not know how to do this; the batch execution does. The message says what."""
+
+
+class Anomaly(Exception):
+    """What was read is not what the schema promises; the batch execution says where, as the specification wants."""
+
+
+def need(value: Any) -> Any:
+    if value is None:
+        raise Anomaly("null where there is none")
+    return value
+
+
+def int32(value: int | None) -> int | None:
+    if value is not None and not -(2**31) <= value < 2**31:
+        raise Anomaly("not a 32-bit integer")
+    return value
+
+
+class Code:
+    """Lines of one function and the constants they name."""
+
+    def __init__(self) -> None:
+        self.constants: dict[str, Any] = {"need": need, "int32": int32}
+        self._functions: list[str] = []
+        self.lines: list[str] = []
+        self._names: dict[int, str] = {}
+
+    def constant(self, value: Any) -> str:
+        name = self._names.get(id(value))
+        if name is None:
+            name = self._names[id(value)] = f"k{len(self._names)}"
+            self.constants[name] = value
+        return name
+
+    def function(self, parameters: str, body: Sequence[str]) -> str:
+        """Define a function; its name."""
+        name = f"f{len(self._functions)}"
+        self._functions.append("\n    ".join([f"def {name}({parameters}):", *body]))
+        return name
+
+    def compiled(self, parameters: str) -> Callable[..., Any]:
+        """The function with the lines so far as its body."""
+        text = "\n".join([*self._functions, "\n    ".join([f"def assemble({parameters}):", *self.lines])])
+        namespace = dict(self.constants)
+        exec(compile(text, "<plan>", "exec"), namespace)  # noqa: S102  our own text; see the head of this module
+        return namespace["assemble"]  # type: ignore[no-any-return]
+
+
+class References:
+    """Where values that Python made refer to nodes: by the way to the referring objects, the key, and the selection."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[tuple[str, ...], Reference, GraphQLObjectType, list[Selected]]] = []
+
+    def add(
+        self, way: tuple[str, ...], reference: Reference, kind: GraphQLObjectType, below: list[Selected]
+    ) -> int:
+        self.found.append((way, reference, kind, below))
+        return len(self.found) - 1
+
+
+class Values:
+    """Expressions that turn Python values into what JSON needs, by their GraphQL type."""
+
+    def __init__(
+        self, code: Code, selections: Selections, references: References | None = None, parameter: str = ""
+    ) -> None:
+        self._code = code
+        self._selections = selections
+        self._references = references
+        self._parameter = parameter
+
+    def expression(
+        self, kind: GraphQLOutputType, selected: Selected, value: str, way: tuple[str, ...] = ()
+    ) -> str:
+        """`value` is an expression that is used once."""
+        if is_non_null_type(kind):
+            return f"need({self.expression(kind.of_type, selected, value, way)})"
+        if isinstance(kind, GraphQLScalarType):
+            return f"{self._leaf(kind.coerce_output_value)}({value})"
+        if isinstance(kind, GraphQLEnumType):
+            return f"{self._leaf(kind.coerce_output_value)}({value})"
+        if is_list_type(kind):
+            item = self.expression(kind.of_type, selected, "i", way)
+            body = [f"return None if v is None else [{item} for i in v]"]
+            return f"{self._code.function(self._with('v'), body)}({self._call(value)})"
+        if isinstance(kind, GraphQLObjectType):
+            return f"{self._object(kind, selected, way)}({self._call(value)})"
+        if isinstance(kind, GraphQLInterfaceType):
+            return f"{self._interface(kind, selected, way)}({self._call(value)})"
+        raise Unplanned(f"values of {kind}")
+
+    def _with(self, first: str) -> str:
+        return f"{first}, {self._parameter}" if self._parameter else first
+
+    _call = _with
+
+    def _leaf(self, serialize: Callable[[Any], Any]) -> str:
+        return self._code.constant(nullable(serialize))
+
+    def _object(self, kind: GraphQLObjectType, selected: Selected, way: tuple[str, ...]) -> str:
+        parts = self.parts(kind, self._selections.below(kind, selected), "v", way)
+        return self._code.function(self._with("v"), [f"return None if v is None else {{{parts}}}"])
+
+    def parts(self, kind: GraphQLObjectType, below: list[Selected], value: str, way: tuple[str, ...]) -> str:
+        """`"key": expression, …` of everything selected of an object of a known type."""
+        return ", ".join(f"{selected.key!r}: {self._field(kind, selected, value, way)}" for selected in below)
+
+    def _field(self, kind: GraphQLObjectType, selected: Selected, value: str, way: tuple[str, ...]) -> str:
+        if selected.name == "__typename":
+            return repr(kind.name)
+        definition = kind.fields[selected.name]
+        field: StrawberryField = definition.extensions["strawberry-definition"]
+        declaration = getattr(field, "declaration", None)
+        if isinstance(declaration, Reference) and self._references is not None:
+            target = definition.type
+            is_required = is_non_null_type(target)
+            target = target.of_type if is_required else target
+            index = self._references.add(way, declaration, target, self._selections.below(target, selected))
+            found = f"{self._parameter}[{index}].get({value}.{declaration.attribute})"
+            return f"need({found})" if is_required else found
+        if declaration is not None or field.base_resolver is not None:
+            raise Unplanned(f"{kind.name}.{selected.name} inside a value")
+        attribute = field.python_name
+        assert attribute.isidentifier()
+        return self.expression(definition.type, selected, f"{value}.{attribute}", (*way, attribute))
+
+    def _interface(self, kind: GraphQLInterfaceType, selected: Selected, way: tuple[str, ...]) -> str:
+        """Which of the possible types a value has is told by its class."""
+        by_class = {}
+        for possible in self._selections.schema.get_possible_types(kind):
+            origin = possible.extensions["strawberry-definition"].origin
+            by_class[origin] = self._object(possible, selected, way)
+        table = ", ".join(f"{self._code.constant(origin)}: {name}" for origin, name in by_class.items())
+        body = [f"return None if v is None else {{{table}}}[type(v)]({self._call('v')})"]
+        return self._code.function(self._with("v"), body)
+
+
+@cache
+def nullable(serialize: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The scalar's own function, for values that may be null. Cached, so that equal ones are one constant."""
+
+    def serialized(value: Any) -> Any:
+        return None if value is None else serialize(value)
+
+    return serialized

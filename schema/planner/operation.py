@@ -1,0 +1,234 @@
+"""One operation of a document as plans of its root fields, and their execution.
+
+Root fields of a query are read concurrently, those of a mutation one after the other. A field that cannot be planned, or
+whose plan meets an error, is left to the batch execution of the same declarations: it tells of errors, and of the nulls
+that follow from them, exactly as the specification says, so the planner has no second way to do that. Reading twice changes
+nothing; a mutation is never done twice, only its payload is shown again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import strawberry
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    execute,
+    located_error,
+)
+from graphql.execution.values import VariableValues
+
+from models.errors import DomainError
+from schema.graph import Context
+from schema.planner.code import Unplanned
+from schema.planner.roots import MutationPlan, RootPlan, Run, plan_mutation, plan_root
+from schema.planner.selection import Selected, Selections
+
+_log = logging.getLogger("skillsync.planner")
+unplanned: Counter[str] = Counter()
+"""How often a root field was left to the batch execution, by reason; for the metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`data` is what JSON needs; None together with errors when a null reached the top."""
+
+    data: dict[str, Any] | None
+    errors: list[GraphQLError]
+    objects: int
+
+
+@dataclass(slots=True)
+class OperationPlan:
+    """Plans by response key; the reason where there is none."""
+
+    schema: strawberry.Schema
+    document: DocumentNode
+    operation: OperationDefinitionNode
+    root: GraphQLObjectType
+    selected: list[Selected]
+    plans: dict[str, RootPlan | MutationPlan] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        schema: strawberry.Schema,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        booleans: Mapping[str, bool],
+    ) -> OperationPlan:
+        fragments = {
+            part.name.value: part for part in document.definitions if isinstance(part, FragmentDefinitionNode)
+        }
+        selections = Selections(schema._schema, fragments, booleans)
+        root = schema._schema.get_root_type(operation.operation)
+        assert root is not None
+        plan = cls(schema, document, operation, root, selections.of(root, [operation.selection_set]))
+        for selected in plan.selected:
+            if selected.name != "__typename":
+                plan._add(selections, selected)
+        return plan
+
+    def _add(self, selections: Selections, selected: Selected) -> None:
+        if selected.name.startswith("__"):
+            self.reasons[selected.key] = "introspection"
+            return
+        make = plan_mutation if self.operation.operation is OperationType.MUTATION else plan_root
+        try:
+            self.plans[selected.key] = make(self.schema, selections, self.root, selected)
+        except Unplanned as error:
+            self.reasons[selected.key] = str(error)
+
+    async def run(self, context: Context, values: VariableValues, raw: Mapping[str, Any]) -> Outcome:
+        run = Run(context, values)
+        if self.operation.operation is OperationType.MUTATION:
+            return await self._mutate(run, raw)
+        found: dict[str, Any] = {}
+        left = dict(self.reasons)
+        keys = list(self.plans)
+        if len(keys) == 1 and not left:
+            results = [await _settled(self.plans[keys[0]](run))]  # type: ignore[operator]
+        else:
+            results = await asyncio.gather(*(_settled(self.plans[key](run)) for key in keys))  # type: ignore[operator]
+        for key, result in zip(keys, results, strict=True):
+            if isinstance(result, Failure):
+                left[key] = type(result.error).__name__
+            else:
+                found[key] = result
+        if not left:
+            return Outcome({key: found.get(key, self.root.name) for key in self._keys()}, [], run.objects)
+        rest = await self._batched(context, left, raw)
+        if rest.data is None:
+            return Outcome(None, rest.errors or [], run.objects)
+        merged = found | rest.data
+        data = {key: merged.get(key, self.root.name) for key in self._keys()}
+        return Outcome(data, rest.errors or [], run.objects)
+
+    def _keys(self) -> Iterable[str]:
+        return (selected.key for selected in self.selected)
+
+    async def _mutate(self, run: Run, raw: Mapping[str, Any]) -> Outcome:
+        data: dict[str, Any] = {}
+        errors: list[GraphQLError] = []
+        for selected in self.selected:
+            key = selected.key
+            plan = self.plans.get(key)
+            if plan is None:
+                data[key] = self.root.name
+                if key in self.reasons:
+                    await self._left(run, key, self.reasons[key], raw, data, errors)
+                continue
+            assert isinstance(plan, MutationPlan)
+            try:
+                arguments = plan.read(run.values)
+            except Exception as error:  # of the input; nothing has happened yet
+                await self._left(run, key, type(error).__name__, raw, data, errors)
+                continue
+            try:
+                payload = await plan.act(run.context, arguments["input"])
+            except Exception as error:  # what the mutation raises is told at its field, bugs too
+                data[key] = None
+                errors.append(located_error(error, selected.nodes, [key]))
+                continue
+            shown = await _settled(plan.show(run, payload))
+            if isinstance(shown, Failure):
+                run.context.done[key] = payload
+                await self._left(run, key, type(shown.error).__name__, raw, data, errors)
+            else:
+                data[key] = shown
+        return Outcome(data, errors, run.objects)
+
+    async def _left(
+        self,
+        run: Run,
+        key: str,
+        reason: str,
+        raw: Mapping[str, Any],
+        data: dict[str, Any],
+        errors: list[GraphQLError],
+    ) -> None:
+        rest = await self._batched(run.context, {key: reason}, raw)
+        data[key] = None if rest.data is None else rest.data[key]
+        errors += rest.errors or []
+
+    async def _batched(
+        self, context: Context, reasons: Mapping[str, str], raw: Mapping[str, Any]
+    ) -> ExecutionResult:
+        """These root fields through graphql-core, each with the reason why."""
+        for key, reason in reasons.items():
+            unplanned[reason] += 1
+            if reason != "introspection":
+                _log.info("left to batches", extra={"field": key, "reason": reason})
+            if context.steps is not None:
+                context.steps.append({"kind": "BATCHES", "field": key, "reason": reason})
+        return await batch_execute(
+            self.schema, self._document_of(reasons), context, raw, self._operation_name()
+        )
+
+    def _operation_name(self) -> str | None:
+        return self.operation.name.value if self.operation.name else None
+
+    def _document_of(self, keys: Iterable[str]) -> DocumentNode:
+        """The document with only some root fields."""
+        wanted = set(keys)
+        nodes: list[FieldNode] = [
+            node for selected in self.selected if selected.key in wanted for node in selected.nodes
+        ]
+        operation = OperationDefinitionNode(
+            operation=self.operation.operation,
+            name=self.operation.name,
+            variable_definitions=self.operation.variable_definitions,
+            directives=self.operation.directives,
+            selection_set=SelectionSetNode(selections=tuple(nodes)),
+            loc=self.operation.loc,
+        )
+        fragments = [part for part in self.document.definitions if isinstance(part, FragmentDefinitionNode)]
+        return DocumentNode(definitions=(operation, *fragments), loc=self.document.loc)
+
+
+async def batch_execute(
+    schema: strawberry.Schema,
+    document: DocumentNode,
+    context: Context,
+    variables: Mapping[str, Any],
+    operation_name: str | None,
+) -> ExecutionResult:
+    """A document through graphql-core and the batch execution of the declared graph."""
+    pending = execute(
+        schema._schema,
+        document,
+        context_value=context,
+        variable_values=dict(variables),
+        operation_name=operation_name,
+    )
+    result = pending if isinstance(pending, ExecutionResult) else await pending
+    assert isinstance(result, ExecutionResult)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    error: Exception
+
+
+async def _settled(pending: Any) -> Any:
+    try:
+        return await pending
+    except Exception as error:  # told by the batch execution, which meets it again
+        if not isinstance(error, DomainError):
+            _log.warning("a plan failed", exc_info=error)
+        return Failure(error)

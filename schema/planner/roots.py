@@ -1,0 +1,269 @@
+"""Plans of root fields, one class for each kind of declaration. A plan that raises leaves its field to batch execution."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import strawberry
+from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLOutputType, get_named_type
+from strawberry.types.field import StrawberryField
+
+from resolvers.operation import Operation
+from schema.connections import ConnectionOf, Request
+from schema.gig_search import GigSearch
+from schema.graph import Answered, AnyNode, Chosen, Context, GraphField, Lookup, NodeSpec, Own, label
+from schema.payloads import ACTS
+from schema.planner.arguments import VariableValues, reader
+from schema.planner.code import Code, References, Unplanned, Values
+from schema.planner.pages import BoundPage
+from schema.planner.rows import named_object
+from schema.planner.selection import Selected, Selections
+from schema.planner.unit import Unit
+
+
+@dataclass(slots=True)
+class Run:
+    """One execution of an operation: what plans share. `objects` counts the rows that were read."""
+
+    context: Context
+    values: VariableValues
+    objects: int = 0
+
+    @property
+    def op(self) -> Operation:
+        return self.context.op
+
+    async def answer(self, unit: Unit, pages: Sequence[BoundPage], keys: Sequence[UUID] = ()) -> Any:
+        answer = await unit.answer(self.context, pages, keys)
+        self.objects += answer.objects
+        return answer
+
+
+RootPlan = Callable[[Run], Awaitable[Any]]
+
+
+def plan_root(
+    schema: strawberry.Schema, selections: Selections, root: GraphQLObjectType, selected: Selected
+) -> RootPlan:
+    """Raises `Unplanned`."""
+    definition = root.fields[selected.name]
+    declared: StrawberryField = definition.extensions["strawberry-definition"]
+    planner = _Planner(schema, selections, root, selected, definition.type)
+    if not isinstance(declared, GraphField):
+        raise Unplanned(f"{root.name}.{selected.name} has a resolver")
+    match declared.declaration:
+        case GigSearch():
+            return planner.search(declared.declaration)
+        case ConnectionOf():
+            return planner.page()
+        case Lookup():
+            return planner.lookup(declared, declared.declaration)
+        case Own():
+            return planner.own()
+        case AnyNode():
+            return planner.any_node(declared.declaration)
+        case Chosen():
+            return planner.chosen(declared.declaration)
+        case Answered():
+            return planner.answered(declared.declaration)
+    raise Unplanned(f"{root.name}.{selected.name}: {type(declared.declaration).__name__}")
+
+
+def plan_mutation(
+    schema: strawberry.Schema, selections: Selections, root: GraphQLObjectType, selected: Selected
+) -> MutationPlan:
+    definition = root.fields[selected.name]
+    declared: StrawberryField = definition.extensions["strawberry-definition"]
+    planner = _Planner(schema, selections, root, selected, definition.type)
+    return MutationPlan(
+        reader(schema, definition, selected.node), ACTS[declared.python_name], planner.value(definition.type)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MutationPlan:
+    """A mutation happens once, so its two halves are apart: only the second can be left to the batch execution."""
+
+    read: Callable[[VariableValues], Any]
+    act: Callable[[Context, Any], Awaitable[Any]]
+    show: Callable[[Run, Any], Awaitable[Any]]
+
+
+class _Planner:
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        selections: Selections,
+        root: GraphQLObjectType,
+        selected: Selected,
+        output: GraphQLOutputType,
+    ) -> None:
+        self._schema = schema
+        self._selections = selections
+        self._root = root
+        self._selected = selected
+        self._output = output
+
+    # -- pages ---------------------------------------------------------------------------------------------------------
+
+    def page(self) -> RootPlan:
+        unit = self._paged()
+
+        async def plan(run: Run) -> Any:
+            return await (await run.answer(unit, unit.bound(run.values, run.op))).value()
+
+        return plan
+
+    def search(self, declaration: GigSearch) -> RootPlan:
+        unit = self._paged()
+        use = unit.pages[0]
+
+        async def plan(run: Run) -> Any:
+            arguments = use.read(run.values)
+            if arguments.get("search") is None and not arguments.get("order_by"):
+                return await (await run.answer(unit, unit.bound(run.values, run.op))).value()
+            request = declaration.request(use.field, run.context, arguments)
+            if arguments.get("search") is None:
+                return await (await run.answer(unit, unit.bound(run.values, run.op))).value()
+
+            async def page_of(asked: Request) -> tuple[int, Any]:
+                bound = BoundPage.of_search(use, asked)
+                inner = [BoundPage.of(other, run.values, run.op) for other in unit.pages[1:]]
+                answer = await run.answer(unit, [bound, *inner])
+                return min(len(answer.column(unit.size)), bound.limit), answer
+
+            return await (await declaration.found(request, arguments, page_of)).value()
+
+        return plan
+
+    def _paged(self) -> Unit:
+        return Unit.paged(
+            self._schema, self._selections, (self._root, self._selected), named_object(self._output)
+        )
+
+    # -- nodes ---------------------------------------------------------------------------------------------------------
+
+    def lookup(self, declared: GraphField, declaration: Lookup) -> RootPlan:
+        unit = self._keyed(named_object(self._output), told=declaration.told)
+        read = self._read()
+        told = {label(column): unit.told(column) for column in declaration.told}
+
+        async def plan(run: Run) -> Any:
+            key = declaration.key(declared, read(run.values))
+            answer = await run.answer(unit, unit.bound(run.values, run.op), [key])
+            value = (await answer.value()).get(key)
+            if value is not None and declaration.found is not None:
+                declaration.found(
+                    run.op, {name: answer.column(variable)[0] for name, variable in told.items()}
+                )
+            return value
+
+        return plan
+
+    def own(self) -> RootPlan:
+        unit = self._keyed(named_object(self._output))
+
+        async def plan(run: Run) -> Any:
+            user_id = run.op.viewer.user_id
+            if user_id is None:
+                return None
+            return (await self._found(run, unit, [user_id])).get(user_id)
+
+        return plan
+
+    def any_node(self, declaration: AnyNode) -> RootPlan:
+        interface = get_named_type(self._output)
+        assert isinstance(interface, GraphQLInterfaceType)
+        possible = self._selections.schema.get_possible_types(interface)
+        units: dict[NodeSpec, Unit] = {}
+        kinds = {kind.extensions["strawberry-definition"].origin: kind for kind in possible}
+        read = self._read()
+
+        def unit_for(spec: NodeSpec) -> Unit:
+            if spec not in units:
+                units[spec] = self._keyed(kinds[spec.type])
+            return units[spec]
+
+        async def plan(run: Run) -> Any:
+            asked = declaration.keys(read(run.values))
+            by_spec: dict[NodeSpec, list[UUID]] = {}
+            for spec, key in asked:
+                by_spec.setdefault(spec, []).append(key)
+            pending = [self._found(run, unit_for(spec), keys) for spec, keys in by_spec.items()]
+            found = dict(zip(by_spec, await asyncio.gather(*pending), strict=True))
+            nodes = [found[spec].get(key) for spec, key in asked]
+            return nodes if declaration.is_list else nodes[0]
+
+        return plan
+
+    def chosen(self, declaration: Chosen) -> RootPlan:
+        unit = self._keyed(named_object(self._output))
+        read = self._read()
+
+        async def plan(run: Run) -> Any:
+            keys = await declaration.function(run.op, **read(run.values))
+            found = await self._found(run, unit, keys)
+            return [found[key] for key in keys if key in found]
+
+        return plan
+
+    async def _found(self, run: Run, unit: Unit, keys: Sequence[UUID]) -> dict[UUID, Any]:
+        if not keys:
+            return {}
+        answer = await run.answer(unit, unit.bound(run.values, run.op), keys)
+        found: dict[UUID, Any] = await answer.value()
+        return found
+
+    def _keyed(self, kind: GraphQLObjectType, *, told: Sequence[Any] = ()) -> Unit:
+        below = self._selections.below(kind, self._selected)
+        return Unit.keyed(self._schema, self._selections, kind, below, told=told)
+
+    # -- values --------------------------------------------------------------------------------------------------------
+
+    def answered(self, declaration: Answered) -> RootPlan:
+        read = self._read()
+        show = self.value(self._output)
+
+        async def plan(run: Run) -> Any:
+            return await show(run, await declaration.function(run.op, **read(run.values)))
+
+        return plan
+
+    def value(self, output: GraphQLOutputType) -> Callable[[Run, Any], Awaitable[Any]]:
+        """A function that shows a value made by Python, with the nodes it refers to read first."""
+        code, references = Code(), References()
+        values = Values(code, self._selections, references, parameter="n")
+        code.lines.append(f"return {values.expression(output, self._selected, 'value')}")
+        assemble = code.compiled("value, n")
+        units = [
+            (way, reference.attribute, Unit.keyed(self._schema, self._selections, kind, below))
+            for way, reference, kind, below in references.found
+        ]
+
+        async def show(run: Run, value: Any) -> Any:
+            nodes = []
+            for way, attribute, unit in units:
+                keys = {getattr(holder, attribute) for holder in _along(value, way)}
+                nodes.append(await self._found(run, unit, sorted(keys - {None})))
+            return assemble(value, nodes)
+
+        return show
+
+    def _read(self) -> Callable[[VariableValues], Any]:
+        return reader(self._schema, self._root.fields[self._selected.name], self._selected.node)
+
+
+def _along(value: Any, way: tuple[str, ...]) -> Iterable[Any]:
+    """Everything that is reached by these attributes, lists on the way spread."""
+    holders = [value]
+    for attribute in way:
+        reached: list[Any] = []
+        for holder in holders:
+            found = getattr(holder, attribute)
+            reached += found if isinstance(found, list) else [found]
+        holders = reached
+    return (holder for holder in holders if holder is not None)

@@ -1,0 +1,178 @@
+"""A unit: the selection below one root, as one SQL statement and the code that makes the answer of it.
+
+The code is made once; of the statement there is one for each shape of the arguments and each set of roles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+import strawberry
+from graphql import GraphQLObjectType
+
+from resolvers.operation import Operation
+from schema.graph import Context, Source
+from schema.planner.arguments import VariableValues
+from schema.planner.code import Code
+from schema.planner.pages import BoundPage
+from schema.planner.rows import PageUse, Reading, Rows
+from schema.planner.selection import Selected, Selections
+from schema.planner.statement import Statement, compile_statement, symbolic
+
+MOST_SHAPES = 50
+
+
+class Unit:
+    """What a selection of rows needs at run time."""
+
+    def __init__(self, schema: strawberry.Schema, selections: Selections) -> None:
+        self._code = Code()
+        self.reading = Reading(schema, selections, self._code)
+        self._statements: OrderedDict[Hashable, Statement] = OrderedDict()
+        self._root: Rows
+        self._assemble: Callable[..., Any]
+
+    @classmethod
+    def keyed(
+        cls,
+        schema: strawberry.Schema,
+        selections: Selections,
+        kind: GraphQLObjectType,
+        below: list[Selected],
+        *,
+        told: Sequence[sa.ColumnElement[Any]] = (),
+    ) -> Unit:
+        """Answers a mapping of keys to objects; hidden and missing keys are not in it. Columns `told` are read, too."""
+        unit = cls(schema, selections)
+        unit._root = unit.reading.keyed(kind, below)
+        return unit._finished(told=told)
+
+    @classmethod
+    def paged(
+        cls,
+        schema: strawberry.Schema,
+        selections: Selections,
+        use_of: tuple[GraphQLObjectType, Selected],
+        kind: GraphQLObjectType,
+    ) -> Unit:
+        """Answers one connection; `use_of` is the root type and what is selected of it."""
+        unit = cls(schema, selections)
+        use = unit.reading.page_use(*use_of)
+        unit._root = unit.reading.paged(use, kind, use_of[1])
+        return unit._finished()
+
+    def _finished(self, *, told: Sequence[sa.ColumnElement[Any]] = ()) -> Unit:
+        for column in told:
+            self._root.travels(column)
+        variables = [name for rows in self.reading.rows for name in rows.outputs.values()]
+        # An array of no rows is null.
+        unpack = [f"{name} = r[{place}] or ()" for place, name in enumerate(variables)]
+        self._code.lines[:0] = unpack
+        self._assemble = self._code.compiled("r, s, b, op")
+        return self
+
+    def told(self, column: sa.ColumnElement[Any]) -> str:
+        """The name of a column that was asked for with `told`."""
+        return self._root.travels(column)
+
+    @property
+    def size(self) -> str:
+        """The name of a column that every row of the root has."""
+        return next(iter(self._root.outputs.values()))
+
+    @property
+    def pages(self) -> list[PageUse]:
+        return self.reading.pages
+
+    def bound(self, values: VariableValues, op: Operation) -> list[BoundPage]:
+        return [BoundPage.of(use, values, op) for use in self.pages]
+
+    async def answer(self, context: Context, pages: Sequence[BoundPage], keys: Sequence[UUID] = ()) -> Answer:
+        op = context.op
+        statement = self.statement(op, pages)
+        arguments = statement.arguments(op.viewer.user_id, keys, pages)
+        began = time.perf_counter()
+        record = await op.db.read(statement.text, arguments, is_generic=statement.is_generic)
+        for page in pages:
+            page.answered(record, statement.positions)
+        answer = Answer(self, context, statement, record, pages)
+        if context.steps is not None:
+            context.steps.append({
+                "kind": "SQL", "sql": statement.text, "isGeneric": statement.is_generic,
+                "rows": answer.objects, "ms": _since(began),
+            })  # fmt: skip
+        return answer
+
+    def statement(self, op: Operation, pages: Sequence[BoundPage]) -> Statement:
+        viewer = op.viewer
+        shape = (viewer.user_id is None, viewer.roles, *(page.shape for page in pages))
+        known = self._statements.get(shape)
+        if known is None:
+            scope_viewer = symbolic(viewer.user_id, viewer.roles)
+            known = compile_statement(self._root, self.reading.rows, scope_viewer, pages)
+            self._statements[shape] = known
+            if len(self._statements) > MOST_SHAPES:
+                self._statements.popitem(last=False)
+        else:
+            self._statements.move_to_end(shape)
+        return known
+
+
+class Answer:
+    """What the database said; `value` asks the batched sources and puts it together."""
+
+    def __init__(
+        self,
+        unit: Unit,
+        context: Context,
+        statement: Statement,
+        record: Any,
+        pages: Sequence[BoundPage],
+    ) -> None:
+        self._unit = unit
+        self._context = context
+        self._positions = statement.positions
+        self._record = record
+        self._pages = pages
+
+    def column(self, name: str) -> Sequence[Any]:
+        return self._record[self._positions[name]] or ()
+
+    @property
+    def objects(self) -> int:
+        """How many rows were read."""
+        return sum(
+            len(self.column(next(iter(rows.outputs.values()))))
+            for rows in self._unit.reading.rows
+            if rows.outputs
+        )
+
+    async def value(self) -> Any:
+        sources = self._unit.reading.sources
+        found: Sequence[Any] = ()
+        if sources:
+            found = await asyncio.gather(*(self._asked(use.declaration, use.output) for use in sources))
+        return self._unit._assemble(self._record, found, self._pages, self._context.op)
+
+    async def _asked(self, source: Source, output: str) -> Mapping[Any, Any]:
+        keys = list(dict.fromkeys(self.column(output)))
+        if not keys:
+            return {}
+        began = time.perf_counter()
+        found = await source.function(self._context.op, keys)
+        if self._context.steps is not None:
+            name = f"{source.function.__module__}.{source.function.__qualname__}"
+            self._context.steps.append(
+                {"kind": "SOURCE", "function": name, "keys": len(keys), "ms": _since(began)}
+            )
+        return found
+
+
+def _since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 3)
