@@ -21,12 +21,11 @@ import sqlalchemy as sa
 from joserfc.errors import JoseError
 from sqlmodel import col
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.passwords import Passwords
 from auth.revocation import RevokedSessions
@@ -96,8 +95,8 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
     health = Health(services.db, adapters, VERSION)
     schema = build_executable(introspection=settings.introspection)
     page = _graphiql(settings) if settings.graphiql else None
+    graphql = GraphQLEndpoint(schema, services, page, explains=not settings.is_production)
     routes: list[Route | Mount] = [
-        Route("/graphql", GraphQLEndpoint(schema, services, page)),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
         Route("/.well-known/jwks.json", _jwks(services.tokens)),
@@ -105,25 +104,33 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
     if page is not None:
         routes.insert(0, Mount("/graphql/assets", page.static_app))
         routes.append(Route("/", lambda _: RedirectResponse("/graphql")))
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "x-request-id"],
-        expose_headers=["x-request-id"],
-        max_age=600,
-    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with background_work(services, health):
             yield
 
-    middleware = [Middleware(Envelope), *([cors] if settings.cors_origins else [])]
-    app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+    others = Starlette(routes=routes, lifespan=lifespan)
     # It would redirect to whatever host the request names.
-    app.router.redirect_slashes = False
-    return app
+    others.router.redirect_slashes = False
+
+    async def doors(scope: Scope, receive: Receive, send: Send) -> None:
+        """GraphQL first: Starlette's routing would cost a fifth of a small query."""
+        is_graphql = scope["type"] == "http" and scope["path"] == "/graphql"
+        await (graphql if is_graphql else others)(scope, receive, send)
+
+    return Envelope(_with_cors(doors, settings.cors_origins) if settings.cors_origins else doors)
+
+
+def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "x-request-id"],
+        expose_headers=["x-request-id"],
+        max_age=600,
+    )
 
 
 @contextlib.asynccontextmanager

@@ -2,19 +2,18 @@
 
 from datetime import datetime
 
-from starlette.datastructures import Headers
-
 from auth.revocation import RevokedSessions
 from auth.tokens import Tokens
 from auth.viewer import ANONYMOUS, SignInRequired, Viewer
 
 
-def viewer_of(headers: Headers, tokens: Tokens, revoked: RevokedSessions, *, now: datetime) -> Viewer:
-    """The bearer of the access token; anonymous without one.
+def viewer_of(
+    authorization: str | None, tokens: Tokens, revoked: RevokedSessions, *, now: datetime
+) -> Viewer:
+    """The bearer of the access token in an Authorization header; anonymous without one.
 
     Raises `SignInRequired` for a token that does not hold: a bad token is never treated as none.
     """
-    authorization = headers.get("authorization")
     if authorization is None:
         return ANONYMOUS
     scheme, _, token = authorization.partition(" ")

@@ -16,8 +16,10 @@ from graphql import (
     GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
+    is_non_null_type,
     parse,
     specified_rules,
+    type_from_ast,
 )
 from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.schema.schema import validate_document
@@ -46,6 +48,9 @@ class Document:
         self.ast = ast
         self._schema = schema
         self.operations = [part for part in ast.definitions if isinstance(part, OperationDefinitionNode)]
+        self._definitions = {
+            id(operation): _simple_definitions(schema, operation) for operation in self.operations
+        }
         self._booleans = boolean_variables(ast.definitions)
         self._plans: OrderedDict[Any, OperationPlan] = OrderedDict()
 
@@ -57,6 +62,9 @@ class Document:
 
     def values(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> VariableValues:
         """Raises `Refused` for variables that do not fit."""
+        simple = _simple_values(self._definitions[id(operation)], variables)
+        if simple is not None:
+            return VariableValues({}, simple)
         found = get_variable_values(
             self._schema._schema, operation.variable_definitions or (), dict(variables), max_errors=50
         )
@@ -123,3 +131,39 @@ class Documents:
         while self.characters > self._max_characters:
             oldest, _ = self._known.popitem(last=False)
             self.characters -= len(oldest)
+
+
+Simple = tuple[tuple[str, type, bool], ...]
+"""For each variable: its name, the Python type of its values, and whether it must be there."""
+
+
+def _simple_definitions(schema: strawberry.Schema, operation: OperationDefinitionNode) -> Simple | None:
+    """What is needed to read the variables without graphql-core, where all are plain scalars without a default."""
+    simple = []
+    for definition in operation.variable_definitions or ():
+        kind = type_from_ast(schema._schema, definition.type)
+        is_required = is_non_null_type(kind)
+        python = _PLAIN.get(str(kind).rstrip("!"))
+        if python is None or definition.default_value is not None:
+            return None
+        simple.append((definition.variable.name.value, python, is_required))
+    return tuple(simple)
+
+
+def _simple_values(simple: Simple | None, variables: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The variables as they are, where each has exactly the type it should; None where that needs a closer look."""
+    if simple is None:
+        return None
+    values = {}
+    for name, python, is_required in simple:
+        value = variables.get(name)
+        if type(value) is python:
+            if isinstance(value, int) and not -(2**31) <= value < 2**31:
+                return None
+            values[name] = value
+        elif is_required or name in variables:
+            return None
+    return values
+
+
+_PLAIN = {"Int": int, "String": str, "ID": str, "Boolean": bool}

@@ -1,15 +1,17 @@
 """The HTTP door of GraphQL, as plain ASGI: GraphQL over HTTP, one JSON object each way."""
 
 import asyncio
+import dataclasses
 import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.http import viewer_of
@@ -25,6 +27,8 @@ GRAPHQL_RESPONSE = "application/graphql-response+json"
 _ALLOW = "GET, POST"
 _OPERATION = re.compile(r"\b(?:query|mutation|subscription)\s+([_A-Za-z][_0-9A-Za-z]*)")
 _log = logging.getLogger("skillsync.requests")
+_MARKS = (b"x-request-id", b"x-content-type-options")
+Headers = Mapping[str, str]
 Page = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -49,14 +53,13 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
+        request_id = _request_id(_headers_of(scope))
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                headers["x-content-type-options"] = "nosniff"
+                given = (h for h in message.get("headers", ()) if h[0] not in _MARKS)
+                message["headers"] = [*given, (_MARKS[0], request_id.encode()), (_MARKS[1], b"nosniff")]
             await send(message)
 
         await self._app(scope, receive, send_marked)
@@ -65,13 +68,17 @@ class Envelope:
 class GraphQLEndpoint:
     """GET and POST of `/graphql`. A browser that asks for HTML gets `page`. Stands inside an `Envelope`."""
 
-    def __init__(self, schema: Executable, services: Services, page: Page | None) -> None:
+    def __init__(
+        self, schema: Executable, services: Services, page: Page | None, *, explains: bool = False
+    ) -> None:
+        """`explains`: a request with the header `x-explain` is told how it was answered; for development."""
         self._schema = schema
         self._services = services
         self._page = page
+        self._explains = explains
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = _headers_of(scope)
         if self._page is not None and _wants_page(scope, headers):
             await self._page(scope, receive, send)
             return
@@ -117,6 +124,8 @@ class GraphQLEndpoint:
             request = _from_query_string(QueryParams(scope["query_string"]))
         else:
             request = await _from_body(headers, receive)
+        if self._explains and "x-explain" in headers:
+            request = dataclasses.replace(request, explain=True)
         line["operation"] = _logged_name(request)
         op = Operation(self._services, viewer, request_id, device=headers.get("user-agent", ""))
         response = await execute(self._schema, request, op, mutations_allowed=scope["method"] == "POST")
@@ -126,7 +135,9 @@ class GraphQLEndpoint:
     def _viewer(self, headers: Headers) -> Viewer:
         services = self._services
         try:
-            return viewer_of(headers, services.tokens, services.revoked, now=services.clock())
+            return viewer_of(
+                headers.get("authorization"), services.tokens, services.revoked, now=services.clock()
+            )
         except SignInRequired as error:
             raise HttpError(
                 401, "UNAUTHENTICATED", error.message, **{"www-authenticate": 'Bearer error="invalid_token"'}
@@ -153,10 +164,7 @@ def _from_query_string(query: QueryParams) -> Request:
 
 
 async def _from_body(headers: Headers, receive: Receive) -> Request:
-    media_type, _, parameters = headers.get("content-type", "").lower().partition(";")
-    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters)
-    is_utf8 = charset is None or charset[1] in {"utf-8", "utf8"}
-    if media_type.strip() != "application/json" or not is_utf8:
+    if not _is_json(headers.get("content-type", "")):
         raise HttpError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as application/json in UTF-8.")
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise HttpError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request uncompressed.")
@@ -167,6 +175,14 @@ async def _from_body(headers: Headers, receive: Receive) -> Request:
         message = f"The whole request must be here within {BODY_DEADLINE_S} seconds."
         raise HttpError(408, "REQUEST_TIMEOUT", message, connection="close") from error
     return _request(_json(body, "the body"))
+
+
+@lru_cache(100)
+def _is_json(content_type: str) -> bool:
+    media_type, _, parameters = content_type.lower().partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters)
+    is_utf8 = charset is None or charset[1] in {"utf-8", "utf8"}
+    return media_type.strip() == "application/json" and is_utf8
 
 
 def _json(raw: bytes, what: str) -> Any:
@@ -217,8 +233,13 @@ def _status_of(response: Response, headers: Headers) -> int:
 
 
 def _content_type(headers: Headers) -> str:
+    return _preferred_type(headers.get("accept", ""))
+
+
+@lru_cache(100)
+def _preferred_type(accept: str) -> str:
     """The newer media type for who ranks it at least as high as plain JSON, which a client that says nothing gets."""
-    accepted = dict(_accepted(headers.get("accept", "")))
+    accepted = dict(_accepted(accept))
     newer, plain = accepted.get(GRAPHQL_RESPONSE, 0.0), accepted.get("application/json", 0.0)
     return GRAPHQL_RESPONSE if newer > 0 and newer >= plain else "application/json"
 
@@ -231,15 +252,14 @@ def _accepted(accept: str) -> Iterator[tuple[str, float]]:
 
 
 async def _send(send: Send, status: int, raw: bytes, content_type: str, extra: dict[str, str]) -> None:
-    headers = {
-        "content-type": f"{content_type}; charset=utf-8",
-        "content-length": str(len(raw)),
-        "cache-control": "no-store",
-        "vary": "accept, authorization",
-        **extra,
-    }
-    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    headers = [
+        (b"content-type", f"{content_type}; charset=utf-8".encode()),
+        (b"content-length", str(len(raw)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"accept, authorization"),
+        *((name.encode(), value.encode()) for name, value in extra.items()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": raw})
 
 
@@ -249,6 +269,13 @@ def _logged_name(request: Request) -> str | None:
         return request.operation_name[:MAX_LOGGED_NAME]
     named = _OPERATION.search(request.query, 0, 2_000)
     return named[1][:MAX_LOGGED_NAME] if named else None
+
+
+def _headers_of(scope: Scope) -> Headers:
+    """Headers by their names in small letters; of several with one name the first, as Starlette reads them."""
+    return {
+        name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(list(scope["headers"]))
+    }
 
 
 def _request_id(headers: Headers) -> str:

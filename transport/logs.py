@@ -52,6 +52,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def configure_logs(level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
+    # Nobody reads thread, process and place of the call, and finding them costs half of a line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # as the library's documentation advises
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
