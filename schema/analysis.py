@@ -31,14 +31,12 @@ from typing import Any
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentSpreadNode,
     GraphQLField,
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLUnionType,
-    InlineFragmentNode,
     IntValueNode,
     ListValueNode,
     NullValueNode,
@@ -49,23 +47,24 @@ from graphql import (
     get_nullable_type,
     get_operation_ast,
     is_list_type,
-    value_from_ast_untyped,
 )
 from strawberry.types.field import StrawberryField
 
 from schema.connections import DEFAULT_PAGE
 from schema.descriptions import DESCRIPTIONS, Description
+from schema.formula import Field, Place, Selection, prices
 from schema.graph import GraphField, Source
 from schema.limits import excess_of
 from schema.node import MAX_IDS
 from schema.page_sizes import Given, Length, Page, Presence, Size, Variable, Variables, page_size
 from schema.selections import (
+    Fragments,
     Sets,
     below,
-    conditions_of,
+    defaults_of,
     fields_of,
-    flag,
     fragments_of,
+    is_true,
     literal,
     merged,
     types_named,
@@ -104,8 +103,9 @@ class Pricing:
     _terms: tuple[tuple[int, tuple[int, ...]], ...]
     _sizes: tuple[Size, ...]
     _defaults: dict[str, Any]
-    _root: _Selection
-    _dry_runs: tuple[tuple[_Condition, ...], ...]
+    _root: Selection
+    _dry_run: tuple[SelectionSetNode, Fragments] | None
+    """What is selected at the root, if a dry run may be asked for there."""
 
     @classmethod
     def of(cls, document: DocumentNode, operation_name: str | None, schema: GraphQLSchema) -> Pricing:
@@ -131,7 +131,7 @@ class Pricing:
         """The dearest fields, dearest first, at most `MOST_EXPLAINED`."""
         values = [size.value(variables, self._defaults) for size in self._sizes]
         found: dict[str, FieldPrice] = {}
-        for path, objects, cost in _prices(self._root, values):
+        for path, objects, cost in prices(self._root, values):
             if cost:
                 known = found.get(path, FieldPrice(path, 0, 0))
                 both = min(known.cost + cost, HIGHEST)
@@ -140,105 +140,15 @@ class Pricing:
 
     def is_dry_run(self, variables: Variables) -> bool:
         """Whether the operation asks for its price only: `rateLimit(dryRun: true)`."""
+        if self._dry_run is None:
+            return False
+        selected, fragments = self._dry_run
+        given = {**self._defaults, **variables}
         return any(
-            all(condition.holds(variables, self._defaults) for condition in conditions)
-            for conditions in self._dry_runs
+            is_true(literal(field, "dryRun"), given)
+            for field in fields_of((selected,), fragments, variables=given)
+            if field.name.value == RATE_LIMIT
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Condition:
-    of: Variable | bool
-    wanted: bool
-
-    def holds(self, variables: Variables, defaults: Variables) -> bool:
-        value = self.of.value(variables, defaults) if isinstance(self.of, Variable) else self.of
-        return value is self.wanted
-
-
-# -- the priced operation ----------------------------------------------------------------------------------------------
-
-# Coefficients by the page sizes they are multiplied with, as sorted places in `_sizes`; the constant is under ().
-_Formula = dict[tuple[int, ...], int]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Field:
-    """A field of one object, or a part of its price: what it costs once, how many objects it holds, and what each costs."""
-
-    key: str
-    once: int
-    size: int | _Place
-    each: int
-    below: tuple[_Selection, ...] = ()
-    """One selection for each type that the objects may be of."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Of a size that depends on variables, in `_sizes`."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Selection:
-    fields: tuple[_Field, ...]
-    formula: _Formula
-
-    @classmethod
-    def of(cls, fields: tuple[_Field, ...]) -> _Selection:
-        formula: _Formula = {(): 0}
-        for field in fields:
-            formula[()] += field.once
-            if isinstance(field.size, int):
-                if field.size:
-                    for factors, cost in _of_each(field).items():
-                        formula[factors] = formula.get(factors, 0) + cost * field.size
-            else:
-                for factors, cost in _of_each(field).items():
-                    product = tuple(sorted((*factors, field.size.index)))
-                    formula[product] = formula.get(product, 0) + cost
-        return cls(fields, formula)
-
-    def value(self, values: list[int]) -> int:
-        total = 0
-        for factors, term in self.formula.items():
-            cost = term
-            for factor in factors:
-                cost *= values[factor]
-            total += cost
-        return total
-
-
-def _of_each(field: _Field) -> _Formula:
-    """What each object of the field costs: itself, and the dearest of its types.
-
-    Term by term, so that it is one formula: never less than the dearest, and exact where one is dearest for all sizes.
-    """
-    if not field.below:
-        return {(): field.each}
-    first, *others = field.below
-    dearest = dict(first.formula)
-    for other in others:
-        for factors, cost in other.formula.items():
-            dearest[factors] = max(cost, dearest.get(factors, 0))
-    dearest[()] += field.each
-    return dearest
-
-
-def _prices(root: _Selection, values: list[int]) -> Iterator[tuple[str, int, int]]:
-    """Path, objects and own cost of each field; a path may come in parts."""
-    waiting = [("", 1, root)]
-    while waiting:
-        path, count, selection = waiting.pop()
-        for field in selection.fields:
-            size = field.size if isinstance(field.size, int) else values[field.size.index]
-            here = ".".join(part for part in (path, field.key) if part)
-            yield here, count * size, count * (field.once + size * field.each)
-            if field.below and size:
-                dearest = max(field.below, key=lambda alternative: alternative.value(values))
-                waiting.append((here, count * size, dearest))
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -250,28 +160,29 @@ class _Reader:
     def __init__(self, document: DocumentNode, schema: GraphQLSchema) -> None:
         self._schema = schema
         self._fragments = fragments_of(document)
-        self._places: dict[Size, _Place] = {}
-        self._read: dict[Any, _Selection] = {}
+        self._description = Description(schema, self._fragments)
+        self._places: dict[Size, Place] = {}
+        self._read: dict[Any, Selection] = {}
 
     def read(self, operation: OperationDefinitionNode) -> Pricing:
         root = self._schema.get_root_type(operation.operation)
         assert root is not None
         selection = self._selection(root, (operation.selection_set,), None)
         formula = dict(selection.formula)
+        may_be_dry = any(
+            field.name.value == RATE_LIMIT and literal(field, "dryRun") is not None
+            for field in fields_of((operation.selection_set,), self._fragments)
+        )
         return Pricing(
             _constant=min(formula.pop(()), HIGHEST),
             _terms=tuple((cost, factors) for factors, cost in formula.items() if cost),
             _sizes=tuple(self._places),
-            _defaults={
-                definition.variable.name.value: value_from_ast_untyped(definition.default_value)
-                for definition in operation.variable_definitions or ()
-                if definition.default_value is not None
-            },
+            _defaults=defaults_of(operation),
             _root=selection,
-            _dry_runs=tuple(self._dry_runs(operation.selection_set, ())),
+            _dry_run=(operation.selection_set, self._fragments) if may_be_dry else None,
         )
 
-    def _selection(self, parent: GraphQLObjectType, sets: Sets, page: int | _Place | None) -> _Selection:
+    def _selection(self, parent: GraphQLObjectType, sets: Sets, page: int | Place | None) -> Selection:
         """What is selected of one object. `page` is the page size if the object is a connection."""
         collected = self._collected(parent, sets)
         # The document keeps its nodes alive, so their ids stand for them.
@@ -284,19 +195,19 @@ class _Reader:
                 for field in self._fields_of(parent, key, nodes, page)
             ]
             if page is not None and not any(nodes[0].name.value in _ITEMS for nodes in collected.values()):
-                fields.append(_Field("", 0, page, 1))
-            known = self._read[name] = _Selection.of(tuple(fields))
+                fields.append(Field("", 0, page, 1))
+            known = self._read[name] = Selection.of(tuple(fields))
         return known
 
     def _fields_of(
-        self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], page: int | _Place | None
-    ) -> Iterator[_Field]:
+        self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], page: int | Place | None
+    ) -> Iterator[Field]:
         node = nodes[0]
         name = node.name.value
         sets = below(nodes)
         if name in DESCRIPTIONS:
-            objects = Description(self._schema, self._fragments).objects(name, sets)
-            yield _Field(key, 1 + objects // OBJECTS_FOR_ONE, 1, 0)
+            objects = self._description.objects(name, sets)
+            yield Field(key, 1 + objects // OBJECTS_FOR_ONE, 1, 0)
             return
         if name == "__typename":
             return
@@ -305,11 +216,11 @@ class _Reader:
         once = self._surcharge(parent, name, declared)
         if "search" in declared.args and (search := _argument(node, "search")) is not None:
             is_given = self._place(Presence(search)) if isinstance(search, Variable) else 1
-            yield _Field(key, 0, is_given, SEARCH)
+            yield Field(key, 0, is_given, SEARCH)
         if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType):
-            yield _Field(key, once, 0, 0)
+            yield Field(key, once, 0, 0)
             return
-        size: int | _Place
+        size: int | Place
         if page is not None and name in _ITEMS:
             size, inner = page, None
         elif _is_connection(kind):
@@ -317,7 +228,7 @@ class _Reader:
         else:
             size, inner = self._size(node, declared), None
         types = tuple(self._selection(type_, sets, inner) for type_ in self._possible(kind, sets))
-        yield _Field(key, once, size, 0 if parent is self._schema.mutation_type else 1, types)
+        yield Field(key, once, size, 0 if parent is self._schema.mutation_type else 1, types)
 
     def _surcharge(self, parent: GraphQLObjectType, name: str, declared: GraphQLField) -> int:
         once = MUTATION if parent is self._schema.mutation_type else 0
@@ -330,7 +241,7 @@ class _Reader:
 
     # -- sizes ---------------------------------------------------------------------------------------------------------
 
-    def _size(self, node: FieldNode, declared: GraphQLField) -> int | _Place:
+    def _size(self, node: FieldNode, declared: GraphQLField) -> int | Place:
         if not is_list_type(get_nullable_type(declared.type)):
             return 1
         if "first" in declared.args:
@@ -342,14 +253,14 @@ class _Reader:
             return max(1, min(MAX_IDS, len(given.values))) if isinstance(given, ListValueNode) else 1
         return int(_metadata(declared).get("usual_size", USUAL_SIZE))
 
-    def _page(self, node: FieldNode, declared: GraphQLField) -> int | _Place:
+    def _page(self, node: FieldNode, declared: GraphQLField) -> int | Place:
         usual = declared.args["first"].default_value if "first" in declared.args else None
         default = page_size(usual) if isinstance(usual, int) else DEFAULT_PAGE
         page = Page(_argument(node, "first"), _argument(node, "last"), default)
         return page.value({}, {}) if page.is_fixed else self._place(page)
 
-    def _place(self, size: Size) -> _Place:
-        return self._places.setdefault(size, _Place(len(self._places)))
+    def _place(self, size: Size) -> Place:
+        return self._places.setdefault(size, Place(len(self._places)))
 
     # -- selections ----------------------------------------------------------------------------------------------------
 
@@ -380,20 +291,6 @@ class _Reader:
         others = [type_ for type_ in possible if type_.name not in named]
         return told_apart + others[:1]
 
-    def _dry_runs(
-        self, selected: SelectionSetNode, conditions: tuple[_Condition, ...]
-    ) -> Iterator[tuple[_Condition, ...]]:
-        """For each `rateLimit` at the root, under which conditions it makes a dry run."""
-        for selection in selected.selections:
-            under = (*conditions, *(_condition(*asked) for asked in conditions_of(selection)))
-            if isinstance(selection, FieldNode):
-                if selection.name.value == RATE_LIMIT:
-                    yield (*under, _condition(flag(literal(selection, "dryRun")), True))
-            elif isinstance(selection, InlineFragmentNode):
-                yield from self._dry_runs(selection.selection_set, under)
-            elif isinstance(selection, FragmentSpreadNode):
-                yield from self._dry_runs(self._fragments[selection.name.value].selection_set, under)
-
 
 _ITEMS = {"nodes", "edges"}
 
@@ -415,7 +312,3 @@ def _argument(node: FieldNode, name: str) -> Given:
     if value is None or isinstance(value, NullValueNode):
         return None
     return int(value.value) if isinstance(value, IntValueNode) else 1
-
-
-def _condition(given: str | bool, wanted: bool) -> _Condition:
-    return _Condition(Variable(given) if isinstance(given, str) else given, wanted)

@@ -24,14 +24,15 @@ MOST_OBJECTS = 10**9
 class Description:
     def __init__(self, schema: GraphQLSchema, fragments: Fragments) -> None:
         self._fragments = fragments
-        self._usual, self._longest = _lengths(schema)
+        self._schema = schema
         self._known: dict[tuple[bool, tuple[int, ...]], int] = {}
 
     def objects(self, parent: str, sets: Sets) -> int:
         """How many objects are below a field called `parent`, roughly; at most `MOST_OBJECTS` are told."""
         # Among all types the average counts; a type that others refer to may be the largest.
         is_among_all = parent == "types"
-        lengths = self._usual if is_among_all else self._longest
+        usual, longest = _lengths(self._schema)
+        lengths = usual if is_among_all else longest
         fields = list(fields_of(sets, self._fragments))
         name = (is_among_all, tuple(map(id, fields)))
         if name not in self._known:

@@ -18,6 +18,8 @@ from strawberry.types.graphql import OperationType
 from auth.viewer import SignInRequired
 from models.errors import DomainError, Invalid, NotAllowed, OutcomeUnknown, Refusals
 from resolvers.operation import Operation
+from schema.cost import COST_LIMIT_EXCEEDED, Cost, count_objects
+from schema.cost_limit import CostLimit
 from schema.document_cache import DocumentCache, ValidDocuments
 from schema.graph import Context
 from schema.limits import MAX_CHARACTERS, TOO_LARGE, DocumentLimits, excess_of_variables
@@ -52,6 +54,8 @@ def build_executable(*, introspection: bool) -> strawberry.Schema:
         lambda: DocumentCache(documents),
         # After the cache, whose documents kept the limits when they came first.
         DocumentLimits,
+        # The one place where operations are priced; behind the others, so that it sees only what is valid.
+        CostLimit,
     ]
     if not introspection:
         extensions.append(DisableIntrospection)
@@ -73,11 +77,12 @@ async def execute(
     if broken is not None:
         message = f"The variable `{broken}` holds half of a surrogate pair, which is no text."
         return _never_ran("BAD_USER_INPUT", message, op.request_id)
+    context = Context(op)
     try:
         result = await schema.execute(
             request.query,
             variable_values=request.variables,
-            context_value=Context(op),
+            context_value=context,
             operation_name=request.operation_name,
             allowed_operation_types=allowed,
         )
@@ -98,12 +103,18 @@ async def execute(
         return Response({"data": None, "errors": [fault(error, op.request_id)]}, executed=True)
     assert isinstance(result, ExecutionResult)
     if isinstance(result, PreExecutionError):
-        return Response({"errors": [_refused(error, op.request_id) for error in result.errors or ()]}, False)
+        refused: dict[str, Any] = {"errors": [_refused(e, op.request_id) for e in result.errors or ()]}
+        if refused["errors"][0]["extensions"]["code"] == COST_LIMIT_EXCEEDED:
+            refused["extensions"] = {"cost": Cost(context.requested).as_extension()}
+        return Response(refused, executed=False)
     errors = [describe(error, op.request_id) for error in result.errors or ()]
     executed = result.data is not None or any(error.path for error in result.errors or ())
     body: dict[str, Any] = {"data": result.data} if executed else {}
     if errors:
         body["errors"] = errors
+    if executed:
+        cost = Cost(context.requested, actual=count_objects(result.data))
+        body["extensions"] = {"cost": cost.as_extension()}
     return Response(body, executed)
 
 
@@ -129,7 +140,7 @@ def _refused(error: GraphQLError, request_id: str) -> dict[str, Any]:
         return _answer(error, request_id, {"code": TOO_LARGE})
     is_grammar = error.message.startswith("Syntax Error")
     usual = "GRAPHQL_PARSE_FAILED" if is_grammar else "GRAPHQL_VALIDATION_FAILED"
-    return _answer(error, request_id, {"code": (error.extensions or {}).get("code", usual)})
+    return _answer(error, request_id, {"code": usual} | (error.extensions or {}))
 
 
 def _answer(

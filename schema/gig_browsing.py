@@ -23,6 +23,7 @@ from models.money import MAX_MINOR, digits_of
 from models.profile import ClientProfile
 from models.vocabulary import Vocabulary
 from resolvers.operation import Operation
+from schema.analysis import priced
 from schema.connections import Connection, paging_arguments
 from schema.filters import (
     Clause,
@@ -187,7 +188,9 @@ class SkillFacet:
 
 @strawberry.type(description="Counts over the gigs that fit, largest first.")
 class GigFacets:
-    skills: list[SkillFacet] = strawberry.field(description="The 30 most wanted skills.")
+    skills: list[SkillFacet] = strawberry.field(
+        description="The 30 most wanted skills.", metadata=priced(size=30)
+    )
     budget_kinds: list[Facet] = strawberry.field(description="By how the work is paid.")
     currencies: list[Facet] = strawberry.field(description="By currency.")
     statuses: list[Facet] = strawberry.field(description="By status.")
@@ -263,6 +266,7 @@ class GigQuery:
     )
     gigs: Connection[GigType] = _gigs()
     gig_facets: GigFacets = strawberry.field(
+        metadata=priced(surcharge=10),  # it counts, whatever is selected
         resolver=gig_facets,
         description="How the gigs that fit `where` and `search` are spread, for filter menus.",
     )

@@ -113,6 +113,8 @@ class Context:
 
     op: Operation
     loaders: dict[Any, DataLoader[Any, Any]] = dataclasses.field(default_factory=dict)
+    requested: int = 0
+    """The price of the operation, known before it runs."""
 
     def load(self, name: Any, key: Any, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> Awaitable[Any]:
         """The value for `key` from the loader called `name`, made on first use; one call per level with all keys."""

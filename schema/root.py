@@ -21,6 +21,7 @@ from schema.jobs import JobQuery
 from schema.node import Node, find_node, find_nodes
 from schema.payloads import MEMBERS
 from schema.profiles import ProfileQuery
+from schema.rate_limit import RateLimitQuery
 from schema.scalars import SCALARS
 from schema.skills import SkillQuery
 
@@ -59,7 +60,7 @@ async def nodes(
 @strawberry.type(
     name="Query", description="What can be asked. Everything is scoped to what the caller may see."
 )
-class Query(GigQuery, ApplicationQuery, ContractQuery, ProfileQuery, SkillQuery, JobQuery):
+class Query(GigQuery, ApplicationQuery, ContractQuery, ProfileQuery, SkillQuery, JobQuery, RateLimitQuery):
     viewer: UserType | None = strawberry.field(
         resolver=viewer, description="Your account; null for an anonymous caller."
     )

@@ -1,6 +1,7 @@
 """What a selection selects: the fields that one object answers, through inline fragments and spreads."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from graphql import (
     BooleanValueNode,
@@ -9,10 +10,12 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
     ValueNode,
     VariableNode,
+    value_from_ast_untyped,
 )
 
 Fragments = Mapping[str, FragmentDefinitionNode]
@@ -29,16 +32,19 @@ def fields_of(
     sets: Iterable[SelectionSetNode],
     fragments: Fragments,
     applies: Callable[[str], bool] = lambda condition: True,
+    *,
+    variables: Mapping[str, Any] | None = None,
 ) -> Iterator[FieldNode]:
-    """The fields that one object answers, each fragment once; without what a literal `@skip` or `@include` leaves out.
+    """The fields that one object answers, each fragment once.
 
-    `applies` tells for the name of a type whether fragments on it are for this object.
+    `applies` tells for the name of a type whether fragments on it are for this object. Left out is what a literal
+    `@skip` or `@include` leaves out and, where `variables` are given, what they leave out.
     """
     spread: set[str] = set()
     waiting = list(sets)
     while waiting:
         for selection in waiting.pop().selections:
-            if _is_left_out(selection):
+            if selection.directives and _is_left_out(selection, variables):
                 continue
             if isinstance(selection, FieldNode):
                 yield selection
@@ -81,26 +87,32 @@ def types_named(sets: Iterable[SelectionSetNode], fragments: Fragments) -> set[s
     return named
 
 
+def defaults_of(operation: OperationDefinitionNode) -> dict[str, Any]:
+    """What its variables are where they are absent."""
+    return {
+        definition.variable.name.value: value_from_ast_untyped(definition.default_value)
+        for definition in operation.variable_definitions or ()
+        if definition.default_value is not None
+    }
+
+
 def literal(node: FieldNode, name: str) -> ValueNode | None:
     """The argument as it is written; None if it is absent."""
     return next((given.value for given in node.arguments or () if given.name.value == name), None)
 
 
-def conditions_of(selection: SelectionNode) -> Iterator[tuple[str | bool, bool]]:
-    """What `@skip` and `@include` ask: the name of a variable or a literal, and which value lets the selection stand."""
-    for directive in selection.directives or ():
-        if directive.name.value in {"skip", "include"} and directive.arguments:
-            yield flag(directive.arguments[0].value), directive.name.value == "include"
-
-
-def flag(value: ValueNode | None) -> str | bool:
-    """The name of a variable, or the literal; absent and null are False."""
+def is_true(value: ValueNode | None, variables: Mapping[str, Any]) -> bool:
+    """Whether it is the literal `true` or a variable with that value."""
     if isinstance(value, VariableNode):
-        return value.name.value
+        return variables.get(value.name.value) is True
     return isinstance(value, BooleanValueNode) and value.value
 
 
-def _is_left_out(selection: SelectionNode) -> bool:
-    return bool(selection.directives) and any(
-        given is not wanted for given, wanted in conditions_of(selection) if isinstance(given, bool)
-    )
+def _is_left_out(selection: SelectionNode, variables: Mapping[str, Any] | None) -> bool:
+    for directive in selection.directives or ():
+        if directive.name.value in {"skip", "include"} and directive.arguments:
+            condition = directive.arguments[0].value
+            is_known = variables is not None or not isinstance(condition, VariableNode)
+            if is_known and is_true(condition, variables or {}) is (directive.name.value == "skip"):
+                return True
+    return False
