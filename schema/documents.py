@@ -24,9 +24,11 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.schema.schema import validate_document
 
+from schema.analysis import Pricing
 from schema.limits import MAX_TOKENS, TOO_COMPLEX, excess_of
 from schema.planner.operation import OperationPlan
 from schema.planner.selection import boolean_variables
+from schema.rate_limit import rate_limit_only
 
 MOST_CHARACTERS = 100_000
 MOST_PLANS = 32
@@ -52,6 +54,7 @@ class Document:
             id(operation): _simple_definitions(schema, operation) for operation in self.operations
         }
         self._booleans = boolean_variables(ast.definitions)
+        self._pricings: dict[int, Pricing] = {}
         self._plans: OrderedDict[Any, OperationPlan] = OrderedDict()
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
@@ -71,6 +74,18 @@ class Document:
         if isinstance(found, list):
             raise Refused(found)
         return found
+
+    def pricing(self, operation: OperationDefinitionNode) -> Pricing:
+        known = self._pricings.get(id(operation))
+        if known is None:
+            name = operation.name.value if operation.name else None
+            known = self._pricings[id(operation)] = Pricing.of(self.ast, name, self._schema._schema)
+        return known
+
+    def dry_run(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> "Document":
+        """The document of an operation that asks for its price only."""
+        name = operation.name.value if operation.name else None
+        return Document(self._schema, self.text, rate_limit_only(self.ast, name, variables))
 
     def plan(self, operation: OperationDefinitionNode, values: VariableValues) -> OperationPlan:
         # Another operation of the document may have them.

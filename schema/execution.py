@@ -14,6 +14,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 from auth.viewer import SignInRequired
 from models.errors import DomainError, Invalid, NotAllowed, OutcomeUnknown, Refusals
 from resolvers.operation import Operation
+from schema.cost import MAX_COST, Cost, excess_cost
 from schema.documents import Document, Documents, Refused
 from schema.graph import Context
 from schema.limits import MAX_CHARACTERS, TOO_LARGE, excess_of_variables
@@ -79,17 +80,26 @@ async def execute(
 async def _run(schema: Executable, request: Request, op: Operation, *, mutations_allowed: bool) -> Response:
     document, operation = read(schema, request, mutations_allowed=mutations_allowed)
     variables = request.variables or {}
+    pricing = document.pricing(operation)
+    requested = pricing.price(variables)
+    refusal = excess_cost(pricing, variables) if requested > MAX_COST else None
+    if refusal is not None:
+        return _without_data([_refused(refusal, op.request_id)], cost=Cost(requested))
+    if pricing.is_dry_run(variables):
+        document = document.dry_run(operation, variables)
+        operation = document.operations[0]
     try:
         values = document.values(operation, variables)
     except Refused as refused:
         return _without_data([describe(error, op.request_id) for error in refused.errors])
-    context = Context(op, steps=[] if request.explain else None)
+    context = Context(op, steps=[] if request.explain else None, requested=requested)
     outcome = await document.plan(operation, values).run(context, values, variables)
     body: dict[str, Any] = {"data": outcome.data}
-    if context.steps is not None:
-        body["extensions"] = {"plan": context.steps}
     if outcome.errors:
         body["errors"] = [describe(error, op.request_id) for error in outcome.errors]
+    body["extensions"] = {"cost": Cost(requested, outcome.objects).as_extension()}
+    if context.steps is not None:
+        body["extensions"]["plan"] = context.steps
     return Response(to_json(body), executed=True)
 
 
@@ -160,7 +170,7 @@ def _refused(error: GraphQLError, request_id: str) -> dict[str, Any]:
         return _answer(error, request_id, {"code": TOO_LARGE})
     is_grammar = error.message.startswith("Syntax Error")
     usual = "GRAPHQL_PARSE_FAILED" if is_grammar else "GRAPHQL_VALIDATION_FAILED"
-    return _answer(error, request_id, {"code": (error.extensions or {}).get("code", usual)})
+    return _answer(error, request_id, {"code": usual} | (error.extensions or {}))
 
 
 def _answer(
@@ -176,8 +186,11 @@ def _never_ran(code: str, message: str, request_id: str) -> Response:
     return _without_data([{"message": message, "extensions": {"code": code, "requestId": request_id}}])
 
 
-def _without_data(errors: list[dict[str, Any]]) -> Response:
-    return Response(to_json({"errors": errors}), executed=False, code=errors[0]["extensions"]["code"])
+def _without_data(errors: list[dict[str, Any]], *, cost: Cost | None = None) -> Response:
+    body: dict[str, Any] = {"errors": errors}
+    if cost is not None:
+        body["extensions"] = {"cost": cost.as_extension()}
+    return Response(to_json(body), executed=False, code=errors[0]["extensions"]["code"])
 
 
 def _readable(message: str) -> str:

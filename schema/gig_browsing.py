@@ -22,6 +22,7 @@ from models.money import MAX_MINOR, digits_of
 from models.profile import ClientProfile
 from models.vocabulary import Vocabulary
 from resolvers.operation import Operation
+from schema.analysis import priced
 from schema.connections import Connection, paging_arguments
 from schema.filters import (
     Clause,
@@ -36,7 +37,7 @@ from schema.filters import (
 )
 from schema.gig_search import FACET_CANDIDATES, RELEVANCE, GigSearch, facets_of
 from schema.gigs import GigType, applied_by_viewer
-from schema.graph import Answered, argument, declare, lookup, reference, sql
+from schema.graph import Answered, Context, argument, declare, lookup, reference, sql
 from schema.keyset import Direction, Key, Nulls, newest
 from schema.reputation import score
 from schema.scalars import CurrencyCode
@@ -187,7 +188,9 @@ class SkillFacet:
 
 @strawberry.type(description="Counts over the gigs that fit, largest first.")
 class GigFacets:
-    skills: list[SkillFacet] = strawberry.field(description="The 30 most wanted skills.")
+    skills: list[SkillFacet] = strawberry.field(
+        description="The 30 most wanted skills.", metadata=priced(size=30)
+    )
     budget_kinds: list[Facet] = strawberry.field(description="By how the work is paid.")
     currencies: list[Facet] = strawberry.field(description="By currency.")
     statuses: list[Facet] = strawberry.field(description="By status.")
@@ -197,7 +200,8 @@ class GigFacets:
     is_limited: bool = strawberry.field(description="Whether there are more fitting gigs than were counted.")
 
 
-async def gig_facets(op: Operation, where: GigWhere | None, search: str | None) -> GigFacets:
+async def gig_facets(context: Context, where: GigWhere | None, search: str | None) -> GigFacets:
+    op = context.op
     filters = [access.visible_gigs(op.viewer)]
     if where is not None:
         filters.append(compile_where(where, op))
@@ -245,6 +249,7 @@ def _gig_facets() -> Any:
     field = declare(
         Answered(gig_facets),
         "How the gigs that fit `where` and `search` are spread, for filter menus.",
+        metadata=priced(surcharge=10),  # it counts, whatever is selected
     )
     field.arguments = [
         argument("where", GigWhere | None, "Only gigs that fit; as in `gigs`.", default=None),

@@ -120,6 +120,8 @@ class Context:
     steps: list[dict[str, Any]] | None = None
     done: dict[str | int, Any] = dataclasses.field(default_factory=dict)
     loaders: dict[Any, DataLoader[Any, Any]] = dataclasses.field(default_factory=dict)
+    requested: int = 0
+    """The price of the operation, known before it runs."""
 
     def load(self, name: Any, key: Any, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> Awaitable[Any]:
         """The value for `key` from the loader called `name`, made on first use; one call per level with all keys."""
@@ -383,12 +385,12 @@ class Chosen(Declaration):
 
 @dataclass(eq=False)
 class Answered(Declaration):
-    """A root field that Python answers: `function(op, **arguments)`. Nodes in the answer are `Reference`s."""
+    """A root field that Python answers: `function(context, **arguments)`. Nodes in the answer are `Reference`s."""
 
     function: Callable[..., Awaitable[Any]]
 
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
-        return self.function(context.op, **arguments)
+        return self.function(context, **arguments)
 
 
 @dataclass(eq=False)

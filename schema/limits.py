@@ -1,10 +1,9 @@
-"""What a document may cost before it is validated: one pass over what it selects, fragments expanded.
+"""What a document may hold before it is validated: one pass over what it selects, fragments expanded.
 
 Validation compares every two selections that answer under one name, so a short document that repeats itself, or whose
 fragments multiply, would hold up everybody else for seconds.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from graphql import (
@@ -80,38 +79,45 @@ class _Count:
             if depth > MAX_DEPTH and not is_introspection:
                 return f"The document is nested more than {MAX_DEPTH} levels deep."
             below: dict[str, list[SelectionSetNode]] = {}
-            for field in self._fields(merged):
+            fields = self._fields(merged)
+            for field in fields:
                 name = field.alias.value if field.alias else field.name.value
-                self._aliases += field.alias is not None
-                # A description of the whole schema takes up to 0.1 s, and each alias asks for it again.
-                is_description = is_introspection or (depth == 1 and field.name.value == "__schema")
-                self._description_aliases += is_description and field.alias is not None
-                self._repeats += name in below
                 nested = below.setdefault(name, [])
+                if field.alias is not None:
+                    self._aliases += 1
+                    # A description of the whole schema takes up to 0.1 s, and each alias asks for it again.
+                    self._description_aliases += is_introspection or (
+                        depth == 1 and field.name.value == "__schema"
+                    )
                 if field.selection_set is not None:
-                    nested.append(field.selection_set)
-                if (excess := self._excess()) is not None:
-                    return excess
-                if depth == 1 and field.name.value in {"__schema", "__type"} and field.selection_set:
-                    waiting.append(([field.selection_set], depth + 1, True))
-                    nested.pop()
+                    if depth == 1 and field.name.value in {"__schema", "__type"}:
+                        waiting.append(([field.selection_set], depth + 1, True))
+                    else:
+                        nested.append(field.selection_set)
+            self._repeats += len(fields) - len(below)
+            # A level holds no more than the document has tokens: often enough.
+            if (excess := self._excess()) is not None:
+                return excess
             waiting.extend((sets, depth + 1, is_introspection) for sets in below.values() if sets)
         return None
 
-    def _fields(self, merged: list[SelectionSetNode]) -> Iterator[FieldNode]:
+    def _fields(self, merged: list[SelectionSetNode]) -> list[FieldNode]:
+        fields: list[FieldNode] = []
         spread: set[str] = set()
         waiting = list(merged)
         while waiting:
-            for selection in waiting.pop().selections:
-                self._selections += 1
+            selections = waiting.pop().selections
+            self._selections += len(selections)
+            for selection in selections:
                 if isinstance(selection, FieldNode):
-                    yield selection
+                    fields.append(selection)
                 elif not isinstance(selection, FragmentSpreadNode):
                     waiting.append(selection.selection_set)  # type: ignore[attr-defined]
                 elif selection.name.value not in spread:
                     spread.add(selection.name.value)
                     if (found := self._fragments.get(selection.name.value)) is not None:
                         waiting.append(found)
+        return fields
 
     def _excess(self) -> str | None:
         if self._aliases > MAX_ALIASES:

@@ -17,6 +17,7 @@ from schema.jobs import JobQuery
 from schema.node import Node, key_of_one, keys_of_several
 from schema.payloads import MEMBERS
 from schema.profiles import ProfileQuery
+from schema.rate_limit import RateLimitQuery
 from schema.scalars import SCALARS
 from schema.skills import SkillQuery
 
@@ -57,7 +58,7 @@ def _nodes() -> Any:
 @strawberry.type(
     name="Query", description="What can be asked. Everything is scoped to what the caller may see."
 )
-class Query(GigQuery, ApplicationQuery, ContractQuery, ProfileQuery, SkillQuery, JobQuery):
+class Query(GigQuery, ApplicationQuery, ContractQuery, ProfileQuery, SkillQuery, JobQuery, RateLimitQuery):
     viewer: UserType | None = _own_account()
     node: Node | None = _node()
     nodes: list[Node | None] = _nodes()

@@ -32,6 +32,7 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from models.errors import DomainError
+from schema.cost import count_objects
 from schema.graph import Context
 from schema.planner.code import Unplanned
 from schema.planner.roots import MutationPlan, RootPlan, Run, plan_mutation, plan_root
@@ -114,6 +115,7 @@ class OperationPlan:
         rest = await self._batched(context, left, raw)
         if rest.data is None:
             return Outcome(None, rest.errors or [], run.objects)
+        run.objects += count_objects(rest.data)
         merged = found | rest.data
         data = {key: merged.get(key, self.root.name) for key in self._keys()}
         return Outcome(data, rest.errors or [], run.objects)
@@ -163,6 +165,7 @@ class OperationPlan:
     ) -> None:
         rest = await self._batched(run.context, {key: reason}, raw)
         data[key] = None if rest.data is None else rest.data[key]
+        run.objects += count_objects(rest.data)
         errors += rest.errors or []
 
     async def _batched(

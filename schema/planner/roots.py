@@ -229,7 +229,7 @@ class _Planner:
         show = self.value(self._output)
 
         async def plan(run: Run) -> Any:
-            return await show(run, await declaration.function(run.op, **read(run.values)))
+            return await show(run, await declaration.function(run.context, **read(run.values)))
 
         return plan
 

@@ -184,6 +184,7 @@ QUERY_ROWS = {
     "viewer":       "none  shown shown shown shown shown shown shown",
     "node":         "none  none  none  none  shown shown shown shown",
     "nodes":        "1     1     1     2     2     3     3     3",
+    "rateLimit":    "shown shown shown shown shown shown shown shown",
 }  # fmt: skip
 
 
@@ -213,6 +214,7 @@ async def test_each_root_query_shows_each_caller_what_the_table_says(
         "viewer": "viewer { id }",
         "node": f'node(id: "{scene.contract}") {{ id }}',
         "nodes": f'nodes(ids: ["{scene.gig}", "{scene.application}", "{scene.contract}"]) {{ id }}',
+        "rateLimit": "rateLimit { requested }",
     }
 
     answers = [

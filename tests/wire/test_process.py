@@ -167,7 +167,7 @@ def test_one_command_starts_everything_says_where_it_is_and_ends_with_ctrl_c(hom
     runs = home.postmaster
     code = server.end(signal.SIGINT)
 
-    assert answer == {"data": {"__typename": "Query"}}
+    assert answer["data"] == {"__typename": "Query"}
     assert all(any(person.email in line for line in server.lines) for person in LOGINS)
     assert DEMO_PASSWORD in server.text
     assert runs is not None
@@ -372,7 +372,7 @@ def test_production_serves_a_migrated_database_without_graphiql_or_demo_logins(
         ready = httpx.get(f"{server.address()}/health/ready").json()
         code = server.end(signal.SIGTERM)
 
-    assert answer == {"data": {"__typename": "Query"}}
+    assert answer["data"] == {"__typename": "Query"}
     assert page.status_code == 400
     assert ready["adapters"] == {"sql": "postgresql"}
     assert DEMO_PASSWORD not in server.text
