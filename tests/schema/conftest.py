@@ -7,6 +7,7 @@ import strawberry
 
 from models.store import migrations
 from models.store.embedded import EmbeddedCluster
+from tests.schema.rich_stage import RichStage
 from tests.schema.stage import Stage
 from tests.world import Clock, World, make_test_services
 
@@ -35,3 +36,12 @@ async def own_database_url(
     await migrations.ensure_database(cluster.url("postgres"), name, template=template)
     yield cluster.url(name)
     await migrations.drop_database(cluster.url("postgres"), name)
+
+
+@pytest.fixture(scope="module")
+async def rich(own_database_url: str, schema: strawberry.Schema) -> AsyncIterator[RichStage]:
+    """Every kind of thing in every state, in a database of its own."""
+    clock = Clock()
+    services = await make_test_services(own_database_url, clock)
+    yield await RichStage.cast(World(services, clock, schema))
+    await services.db.close()

@@ -5,12 +5,10 @@ A case that fails is printed as JSON. Saved as a file in `differential_cases/`, 
 
 import json
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import strawberry
 from graphql import OperationDefinitionNode, OperationType, parse
 
 from settings import CHECKOUT
@@ -18,7 +16,6 @@ from tests.schema.documents import VIEWERS, Case, written
 from tests.schema.reduction import reduced
 from tests.schema.rich_stage import RichStage
 from tests.schema.two_executors import Body, Executor, by_batches, by_plan, difference
-from tests.world import Clock, World, make_test_services
 from transport.graphiql import TourStep, read_tour
 
 HERE = Path(__file__).parent
@@ -33,14 +30,6 @@ FIRST_SEED = int(os.environ.get("SEED", "0"))
 """Another seed makes other documents: `SEED=10000` looks where nobody has looked before."""
 
 SAVE_THIS = "\nSave this in tests/schema/differential_cases/:\n"
-
-
-@pytest.fixture(scope="module")
-async def rich(own_database_url: str, schema: strawberry.Schema) -> AsyncIterator[RichStage]:
-    clock = Clock()
-    services = await make_test_services(own_database_url, clock)
-    yield await RichStage.cast(World(services, clock, schema))
-    await services.db.close()
 
 
 async def test_generated_documents_get_the_same_answer_from_both(rich: RichStage) -> None:
@@ -103,14 +92,14 @@ async def test_the_stage_shows_each_viewer_something_else(rich: RichStage) -> No
 
 
 async def test_most_generated_documents_are_answered_and_some_are_refused(rich: RichStage) -> None:
-    bodies = [await answer(rich, written(seed)) for seed in range(150)]
+    bodies = [await answer(rich, written(seed)) for seed in range(100)]
 
     codes = {error["extensions"]["code"] for body in bodies for error in body.get("errors", ())}
 
     assert codes == {"BAD_USER_INPUT"}
-    assert sum("errors" in body for body in bodies) < 30
+    assert sum("errors" in body for body in bodies) < 20
     # An empty answer tells little: most documents find something.
-    assert sum(len(json.dumps(body)) > 100 for body in bodies) > 75
+    assert sum(len(json.dumps(body)) > 100 for body in bodies) > 50
 
 
 async def test_an_executor_that_answers_something_else_is_found_with_a_small_case_to_save(
@@ -180,7 +169,8 @@ async def both(
 
 
 async def answer(rich: RichStage, case: Case) -> Body:
-    return (await both(rich, case, {}))[1]
+    document, variables = rich.filled(case.document), rich.filled(case.variables)
+    return await by_batches(rich.world, document, variables, rich.viewer(case), case.operation_name)
 
 
 def cursor_in(data: Any) -> str | None:
