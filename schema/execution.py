@@ -64,11 +64,20 @@ def build_executable(*, introspection: bool) -> Executable:
 
 
 async def execute(
-    schema: Executable, request: Request, op: Operation, *, mutations_allowed: bool = True
+    schema: Executable,
+    request: Request,
+    op: Operation,
+    *,
+    mutations_allowed: bool = True,
+    planned: bool = True,
 ) -> Response:
-    """The answer to one document; never raises. What is wrong with it is told in `errors`, each with a code."""
+    """The answer to one document; never raises. What is wrong with it is told in `errors`, each with a code.
+
+    With `planned=False` batches answer all of it: the planner is held to the same answers.
+    """
     try:
-        return await _run(schema, request, op, mutations_allowed=mutations_allowed)
+        document, operation = read(schema, request, mutations_allowed=mutations_allowed)
+        return await _run(document, operation, request, op, planned=planned)
     except NeverRan as refusal:
         return _never_ran(refusal.code, refusal.message, op.request_id)
     except Refused as refused:
@@ -77,8 +86,9 @@ async def execute(
         return Response(orjson.dumps({"data": None, "errors": [fault(error, op.request_id)]}), executed=True)
 
 
-async def _run(schema: Executable, request: Request, op: Operation, *, mutations_allowed: bool) -> Response:
-    document, operation = read(schema, request, mutations_allowed=mutations_allowed)
+async def _run(
+    document: Document, operation: OperationDefinitionNode, request: Request, op: Operation, *, planned: bool
+) -> Response:
     variables = request.variables or {}
     pricing = document.pricing(operation)
     requested = pricing.price(variables)
@@ -93,7 +103,10 @@ async def _run(schema: Executable, request: Request, op: Operation, *, mutations
     except Refused as refused:
         return _without_data([describe(error, op.request_id) for error in refused.errors])
     context = Context(op, steps=[] if request.explain else None, requested=requested)
-    outcome = await document.plan(operation, values).run(context, values, variables)
+    plan = document.plan(operation, values)
+    outcome = await (
+        plan.run(context, values, variables) if planned else plan.run_batched(context, variables)
+    )
     body: dict[str, Any] = {"data": outcome.data}
     if outcome.errors:
         body["errors"] = [describe(error, op.request_id) for error in outcome.errors]

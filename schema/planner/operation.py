@@ -120,6 +120,11 @@ class OperationPlan:
         data = {key: merged.get(key, self.root.name) for key in self._keys()}
         return Outcome(data, rest.errors or [], run.objects)
 
+    async def run_batched(self, context: Context, raw: Mapping[str, Any]) -> Outcome:
+        """The whole operation by batches."""
+        result = await batch_execute(self.schema, self.document, context, raw, self._operation_name())
+        return Outcome(result.data, result.errors or [], count_objects(result.data))
+
     def _keys(self) -> Iterable[str]:
         return (selected.key for selected in self.selected)
 

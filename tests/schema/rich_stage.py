@@ -1,0 +1,267 @@
+"""The stage of the differential test: every kind of thing in every state, and the marks of documents filled in."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from auth.viewer import Viewer
+from models.application import DeclineReason, WithdrawReason
+from models.contract import EndReason
+from models.gig import BudgetKind, GigVisibility, SkillNeed
+from models.gig_content import WantedSkill
+from models.ids import encode_id
+from models.profile import SkillLevel
+from models.user import Session
+from resolvers import applications, contracts, feedback, gigs, invitations, jobs, profiles
+from resolvers.operation import Rules
+from tests.schema.documents import IDS, PAGES, Case
+from tests.schema.stage import AXES, Stage, key
+from tests.schema.two_executors import by_batches
+from tests.world import World
+
+_MARK = re.compile(r"<([a-z]+)\.(?:([A-Za-z]+\.[A-Za-z]+)\.(\d+)|([a-z_]+))>")
+# Whose view of which thing shows most of each list: (viewer, root field, the list's own path).
+_LISTS = {
+    "Query.gigs": ("owner", "gigs"),
+    "Query.contracts": ("owner", "contracts"),
+    "Query.freelancers": ("admin", "freelancers"),
+    "Query.skills": ("anonymous", "skills"),
+    "Query.jobs": ("admin", "jobs"),
+    "Gig.applications": ("owner", 'gig(id: "<gig.applied>") { applications'),
+    "Gig.viewerApplications": ("applicant", 'gig(id: "<gig.applied>") { viewerApplications'),
+    "Gig.contracts": ("owner", 'gig(id: "<gig.ended>") { contracts'),
+    "Gig.invitations": ("owner", 'gig(id: "<gig.applied>") { invitations'),
+    "Gig.activity": ("owner", 'gig(id: "<gig.judged>") { activity'),
+    "Freelancer.applications": ("applicant", 'freelancer(id: "<freelancer.applicant>") { applications'),
+    "Freelancer.contracts": ("hired", 'freelancer(id: "<freelancer.hired>") { contracts'),
+    "Freelancer.invitations": ("applicant", 'freelancer(id: "<freelancer.applicant>") { invitations'),
+    "Freelancer.feedback": ("owner", 'freelancer(id: "<freelancer.hired>") { feedback'),
+    "Client.gigs": ("owner", 'client(id: "<client.owner>") { gigs'),
+    "Client.contracts": ("owner", 'client(id: "<client.owner>") { contracts'),
+    "Client.feedback": ("hired", 'client(id: "<client.owner>") { feedback'),
+    "User.sessions": ("owner", "viewer { sessions"),
+}
+
+
+@dataclass
+class RichStage:
+    """`ids` and `cursors` are what the marks of documents stand for."""
+
+    stage: Stage
+    ids: dict[str, dict[str, str]] = field(default_factory=dict)
+    cursors: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    async def cast(cls, world: World) -> "RichStage":
+        rich = cls(await Stage.cast(world), {prefix: {} for prefix in IDS})
+        await _Story(rich).tell()
+        assert {prefix: set(found) for prefix, found in rich.ids.items()} == {
+            prefix: set(names) for prefix, names in IDS.items()
+        }
+        for name, (viewer, way) in _LISTS.items():
+            rich.cursors[name] = await rich._cursors(viewer, way)
+        return rich
+
+    @property
+    def world(self) -> World:
+        return self.stage.world
+
+    def viewer(self, case: Case) -> Viewer:
+        return self.stage[case.viewer]
+
+    def filled(self, value: Any) -> Any:
+        """The text, or everything in the variables, with real ids and cursors."""
+        if isinstance(value, str):
+            return _MARK.sub(self._meaning, value)
+        if isinstance(value, dict):
+            return {name: self.filled(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [self.filled(part) for part in value]
+        return value
+
+    def _meaning(self, mark: re.Match[str]) -> str:
+        prefix, list_name, number, name = mark.groups()
+        if list_name is None:
+            return self.ids[prefix][name]
+        return self.cursors[list_name][min(int(number), len(self.cursors[list_name]) - 1)]
+
+    async def _cursors(self, viewer: str, way: str) -> list[str]:
+        document = "{ " + way + f"(first: {PAGES}) {{ edges {{ cursor }} }}" + " }" * (way.count("{") + 1)
+        body = await by_batches(self.world, self.filled(document), None, self.stage[viewer])
+        found = body["data"]
+        while "edges" not in found:
+            (found,) = found.values()
+        cursors = [edge["cursor"] for edge in found["edges"]]
+        assert cursors, f"the stage has nothing in {way}"
+        return cursors
+
+
+class _Story:
+    def __init__(self, rich: RichStage) -> None:
+        self.stage, self.world, self.ids = rich.stage, rich.stage.world, rich.ids
+
+    async def tell(self) -> None:
+        await self.profiles()
+        await self.gigs_that_end()
+        await self.gigs_in_all_states()
+        await self.bids()
+        await self.work()
+        await self.what_stands_alone()
+
+    def pass_time(self) -> None:
+        self.world.clock.move(timedelta(minutes=7, microseconds=1))
+
+    async def profiles(self) -> None:
+        python, react = [await self.world.skill(name) for name in ("python", "react")]
+        for name, years in (("freelancer", 3), ("hired", 9)):
+            skills = [
+                profiles.Expertise(python, SkillLevel.EXPERT, years, date(2026, 10, 1)),
+                profiles.Expertise(react, SkillLevel.BEGINNER, 1),
+            ]
+            await profiles.set_expertise(self.stage.as_(name), skills, expected_version=None)
+        told = {
+            "headline": "Zoë's booking pages", "overview": "x" * 120, "hours_per_week": 20, "country": "DE",
+            "languages": ["de", "en"], "rate": profiles.Rate(Decimal("45.50"), "EUR"), "time_zone": "Europe/Berlin",
+            "available_from": date(2026, 12, 1),
+        }  # fmt: skip
+        await profiles.edit_freelancer(self.stage.as_("freelancer"), told, expected_version=None)
+        client = {"company": "Conti Walks", "country": "FR", "about": "Walks."}
+        await profiles.edit_client(self.stage.as_("client"), client, expected_version=None)
+
+    async def gigs_that_end(self) -> None:
+        scene = await self.stage.open(deadline=self.world.clock() + timedelta(days=1))
+        self.world.clock.move(timedelta(days=2))
+        await jobs.run_due_jobs(self.world.as_(self.stage["admin"]))
+        self.ids["gig"]["expired"] = scene.gig
+
+    async def gigs_in_all_states(self) -> None:
+        owner, admin, found = self.stage.as_("owner"), self.stage.as_("admin"), self.ids["gig"]
+        react, python = [await self.world.skill(name) for name in ("react", "python")]
+        skills = (WantedSkill(react, SkillNeed.NICE_TO_HAVE, 5), WantedSkill(python))
+        dollars = {
+            "title": "Dollars, please: translate a booking app", "currency": "USD", "skills": skills,
+            "budget_min": Decimal("1200.50"), "budget_max": Decimal("1200.50"), "expected_days": None,
+        }  # fmt: skip
+        hourly = {"budget_kind": BudgetKind.HOURLY, "budget_min": Decimal(30), "budget_max": Decimal(45)}
+        scene = await self.stage.open()
+        self.ids["question"]["open"] = scene.question
+        found["open"] = scene.gig
+        found["dollars"] = (await self.stage.open(**dollars)).gig
+        self.pass_time()
+        found["hourly"] = (await self.stage.open(**hourly)).gig
+        scene = await self.stage.draft()
+        found["draft"], self.ids["question"]["draft"] = scene.gig, scene.question
+        found["pending"] = (await self.stage.pending()).gig
+        found["returned"] = (await self.stage.pending()).gig
+        await gigs.request_gig_changes(admin, key(found["returned"]), reason="Say more.")
+        found["rejected"] = (await self.stage.pending()).gig
+        await gigs.reject_gig(admin, key(found["rejected"]), reason="No work at all.")
+        self.pass_time()
+        found["paused"] = (await self.stage.open()).gig
+        await gigs.pause_gig(owner, key(found["paused"]))
+        found["cancelled"] = (await self.stage.open()).gig
+        await gigs.cancel_gig(owner, key(found["cancelled"]), note="The budget is gone.")
+        found["of_client"] = encode_id("gig", await self.world.open_gig(self.stage["client"]))
+        strict = self.world.with_rules(Rules(gigs_need_approval=True))
+        approved = await self.world.draft(self.stage["client"], title="Approved: a map of walks")
+        await gigs.publish_gig(strict.as_(self.stage["client"]), approved)
+        await gigs.approve_gig(admin, approved)
+        for name in ("applicant", "freelancer"):
+            await gigs.save_gig(self.stage.as_(name), key(found["open"]))
+
+    async def bids(self) -> None:
+        owner, found = self.stage.as_("owner"), self.ids["application"]
+        self.pass_time()
+        scene = await self.stage.invited()
+        self.ids["gig"]["invited"] = scene.gig
+        secret = await self.stage.open(visibility=GigVisibility.INVITE_ONLY)
+        applicant = self.stage["applicant"].user_id
+        assert applicant is not None
+        receipt = await invitations.invite_freelancer(
+            owner, key(secret.gig), freelancer_id=applicant, message=None
+        )
+        self.ids["gig"]["secret"] = secret.gig
+        self.ids["invitation"]["secret"] = encode_id("invitation", receipt.entity_id)
+        await invitations.answer_invitation(
+            self.stage.as_("applicant"), receipt.entity_id, accepts=False, note="No time."
+        )
+        scene = await self.stage.applied()
+        self.ids["gig"]["applied"], found["applied"] = scene.gig, scene.application
+        self.ids["invitation"]["applied"] = scene.invitation
+        for number, name in enumerate(("viewed", "shortlisted", "declined", "withdrawn")):
+            person = await self.world.freelancer(f"Zoë {number}")
+            self.pass_time()
+            bid = self.world.bid(price=Decimal(700 + number // 2), duration_days=None if number % 2 else 14)
+            answers = (applications.Answer(key(scene.question), "Often."),)
+            receipt = await applications.submit_application(
+                self.world.as_(person),
+                key(scene.gig),
+                applications.Bid(bid.cover_letter, bid.price, bid.duration_days, answers),
+            )
+            found[name] = encode_id("application", receipt.entity_id)
+            if name == "withdrawn":
+                await applications.withdraw_application(
+                    self.world.as_(person), receipt.entity_id, reason=WithdrawReason.TERMS, note="Too little."
+                )
+        await applications.mark_application_viewed(owner, key(found["viewed"]))
+        await applications.shortlist_application(owner, key(found["shortlisted"]))
+        await applications.decline_application(
+            owner, key(found["declined"]), reason=DeclineReason.PRICE, message="Too much."
+        )
+        await gigs.edit_gig(owner, key(scene.gig), {"title": f"{scene.title}, urgent"}, expected_version=None)
+
+    async def work(self) -> None:
+        owner, hired = self.stage.as_("owner"), self.stage.as_("hired")
+        found = self.ids["contract"]
+        for name in ("working", "submitted", "completed", "judged"):
+            scene = await getattr(self.stage, name)()
+            self.ids["gig"][name], found[name] = scene.gig, scene.contract
+            if name == "working":
+                rows = await self.world.rows(
+                    "select application_id from contract where id = :id", id=key(scene.contract)
+                )
+                self.ids["application"]["accepted"] = encode_id("application", rows[0][0])
+            self.pass_time()
+        await contracts.report_progress(
+            hired, key(found["working"]), percent=40, note="Orders arrive.", expected_version=None
+        )
+        paused = await self.stage.working()
+        found["paused"] = paused.contract
+        await contracts.pause_contract(owner, key(paused.contract), note="Until Monday.")
+        ended = await self.stage.working()
+        self.ids["gig"]["ended"], found["ended"] = ended.gig, ended.contract
+        await contracts.end_contract(owner, key(ended.contract), reason=EndReason.MUTUAL, note="Good-bye.")
+        receipt = await feedback.leave_feedback(
+            owner, key(found["completed"]), axes=AXES, comment="Hidden until both have spoken."
+        )
+        self.ids["feedback"] |= {
+            "hidden": encode_id("feedback", receipt.entity_id),
+            "of_owner": scene.feedback_of_owner,
+            "of_hired": scene.feedback_of_hired,
+        }
+        await feedback.reply_to_feedback(hired, key(scene.feedback_of_owner), body="Thank you.")
+
+    async def what_stands_alone(self) -> None:
+        for prefix in ("user", "freelancer", "client"):
+            for name in IDS[prefix]:
+                if name != "missing":
+                    self.ids[prefix][name] = self.stage.id(prefix, name)
+        for name in ("python", "react", "postgresql"):
+            self.ids["skill"][name] = encode_id("skill", await self.world.skill(name))
+        for name in ("owner", "hired"):
+            of_person = sa.select(col(Session.id)).where(col(Session.user_id) == self.stage[name].user_id)
+            rows = await self.world.services.db.fetch(of_person)
+            self.ids["session"][name] = encode_id("session", rows[0][0])
+        rows = await self.world.rows(
+            "select id from job where subject_id = :id", id=key(self.ids["gig"]["open"])
+        )
+        self.ids["job"]["expiry"] = encode_id("job", rows[0][0])
+        for prefix, found in self.ids.items():
+            found["missing"] = encode_id(prefix, UUID(int=7))
+        assert self.world.clock() > datetime(2026, 11, 24, tzinfo=UTC)

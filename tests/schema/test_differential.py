@@ -1,0 +1,198 @@
+"""One schema, two executors: whatever the planner answers, the batch execution answers too.
+
+A case that fails is printed as JSON. Saved as a file in `differential_cases/`, it is played in every run from then on.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import OperationDefinitionNode, OperationType, parse
+
+from settings import CHECKOUT
+from tests.schema.documents import VIEWERS, Case, written
+from tests.schema.reduction import reduced
+from tests.schema.rich_stage import RichStage
+from tests.schema.two_executors import Body, Executor, by_batches, by_plan, difference
+from transport.graphiql import TourStep, read_tour
+
+HERE = Path(__file__).parent
+SAVED = {
+    path.stem: Case.read(path.read_text()) for path in sorted((HERE / "differential_cases").glob("*.json"))
+}
+DOCUMENTS = {
+    path.stem: path.read_text() for path in sorted((HERE / "differential_documents").glob("*.graphql"))
+}
+TOUR = {step.title: step for step in read_tour(CHECKOUT / "transport" / "tour")}
+FIRST_SEED = int(os.environ.get("SEED", "0"))
+"""Another seed makes other documents: `SEED=10000` looks where nobody has looked before."""
+
+SAVE_THIS = "\nSave this in tests/schema/differential_cases/:\n"
+
+
+async def test_generated_documents_get_the_same_answer_from_both(rich: RichStage) -> None:
+    await play(rich, range(FIRST_SEED, FIRST_SEED + 300))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(10))
+async def test_thousands_of_generated_documents_get_the_same_answer_from_both(
+    part: int, rich: RichStage
+) -> None:
+    start = FIRST_SEED + 300 + part * 600
+    await play(rich, range(start, start + 600))
+
+
+@pytest.mark.parametrize("name", SAVED)
+async def test_a_saved_case_gets_the_same_answer_from_both(name: str, rich: RichStage) -> None:
+    assert await difference_of(rich, SAVED[name]) is None
+
+
+@pytest.mark.parametrize("viewer", VIEWERS)
+@pytest.mark.parametrize("name", DOCUMENTS)
+async def test_a_document_that_clients_send_gets_the_same_answer_from_both(
+    name: str, viewer: str, rich: RichStage
+) -> None:
+    assert await difference_of(rich, Case(DOCUMENTS[name], {}, viewer)) is None
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+async def test_a_document_that_clients_send_is_answered_without_errors_to_its_owner(
+    name: str, rich: RichStage
+) -> None:
+    body = await answer(rich, Case(DOCUMENTS[name], {}, "owner"))
+
+    assert "errors" not in body
+    assert None not in body["data"].values()
+
+
+@pytest.mark.parametrize("viewer", VIEWERS)
+@pytest.mark.parametrize("title", TOUR)
+async def test_the_queries_of_the_tour_get_the_same_answer_from_both(
+    title: str, viewer: str, rich: RichStage
+) -> None:
+    step = TOUR[title]
+    for name in queries_of(step):
+        case = Case(step.query, json.loads(step.variables or "{}"), viewer, name)
+        assert await difference_of(rich, case) is None
+
+
+async def test_the_stage_shows_each_viewer_something_else(rich: RichStage) -> None:
+    document = "{ gigs(first: 100) { totalCount } contracts { totalCount } freelancers { totalCount } jobs { totalCount } }"
+    seen = {name: await answer(rich, Case(document, {}, name)) for name in VIEWERS}
+
+    counts = {name: [page["totalCount"] for page in body["data"].values()] for name, body in seen.items()}
+
+    assert counts["owner"][0] > counts["applicant"][0] > counts["anonymous"][0] > 0
+    assert counts["hired"][1] == counts["owner"][1] > counts["applicant"][1] == counts["anonymous"][1] == 0
+    assert counts["admin"][3] > 0 == counts["owner"][3]
+    assert counts["admin"][2] > counts["applicant"][2] > counts["anonymous"][2] > 0
+
+
+async def test_most_generated_documents_are_answered_and_some_are_refused(rich: RichStage) -> None:
+    bodies = [await answer(rich, written(seed)) for seed in range(100)]
+
+    codes = {error["extensions"]["code"] for body in bodies for error in body.get("errors", ())}
+
+    assert codes == {"BAD_USER_INPUT"}
+    assert sum("errors" in body for body in bodies) < 20
+    # An empty answer tells little: most documents find something.
+    assert sum(len(json.dumps(body)) > 100 for body in bodies) > 50
+
+
+async def test_an_executor_that_answers_something_else_is_found_with_a_small_case_to_save(
+    rich: RichStage,
+) -> None:
+    """The proof that the tests above could fail."""
+
+    async def turned(*request: Any) -> Body:
+        body = await by_batches(*request)
+        return {name: _turned(part) for name, part in body.items()}
+
+    with pytest.raises(pytest.fail.Exception, match="the data differ") as failure:
+        await play(rich, range(100), turned)
+
+    saved = str(failure.value).partition(SAVE_THIS)[2]
+    case, end = json.JSONDecoder().raw_decode(saved)
+    assert await difference_of(rich, Case(**case), turned) is not None
+    assert await difference_of(rich, Case(**case)) is None
+    assert saved[end:].count("{") <= 5
+
+
+async def play(rich: RichStage, seeds: range, executor: Executor = by_plan) -> None:
+    for seed in seeds:
+        case = written(seed)
+        if await difference_of(rich, case, executor) is not None:
+            pytest.fail(f"Seed {seed}: {await told(rich, case, executor)}", pytrace=False)
+
+
+async def told(rich: RichStage, case: Case, executor: Executor) -> str:
+    """What differs, and the case to save, as small as it gets."""
+
+    async def fails(smaller: Case) -> bool:
+        return await difference_of(rich, smaller, executor) is not None
+
+    small = await reduced(case, fails)
+    return f"{await difference_of(rich, small, executor)}{SAVE_THIS}{small}\n{small.document}"
+
+
+async def difference_of(rich: RichStage, case: Case, executor: Executor = by_plan) -> str | None:
+    """What differs between the two answers to a case, and to its next page."""
+    planned, batched = await both(rich, case, {}, executor)
+    found = difference(planned, batched)
+    if found is not None or case.follow is None:
+        return found
+    cursor = cursor_in(batched.get("data"))
+    if cursor is None:
+        return None
+    found = difference(*await both(rich, case, {case.follow: cursor}, executor))
+    return None if found is None else f"on the next page {found}"
+
+
+def _turned(value: Any) -> Any:
+    """The same with every list the other way round."""
+    if isinstance(value, dict):
+        return {name: _turned(part) for name, part in value.items()}
+    return [_turned(part) for part in reversed(value)] if isinstance(value, list) else value
+
+
+async def both(
+    rich: RichStage, case: Case, more: dict[str, Any], executor: Executor = by_plan
+) -> tuple[Body, Body]:
+    document, viewer = rich.filled(case.document), rich.viewer(case)
+    variables = rich.filled(case.variables) | more
+    planned = await executor(rich.world, document, variables, viewer, case.operation_name)
+    batched = await by_batches(rich.world, document, variables, viewer, case.operation_name)
+    return planned, batched
+
+
+async def answer(rich: RichStage, case: Case) -> Body:
+    document, variables = rich.filled(case.document), rich.filled(case.variables)
+    return await by_batches(rich.world, document, variables, rich.viewer(case), case.operation_name)
+
+
+def cursor_in(data: Any) -> str | None:
+    """A cursor out of the middle of the first list `paged` that has one."""
+    waiting = [data]
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, dict):
+            cursors = [
+                edge["cursor"] for edge in (value.get("paged") or {}).get("edges", ()) if "cursor" in edge
+            ]
+            if cursors:
+                return str(cursors[len(cursors) // 2])
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return None
+
+
+def queries_of(step: TourStep) -> list[str]:
+    return [
+        part.name.value
+        for part in parse(step.query).definitions
+        if isinstance(part, OperationDefinitionNode) and part.name and part.operation is OperationType.QUERY
+    ]
