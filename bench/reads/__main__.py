@@ -46,8 +46,10 @@ def run(cluster: EmbeddedCluster, peers: Path, arguments: argparse.Namespace) ->
         f"settings that raise limits: {', '.join(f'{k}={v}' for k, v in RAISED.items()) or 'none'}"
     )
     print(f"peers: no authentication, no scopes, no limits; pools of {arguments.pool} connections each")
-    rate = ceiling(request_bytes(b"x" * 1_000, {}), answer_size=8_000)
-    print(f"load generator: {rate:,.0f} canned answers a second\n", flush=True)
+    rate, own_us = ceiling(request_bytes(b"x" * 1_000, {}), answer_size=8_000)
+    print(
+        f"load generator: {rate:,.0f} canned answers a second, {own_us:.0f} µs of its core each\n", flush=True
+    )
     chosen = operations.chosen(arguments.only)
     asking = asyncio.run(gather(cluster))
     cells: Cells = {}

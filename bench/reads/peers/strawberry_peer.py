@@ -177,8 +177,8 @@ class ApplicationSubmitPayload:
 class Query:
     @strawberry.field
     async def gigs(self, first: int) -> GigConnection:
-        text = f"select {GIG} from gig order by listed_at desc, id desc limit $1"
-        return GigConnection.of([Gig(**row) for row in await pool.fetch(text, first + 1)], first)
+        text = f"select {GIG} from gig order by listed_at desc, id desc limit {first + 1}"
+        return GigConnection.of([Gig(**row) for row in await pool.fetch(text)], first)
 
     @strawberry.field
     async def gig(self, id: strawberry.ID) -> Gig | None:
@@ -228,12 +228,12 @@ FREELANCERS = (
     " where f.user_id = any($1::uuid[])"
 )
 SKILLS_OF_GIGS = (
-    "select l.gig_id as owner, s.id, s.name from gig_skill l join skill s on s.id = l.skill_id"
-    " where l.gig_id = any($1::uuid[]) order by l.position"
+    "select p.owner, s.* from unnest($1::uuid[]) as p(owner) cross join lateral (select s.id, s.name from gig_skill l"
+    " join skill s on s.id = l.skill_id where l.gig_id = p.owner order by l.position) s"
 )
 SKILLS_OF_FREELANCERS = (
-    "select l.freelancer_id as owner, s.id, s.name from freelancer_skill l join skill s on s.id = l.skill_id"
-    " where l.freelancer_id = any($1::uuid[]) order by l.position"
+    "select p.owner, s.* from unnest($1::uuid[]) as p(owner) cross join lateral (select s.id, s.name"
+    " from freelancer_skill l join skill s on s.id = l.skill_id where l.freelancer_id = p.owner order by l.position) s"
 )
 GIGS_OF_CLIENTS = (
     f"select p.owner, g.* from unnest($1::uuid[]) as p(owner) cross join lateral (select {GIG} from gig"
@@ -287,7 +287,12 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
         min_size=size,
         max_size=size,
         max_inactive_connection_lifetime=0,
-        server_settings={"application_name": os.environ["SERVER_NAME"], "timezone": "UTC", "jit": "off"},
+        server_settings={
+            "application_name": os.environ["SERVER_NAME"],
+            "timezone": "UTC",
+            "jit": "off",
+            "plan_cache_mode": "force_generic_plan",
+        },
     )
     yield
     await pool.close()
