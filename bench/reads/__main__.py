@@ -57,8 +57,9 @@ def run(cluster: EmbeddedCluster, peers: Path, arguments: argparse.Namespace) ->
         measure_reads(cluster, peers, asking, reads, cells, arguments)
     if M1 in chosen:
         measure_writes(cluster, peers, asking, cells, arguments)
+    left_out = set(arguments.servers) - set.intersection(*(set(rows) for rows in cells.values()))
     print(verdict(cells, chosen))
-    return 0
+    return 1 if left_out else 0
 
 
 def measure_reads(

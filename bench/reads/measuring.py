@@ -153,7 +153,7 @@ def _measure(
 _WRITTEN = """
     select k.key, k.mutation, k.outcome, length(k.input_hash) as digest, k.stream = 'gig:' || a.gig_id as is_gigs_stream,
            k.number = f.number as is_position, a.gig_id::text, a.freelancer_id::text, a.client_id::text, a.status,
-           a.version, a.cover_letter, a.price_minor, a.currency, a.duration_days, a.viewed_at, a.submitted_at = a.updated_at,
+           a.version, a.cover_letter, a.price_minor, a.currency, a.duration_days, a.viewed_at,
            g.application_count, g.version as gig_version, f.kind, f.audience, f.actor_id = a.freelancer_id, f.owner_id = a.client_id,
            f.person_id = a.freelancer_id, (f.payload - 'application_id')::text, h.number as head, p.number as person_number,
            p.kind, (p.payload - 'application_id')::text, p.id <> f.id

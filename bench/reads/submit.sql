@@ -5,7 +5,7 @@
 -- $1 actor, $2 idempotency key, $3 hash of the input, $4 gig. A concurrent repeat waits here for the first one.
 with claimed as (
     insert into idempotency_key (actor_id, mutation, key, input_hash, outcome, created_at)
-    values ($1::uuid, 'applicationSubmit', $2::text, $3::bytea, 'APPLIED', now())
+    values ($1::uuid, 'application_submit', $2::text, $3::bytea, 'APPLIED', now())
     on conflict do nothing returning 1
 )
 select gig.client_id, gig.status, gig.currency, (select count(*)::int from claimed) as claimed,
@@ -43,6 +43,6 @@ with applied as (
 ), keyed as (
     update idempotency_key k set entity_id = applied.id, stream = written.stream, number = written.number
     from applied, written
-    where written.stream = 'gig:' || $3 and k.actor_id = $1 and k.mutation = 'applicationSubmit' and k.key = $2
+    where written.stream = 'gig:' || $3 and k.actor_id = $1 and k.mutation = 'application_submit' and k.key = $2
 )
 select applied.id, applied.status from applied
