@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 SETUP := @$(PYTHON) tools/setup.py
 
-.PHONY: help setup dev run story test test-long check format schema migrate clean
+.PHONY: help setup dev run story test test-long bench-reads check format schema migrate clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
@@ -33,6 +33,9 @@ test: dev ## Run the tests (under two minutes)
 
 test-long: dev ## Run every test, the slow ones too
 	@LONG=1 .venv/bin/python -m pytest -n 2 -q
+
+bench-reads: setup ## Measure our server against Node's on the same tables (15 minutes)
+	@.venv/bin/python -m bench.reads
 
 check: dev ## Run everything but the tests: format, lint, types, layers, architecture
 	.venv/bin/ruff format --check .

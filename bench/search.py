@@ -30,7 +30,7 @@ import sqlalchemy as sa
 
 from auth.tokens import Tokens, new_private_key
 from bench import search_world
-from bench.search_world import COMMON, vocabulary, write_world
+from bench.search_world import COMMON, WorldSize, vocabulary, write_world
 from models.ids import encode_id, new_id
 from models.store import migrations
 from models.store.embedded import EmbeddedCluster, start_embedded
@@ -220,36 +220,38 @@ def gather_cursors(client: Client, variables: dict[str, Any], *, pages: int) -> 
 # -- the world and the server ----------------------------------------------------------------------------------------------
 
 
-async def build(cluster: EmbeddedCluster, *, rebuild: bool) -> None:
-    """Make the database unless one of this migration and this generator is there."""
+async def build(cluster: EmbeddedCluster, database: str, size: WorldSize, *, rebuild: bool) -> None:
+    """Make the database unless one of this migration, this generator and this size is there."""
     admin = cluster.url("postgres")
     sources = [*sorted((CHECKOUT / "alembic" / "versions").glob("*.py")), Path(search_world.__file__)]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    if not rebuild and await _digest_of(admin) == digest:
+    material = b"".join(path.read_bytes() for path in sources) + repr(size).encode()
+    digest = hashlib.sha256(material).hexdigest()[:16]
+    if not rebuild and await _digest_of(admin, database) == digest:
         return
     from resolvers.operation import Operation
     from resolvers.taxonomy import load_skills
     from tests.world import Clock, make_test_services
 
-    print(f"building {DATABASE} …", flush=True)
+    print(f"building {database} …", flush=True)
     began = time.perf_counter()
-    draft = f"{DATABASE}_draft"
+    draft = f"{database}_draft"
     await migrations.drop_database(admin, draft)
     await migrations.ensure_database(admin, draft)
     await migrations.migrate(cluster.url(draft))
     services = await make_test_services(cluster.url(draft), Clock())
     await load_skills(Operation(services))
     await services.db.close()
-    await write_world(f"postgresql://postgres@/{draft}?host={cluster.socket_directory}&port={cluster.port}")
-    await migrations.drop_database(admin, DATABASE)
-    await migrations.rename_database(admin, draft, DATABASE)
-    await _execute(cluster.url(DATABASE), f"comment on database {DATABASE} is '{digest}'")
+    dsn = f"postgresql://postgres@/{draft}?host={cluster.socket_directory}&port={cluster.port}"
+    await write_world(dsn, size)
+    await migrations.drop_database(admin, database)
+    await migrations.rename_database(admin, draft, database)
+    await _execute(cluster.url(database), f"comment on database {database} is '{digest}'")
     print(f"built in {time.perf_counter() - began:.0f} s", flush=True)
 
 
-async def _digest_of(admin: str) -> str | None:
+async def _digest_of(admin: str, database: str) -> str | None:
     rows = await _rows(
-        admin, f"select shobj_description(oid, 'pg_database') from pg_database where datname = '{DATABASE}'"
+        admin, f"select shobj_description(oid, 'pg_database') from pg_database where datname = '{database}'"
     )
     return rows[0][0] if rows else None
 
@@ -329,7 +331,7 @@ def main() -> int:
     arguments = parser.parse_args()
     cluster = start_embedded(CHECKOUT, log=lambda text: print(text, file=sys.stderr))
     try:
-        asyncio.run(build(cluster, rebuild=arguments.rebuild))
+        asyncio.run(build(cluster, DATABASE, WorldSize(), rebuild=arguments.rebuild))
         url = cluster.url(DATABASE)
         material, people = asyncio.run(gather_material(url))
         with tempfile.TemporaryDirectory() as directory, server(url, Path(directory)) as (port, tokens):

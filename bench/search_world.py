@@ -14,8 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
-USERS, GIGS, SKILLS_PER_GIG, APPLICATIONS, INVITATIONS = 20_000, 100_000, 4, 200_000, 20_000
-CLIENTS = USERS // 5
+SKILLS_PER_GIG = 4
 COMMON = "project"
 NEWEST = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -56,6 +55,20 @@ def vocabulary() -> list[str]:
     return list(dict.fromkeys([*_PLAIN, *_SUBJECTS, *invented]))
 
 
+@dataclass(frozen=True, slots=True)
+class WorldSize:
+    """How much there is of everything; `skills` is how many of the taxonomy's are in use, by default all."""
+
+    users: int = 20_000
+    gigs: int = 100_000
+    applications: int = 200_000
+    invitations: int = 20_000
+    skills: int | None = None
+    skills_per_freelancer: int = 0
+    description_words: int = 110
+    is_all_visible: bool = False  # no drafts, no gigs by invitation, no private clients
+
+
 @dataclass(frozen=True)
 class _Gig:
     id: UUID
@@ -67,17 +80,19 @@ class _Gig:
 class Author:
     """Writes the rows of one world; the same seed always writes the same world."""
 
-    def __init__(self, skills: Sequence[UUID], *, gigs: int, users: int, seed: int = 2026) -> None:
+    def __init__(self, skills: Sequence[UUID], size: WorldSize, *, seed: int = 2026) -> None:
+        self.size = size
         self.chance = random.Random(seed)
         self.words = vocabulary()
         self.word_weights = _zipf(len(self.words), 1.0)
         self.skills = list(skills)
         self.chance.shuffle(self.skills)
+        self.skills = self.skills[: size.skills]
         self.skill_weights = _zipf(len(self.skills), 0.9)
-        self.people = [self._id(NEWEST - timedelta(days=900)) for _ in range(users)]
-        self.clients = self.people[: users // 5]
-        self.freelancers = self.people[users // 5 :]
-        self.count = gigs
+        self.people = [self._id(NEWEST - timedelta(days=900)) for _ in range(size.users)]
+        self.clients = self.people[: size.users // 5]
+        self.freelancers = self.people[size.users // 5 :]
+        self.count = size.gigs
         self.gigs: list[_Gig] = []
 
     def users(self) -> Iterator[tuple[Any, ...]]:
@@ -92,13 +107,21 @@ class Author:
             rating = self.chance.randint(250, 500) if self.chance.random() < 0.7 else None
             count = 0 if rating is None else self.chance.randint(1, 40)
             total = 0 if rating is None else rating * 6 * count // 100
-            visibility = "PUBLIC" if number % 20 else "PRIVATE"
+            visibility = "PUBLIC" if number % 20 or self.size.is_all_visible else "PRIVATE"
             yield person, 1, at, f"Company {number}", "", "CH", visibility, at, total, count, rating
 
     def freelancer_profiles(self) -> Iterator[tuple[Any, ...]]:
         at = NEWEST - timedelta(days=900)
         for person in self.freelancers:
             yield person, 1, at, "Freelancer", "", [], "PUBLIC", at, 0, 0
+
+    def freelancer_skills(self) -> Iterator[tuple[Any, ...]]:
+        levels = ("BEGINNER", "INTERMEDIATE", "ADVANCED", "EXPERT")
+        wanted = self.size.skills_per_freelancer
+        for person in self.freelancers if wanted else ():
+            drawn = self.chance.choices(self.skills, cum_weights=self.skill_weights, k=wanted + 2)
+            for position, skill in enumerate(list(dict.fromkeys(drawn))[:wanted]):
+                yield person, skill, self.chance.choice(levels), self.chance.randint(0, 20), position
 
     def gig_rows(self) -> Iterator[tuple[Any, ...]]:
         statuses = ["OPEN", "IN_PROGRESS", "COMPLETED", "DRAFT", "PAUSED", "CANCELLED", "EXPIRED"]
@@ -107,6 +130,8 @@ class Author:
             at = NEWEST - timedelta(seconds=(self.count - number) * 63_072_000 / self.count)
             status = self.chance.choices(statuses, (60, 10, 15, 5, 4, 2, 4))[0]
             visibility = "INVITE_ONLY" if self.chance.random() < 0.05 else "PUBLIC"
+            if self.size.is_all_visible:
+                status, visibility = "OPEN" if status == "DRAFT" else status, "PUBLIC"
             kind = self.chance.choice(("FIXED", "FIXED", "HOURLY"))
             low = self.chance.randint(10, 200) * (100 if kind == "HOURLY" else 1_000)
             high = low + self.chance.randint(0, low)
@@ -125,8 +150,8 @@ class Author:
             for position, skill in enumerate(list(dict.fromkeys(drawn))[:SKILLS_PER_GIG]):
                 yield gig.id, skill, "REQUIRED" if position < 2 else "NICE_TO_HAVE", 3, position
 
-    def applications(self, count: int) -> Iterator[tuple[Any, ...]]:
-        for gig, person in self._pairs(count):
+    def applications(self) -> Iterator[tuple[Any, ...]]:
+        for gig, person in self._pairs(self.size.applications):
             at = gig.listed_at + timedelta(hours=2)
             yield (
                 1,
@@ -142,8 +167,8 @@ class Author:
                 at,
             )
 
-    def invitations(self, count: int) -> Iterator[tuple[Any, ...]]:
-        for gig, person in self._pairs(count):
+    def invitations(self) -> Iterator[tuple[Any, ...]]:
+        for gig, person in self._pairs(self.size.invitations):
             at = gig.listed_at + timedelta(hours=1)
             yield 1, at, self._id(at), gig.id, gig.client, person, "PENDING", at
 
@@ -164,7 +189,7 @@ class Author:
         )
 
     def _description(self) -> str:
-        words = self.chance.choices(self.words, cum_weights=self.word_weights, k=110)
+        words = self.chance.choices(self.words, cum_weights=self.word_weights, k=self.size.description_words)
         if self.chance.random() < 0.5:
             words[self.chance.randrange(40)] = COMMON
         return " ".join(words)
@@ -182,27 +207,27 @@ def _zipf(count: int, exponent: float) -> list[float]:
     return list(accumulate(1 / (rank + 8) ** exponent for rank in range(count)))
 
 
-async def write_world(dsn: str, *, gigs: int = GIGS, users: int = USERS) -> None:
+async def write_world(dsn: str, size: WorldSize) -> None:
     """Fill a migrated database that has the taxonomy. Search indexes are built after the rows, as a restore does."""
     connection = await asyncpg.connect(dsn)
     try:
         skills = await connection.fetch("select id from skill where status = 'ACTIVE' order by id")
-        author = Author([row["id"] for row in skills], gigs=gigs, users=users)
+        author = Author([row["id"] for row in skills], size)
         indexes = await connection.fetch(
             "select indexname, indexdef from pg_indexes where tablename = 'gig' and indexdef like '%USING gin%'"
         )
         for index in indexes:
             await connection.execute(f"drop index {index['indexname']}")
         await connection.execute("alter table gig disable trigger gig_words")
-        scale = gigs / GIGS
         for table, columns, rows in (
             ("users", "version updated_at id email name password_hash roles status created_at", author.users()),
             ("client_profile", "user_id version updated_at company about country visibility created_at rating_axis_total rating_count rating_hundredths", author.client_profiles()),
             ("freelancer_profile", "user_id version updated_at headline overview languages visibility created_at rating_axis_total rating_count", author.freelancer_profiles()),
+            ("freelancer_skill", "freelancer_id skill_id level years position", author.freelancer_skills()),
             ("gig", "version updated_at id client_id title description budget_kind budget_min_minor budget_max_minor currency deadline expected_days wanted hired visibility status application_count view_count created_at published_at listed_at", author.gig_rows()),
             ("gig_skill", "gig_id skill_id need weight position", author.gig_skills()),
-            ("application", "version updated_at id gig_id client_id freelancer_id status cover_letter price_minor currency submitted_at", author.applications(int(APPLICATIONS * scale))),
-            ("gig_invitation", "version updated_at id gig_id client_id freelancer_id status created_at", author.invitations(int(INVITATIONS * scale))),
+            ("application", "version updated_at id gig_id client_id freelancer_id status cover_letter price_minor currency submitted_at", author.applications()),
+            ("gig_invitation", "version updated_at id gig_id client_id freelancer_id status created_at", author.invitations()),
         ):  # fmt: skip
             await connection.copy_records_to_table(table, records=rows, columns=columns.split(), timeout=300)
         await connection.execute("alter table gig enable trigger gig_words")

@@ -1,0 +1,48 @@
+-- What every peer's applicationSubmit runs between BEGIN and COMMIT: the same durable writes as ours (models/store/sql.py,
+-- resolvers/applications.py), in as few statements as they can be. Each statement begins with a line `-- name:`.
+
+-- name: claim
+-- $1 actor, $2 idempotency key, $3 hash of the input, $4 gig. A concurrent repeat waits here for the first one.
+with claimed as (
+    insert into idempotency_key (actor_id, mutation, key, input_hash, outcome, created_at)
+    values ($1::uuid, 'application_submit', $2::text, $3::bytea, 'APPLIED', now())
+    on conflict do nothing returning 1
+)
+select gig.client_id, gig.status, gig.currency, (select count(*)::int from claimed) as claimed,
+       (select a.id from application a
+        where a.gig_id = gig.id and a.freelancer_id = $1 and a.status <> 'WITHDRAWN') as live_id,
+       (select json_agg(json_build_object('id', q.id, 'isRequired', q.is_required, 'position', q.position))
+        from gig_question q where q.gig_id = gig.id) as questions
+from gig where gig.id = $4::uuid for no key update
+
+-- name: apply
+-- $1 actor, $2 idempotency key, $3 gig, $4 client, $5 cover letter, $6 price in minor units, $7 currency, $8 answers.
+with applied as (
+    insert into application (version, updated_at, id, gig_id, client_id, freelancer_id, status, cover_letter, price_minor,
+                             currency, submitted_at)
+    values (1, now(), uuidv7(), $3::uuid, $4::uuid, $1::uuid, 'SUBMITTED', $5::text, $6::bigint, $7::text, now())
+    returning id, status
+), answered as (
+    insert into application_answer (application_id, question_id, body, position)
+    select applied.id, a.question_id, a.body, a.position
+    from applied, jsonb_to_recordset($8::jsonb) as a(question_id uuid, body text, position int)
+), counted as (
+    update gig set application_count = application_count + 1 where id = $3
+), head as (
+    insert into stream_head as h (stream, number, x)
+    select stream, 1, pg_current_xact_id() from (values ('gig:' || $3), ('user:' || $1)) as wanted(stream) order by stream
+    on conflict (stream) do update set number = h.number + 1, x = excluded.x
+    returning h.stream, h.number
+), written as (
+    insert into fact (stream, number, id, kind, audience, actor_id, owner_id, person_id, occurred_at, payload)
+    select head.stream, head.number, uuidv7(), 'ApplicationSubmitted', 'CONCERNED', $1, $4, $1, now(),
+           jsonb_build_object('gig_id', $3, 'application_id', applied.id, 'before', null, 'after', applied.status,
+                              'reason', null)
+    from head, applied
+    returning stream, number
+), keyed as (
+    update idempotency_key k set entity_id = applied.id, stream = written.stream, number = written.number
+    from applied, written
+    where written.stream = 'gig:' || $3 and k.actor_id = $1 and k.mutation = 'application_submit' and k.key = $2
+)
+select applied.id, applied.status from applied
