@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from functools import cache
+from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import col
 
 from auth import access
+from auth.viewer import Viewer
 from models.application import (
     MAX_ANSWER,
     MAX_COVER_LETTER,
@@ -25,10 +27,12 @@ from models.contract import Contract
 from models.errors import Invalid, NotAllowed
 from models.gig import MAX_DAYS, Gig, GigQuestion
 from models.money import Money
+from models.store.hot import Look, Many
+from models.store.rows import new_row
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
 from models.user import Role
-from resolvers.gigs import lock_gig_first, lock_visible_gig, require_owner
+from resolvers.gigs import lock_gig_first, require_owner
 from resolvers.operation import Operation
 from resolvers.remarks import write_remark
 
@@ -52,28 +56,32 @@ class Bid:
 async def submit_application(op: Operation, gig_id: UUID, bid: Bid, *, id: UUID | None = None) -> Receipt:
     """Apply for an open gig. A second application for the same gig answers NOOP with the first."""
     freelancer_id = op.viewer.require(Role.FREELANCER)
-    async with op.transaction() as tx:
-        gig = await lock_visible_gig(op, tx, gig_id, path=("gigId",))
+    async with op.hot_transaction() as tx:
+        seen = await tx.lock(
+            _gig_for(op.viewer.roles), what="gig", path=("gigId",), gig_id=gig_id, viewer_id=freelancer_id
+        )
+        gig = seen.row
         if gig.client_id == freelancer_id:
             raise OwnGig.violated()
-        if first := await _live_application(tx, gig_id, freelancer_id):
-            return tx.noop(first.id)
+        if (first_id := seen.one["first_id"]) is not None:
+            return tx.noop(first_id)
         gig.require_open()
-        application = Application(
+        offer = _checked(bid, currency=gig.currency, questions=seen.many["questions"])
+        application = new_row(
+            Application,
             id=id or op.new_id(),
             gig_id=gig.id,
             client_id=gig.client_id,
             freelancer_id=freelancer_id,
             status=ApplicationStatus.SUBMITTED,
-            currency=gig.currency,
-            duration_days=bid.duration_days,
+            cover_letter=offer.cover_letter,
+            price_minor=offer.price.minor,
+            currency=offer.price.currency,
+            duration_days=offer.duration_days,
             submitted_at=op.now(),
             updated_at=op.now(),
         )
-        answers = await _write_bid(tx, application, gig, bid)
-        tx.add(application)
-        await tx.session.flush()
-        tx.add(*answers)
+        tx.add(application, *offer.answers_of(application.id))
         gig.application_count += 1
         tx.emit(application.submitted())
         return tx.done(application.id)
@@ -89,11 +97,16 @@ async def edit_application(
         before = await _bid_of(tx, application)
         after = Bid(**{name: changes.get(name, getattr(before, name)) for name in Bid.__slots__})
         event = application.edit(at=op.now())
-        answers = await _write_bid(tx, application, gig, after)
+        questions = await tx.all(
+            GigQuestion, col(GigQuestion.gig_id) == gig.id, order_by=col(GigQuestion.position)
+        )
+        offer = _checked(after, currency=gig.currency, questions=questions)
+        application.cover_letter, application.price_minor = offer.cover_letter, offer.price.minor
+        application.currency, application.duration_days = offer.price.currency, offer.duration_days
         await tx.execute(
             sa.delete(ApplicationAnswer).where(col(ApplicationAnswer.application_id) == application.id)
         )
-        tx.add(*answers)
+        tx.add(*offer.answers_of(application.id))
         tx.emit(event)
         return tx.done(application.id)
 
@@ -185,41 +198,72 @@ async def _lock_gig_then_application(
     return await lock_gig_first(tx, Application, col(Application.gig_id), visible, what="application")
 
 
-async def _live_application(tx: Transaction, gig_id: UUID, freelancer_id: UUID) -> Application | None:
-    return await tx.get(
-        Application,
+@cache
+def _gig_for(roles: frozenset[Role]) -> Look[Gig]:
+    """The gig `gig_id` that the person `viewer_id` with these roles would apply for, their live application for it, and
+    what the gig asks. Applications come and go, and questions change, only with their gig locked and changed."""
+    # Scopes only compare columns with the id, and a parameter compares like one.
+    viewer_id = cast(UUID, sa.bindparam("viewer_id", type_=sa.Uuid))
+    gig_id = sa.bindparam("gig_id", type_=sa.Uuid)
+    first = sa.select(col(Application.id)).where(
         col(Application.gig_id) == gig_id,
-        col(Application.freelancer_id) == freelancer_id,
+        col(Application.freelancer_id) == viewer_id,
         col(Application.status) != ApplicationStatus.WITHDRAWN,
     )
-
-
-async def _write_bid(
-    tx: Transaction, application: Application, gig: Gig, bid: Bid
-) -> list[ApplicationAnswer]:
-    """Check the bid as a whole, then set the columns; the answers as rows. Raises `Refusals`."""
-    questions = await tx.all(
-        GigQuestion, col(GigQuestion.gig_id) == gig.id, order_by=col(GigQuestion.position)
+    questions = Many[GigQuestion](
+        (GigQuestion.id, GigQuestion.prompt, GigQuestion.is_required),
+        where=col(GigQuestion.gig_id) == gig_id,
+        order_by=col(GigQuestion.position),
     )
+    return Look(
+        (Gig.id, Gig.client_id, Gig.status, Gig.currency, Gig.application_count),
+        where=(col(Gig.id) == gig_id) & access.visible_gigs(Viewer(viewer_id, roles=roles)),
+        one={"first_id": first.scalar_subquery()},
+        many={"questions": questions},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A bid that was checked: as it is written. `answers` are the question, the text, and the place in the list."""
+
+    cover_letter: str
+    price: Money
+    duration_days: int | None
+    answers: tuple[tuple[UUID, str, int], ...]
+
+    def answers_of(self, application_id: UUID) -> list[ApplicationAnswer]:
+        return [
+            new_row(
+                ApplicationAnswer,
+                application_id=application_id,
+                question_id=question_id,
+                body=body,
+                position=position,
+            )
+            for question_id, body, position in self.answers
+        ]
+
+
+def _checked(bid: Bid, *, currency: str, questions: Sequence[GigQuestion]) -> _Offer:
+    """Check the bid as a whole. Raises `Refusals`."""
     checks = Checks()
     cover_letter = checks.text(("coverLetter",), bid.cover_letter, max=MAX_COVER_LETTER)
     if bid.duration_days is not None:
         checks.between(("duration",), bid.duration_days, min=1, max=MAX_DAYS)
-    price = 0
+    price = Money(0, currency)
     try:
-        price = Money.parse(bid.price, gig.currency, path=("price",)).minor
+        price = Money.parse(bid.price, currency, path=("price",))
     except Invalid as refusal:
         checks.refusals.append(refusal)
-    answers = _checked_answers(checks, application.id, questions, bid.answers)
+    answers = _checked_answers(checks, questions, bid.answers)
     checks.done()
-    application.cover_letter, application.price_minor = cover_letter, price
-    application.currency, application.duration_days = gig.currency, bid.duration_days
-    return answers
+    return _Offer(cover_letter, price, bid.duration_days, answers)
 
 
 def _checked_answers(
-    checks: Checks, application_id: UUID, questions: Sequence[GigQuestion], answers: Sequence[Answer]
-) -> list[ApplicationAnswer]:
+    checks: Checks, questions: Sequence[GigQuestion], answers: Sequence[Answer]
+) -> tuple[tuple[UUID, str, int], ...]:
     by_question = {answer.question_id: (index, answer) for index, answer in enumerate(answers)}
     checks.distinct(("answers",), [answer.question_id for answer in answers])
     known = {question.id for question in questions}
@@ -228,7 +272,7 @@ def _checked_answers(
             checks.refuse(
                 ("answers", str(index), "questionId"), "KNOWN_QUESTION", "The gig does not ask this."
             )
-    rows = []
+    checked = []
     for position, question in enumerate(questions):
         index, given = by_question.get(question.id, (position, None))
         if given is None:
@@ -236,12 +280,8 @@ def _checked_answers(
                 checks.refuse(("answers",), "REQUIRED", f"The question “{question.prompt}” needs an answer.")
             continue
         body = checks.text(("answers", str(index), "body"), given.body, max=MAX_ANSWER)
-        rows.append(
-            ApplicationAnswer(
-                application_id=application_id, question_id=question.id, body=body, position=position
-            )
-        )
-    return rows
+        checked.append((question.id, body, position))
+    return tuple(checked)
 
 
 async def _bid_of(tx: Transaction, application: Application) -> Bid:

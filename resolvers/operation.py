@@ -12,7 +12,7 @@ from auth.signing import Signer
 from auth.tokens import Tokens
 from auth.viewer import ANONYMOUS, Viewer
 from models.ids import new_id
-from models.store.sql import Act, Database, Transaction
+from models.store.sql import Act, Database, HotTransaction, Transaction
 from resolvers.views import ViewCounter
 
 
@@ -61,3 +61,7 @@ class Operation:
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """The one transaction of a use case, under the idempotency key of its mutation if the caller gave one."""
         return self.db.transaction(actor_id=self.viewer.user_id, at=self.now(), act=self.act)
+
+    def hot_transaction(self) -> AbstractAsyncContextManager[HotTransaction]:
+        """The same for use cases that are done all the time: one statement that locks and reads, one that writes."""
+        return self.db.hot_transaction(actor_id=self.viewer.user_id, at=self.now(), act=self.act)

@@ -1,74 +1,60 @@
 """The only place that opens connections to PostgreSQL, begins, executes and commits.
 
-A `Transaction` collects events and writes them as its last statement before COMMIT: it locks every stream head it needs
-in one statement ordered by stream name, takes the next numbers, and inserts the facts. Nothing runs between that and
-COMMIT, so numbers are gapless, commit order is number order, and two transactions cannot deadlock on heads.
+A `Transaction` collects events and writes them as its last statement before COMMIT (`facts.py`). A `HotTransaction` keeps
+the same laws in two statements, without a session (`hot.py`).
 """
 
 import asyncio
-import json
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import SQLModel
 
 from models.errors import BY_CONSTRAINT, DomainError, IdempotencyConflict, NotFound, OutcomeUnknown
-from models.event import Event
 from models.idempotency import Outcome
-from models.ids import new_id
-from models.store.reads import ReadPool
+from models.store.counting import count_statement, counting_statements
+from models.store.facts import (
+    CLAIM_KEY,
+    READ_KEY,
+    Act,
+    Ledger,
+    Position,
+    Receipt,
+    Replayed,
+    last_statement,
+)
+from models.store.hot import HotTransaction
+from models.store.pool import Pool
+
+__all__ = [
+    "Act",
+    "Database",
+    "HotTransaction",
+    "M",
+    "Position",
+    "Receipt",
+    "Replayed",
+    "Transaction",
+    "counting_statements",
+]
 
 M = TypeVar("M", bound=SQLModel)
 Clause = sa.ColumnElement[bool]
 
 _SETTLED = frozenset({"committed", "aborted"})
 _ASK_AGAIN_S = 0.05
-_statements: ContextVar["Counter[str] | None"] = ContextVar("statements", default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """Who does which mutation, under which idempotency key, with which input."""
-
-    mutation: str
-    actor_id: UUID
-    key: str
-    input_hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    stream: str
-    number: int
-
-
-@dataclass(slots=True)
-class Receipt:
-    """What a use case hands back: the entity to show, what became of the act, and where its facts begin."""
-
-    entity_id: UUID
-    outcome: Outcome = Outcome.APPLIED
-    position: Position | None = None
-
-
-class Replayed(Exception):
-    """The act was done before under the same key; `receipt` is what to answer. Leaves the use case at once."""
-
-    def __init__(self, receipt: Receipt) -> None:
-        self.receipt = receipt
 
 
 class Database:
-    """Two small pools over one PostgreSQL: transactions, and short reads of one statement each."""
+    """Three small pools over one PostgreSQL: transactions, hot ones, and short reads of one statement each."""
 
     def __init__(
         self,
@@ -96,11 +82,11 @@ class Database:
             # Two swapped letters in a word of six leave 0.27 of it; the default is 0.3.
             "pg_trgm.similarity_threshold": "0.25",
         }
+        self._hot_writes = Pool(url, size=pool_size, server_settings=settings)
         self._writes = _engine(url, pool_size=pool_size, server_settings=settings)
-        dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
         generic = reading | {"plan_cache_mode": "force_generic_plan"}
-        self._planned = ReadPool(dsn, size=pool_size, settings=generic)
-        self._uneven = ReadPool(dsn, size=pool_size, settings=reading)
+        self._planned = Pool(url, size=pool_size, server_settings=generic)
+        self._uneven = Pool(url, size=pool_size, server_settings=reading)
         self._reads = _engine(
             url,
             pool_size=pool_size,
@@ -110,6 +96,7 @@ class Database:
         )
 
     async def close(self) -> None:
+        await self._hot_writes.close()
         await self._writes.dispose()
         await self._reads.dispose()
         await self._planned.close()
@@ -117,9 +104,7 @@ class Database:
 
     async def read(self, text: str, arguments: Sequence[Any], *, is_generic: bool) -> Any:
         """The one row of a planned statement. `is_generic`: one plan of PostgreSQL serves all arguments."""
-        counter = _statements.get()
-        if counter is not None:
-            counter["select"] += 1
+        count_statement("select")
         return await (self._planned if is_generic else self._uneven).fetch_row(text, arguments)
 
     async def fetch(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
@@ -155,12 +140,33 @@ class Database:
                 yield tx
                 await tx.write_facts()
             except IntegrityError as error:
-                if refusal := _refusal_for(error):
+                if refusal := _refusal_of(error.orig.__cause__ if error.orig else None):
                     raise refusal from error
                 raise
             try:
                 await session.commit()
             # Drivers report a lost connection in many ways, and only the server knows: so it is asked, whatever this is.
+            except Exception as error:
+                if not await self._was_committed(tx.xid, error):
+                    raise
+            tx.settle_receipt()
+
+    @asynccontextmanager
+    async def hot_transaction(
+        self, *, actor_id: UUID | None, at: datetime, act: Act | None = None
+    ) -> AsyncIterator[HotTransaction]:
+        """Like `transaction`, in two statements and without a session; its `lock` raises what that raises on entry."""
+        async with self._hot_writes.begin() as connection:
+            tx = HotTransaction(connection, actor_id=actor_id, at=at, act=act)
+            try:
+                yield tx
+                await tx.write()
+            except asyncpg.IntegrityConstraintViolationError as error:
+                if refusal := _refusal_of(error):
+                    raise refusal from error
+                raise
+            try:
+                await tx.commit()
             except Exception as error:
                 if not await self._was_committed(tx.xid, error):
                     raise
@@ -189,26 +195,16 @@ class Database:
             return None
 
 
-class Transaction:
+class Transaction(Ledger):
     """One unit of work. Use cases read with `lock` and `get`, write with `add`, and tell the world with `emit`."""
 
     def __init__(
         self, session: AsyncSession, *, actor_id: UUID | None, at: datetime, act: Act | None
     ) -> None:
+        super().__init__(actor_id=actor_id, at=at, act=act)
         self.session = session
-        self.xid: int | None = None
-        self._actor_id = actor_id
-        self._at = at
-        self._act = act
-        self._events: list[Event] = []
-        self._receipt: Receipt | None = None
-        self._position: Position | None = None
 
     # -- for use cases -----------------------------------------------------------------------------------------------
-
-    def emit(self, event: Event) -> None:
-        """Collect a fact; it is written at the end of the transaction, in the order of the calls."""
-        self._events.append(event)
 
     def add(self, *rows: SQLModel | None) -> None:
         self.session.add_all([row for row in rows if row is not None])
@@ -242,16 +238,6 @@ class Transaction:
         await self.session.flush()
         return await self.session.execute(statement)
 
-    def done(self, entity_id: UUID) -> Receipt:
-        """The act was applied; its receipt learns its position when the transaction commits."""
-        self._receipt = Receipt(entity_id)
-        return self._receipt
-
-    def noop(self, entity_id: UUID) -> Receipt:
-        """Things already are as asked."""
-        self._receipt = Receipt(entity_id, Outcome.NOOP)
-        return self._receipt
-
     # -- for the database --------------------------------------------------------------------------------------------
 
     async def claim_key(self, act: Act) -> None:
@@ -272,61 +258,15 @@ class Transaction:
         raise Replayed(Receipt(row.entity_id, Outcome.REPLAYED, position))
 
     async def write_facts(self) -> None:
-        """Flush, then write the facts and complete the idempotency row: the last statements before COMMIT."""
+        """Flush, then write the facts and complete the idempotency row: the last statement before COMMIT."""
         await self.session.flush()
-        if self._act is not None:
-            await self._complete_key(self._act)
-        if not self._events:
+        if self._events or self._act is not None:
+            statement = _last(bool(self._events), self._act is not None)
+            last = (await self.session.execute(statement, self._last_values())).one()
+            self.xid = int(last.xid)
+            self._position = Position(last.stream, last.number) if self._events else None
+        else:
             self.xid = (await self.session.execute(_READ_XID)).scalar_one()
-            return
-        rows = [
-            (stream, event, new_id()) for event in self._events for stream in dict.fromkeys(event.streams())
-        ]
-        remaining = Counter(stream for stream, _, _ in rows)
-        heads = sorted(remaining.items())
-        facts = []
-        for stream, event, fact_id in rows:
-            remaining[stream] -= 1
-            facts.append(_fact_row(stream, remaining[stream], event, fact_id, self._actor_id))
-        values = {
-            "heads": json.dumps([{"stream": stream, "taken": taken} for stream, taken in heads]),
-            "facts": json.dumps(facts),
-            "act": self._act is not None,
-            "actor_id": self._act.actor_id if self._act else None,
-            "mutation": self._act.mutation if self._act else None,
-            "key": self._act.key if self._act else None,
-            "first_id": rows[0][2],
-        }
-        first = (await self.session.execute(_WRITE_FACTS, values)).one()
-        self.xid = int(first.xid)
-        self._position = Position(first.stream, first.number)
-
-    def settle_receipt(self) -> None:
-        if self._receipt is not None:
-            self._receipt.position = self._position
-
-    async def _complete_key(self, act: Act) -> None:
-        if self._receipt is None:
-            raise LookupError(f"{act.mutation} ended without saying which entity a repeat shall show")
-        values = {
-            "actor_id": act.actor_id,
-            "mutation": act.mutation,
-            "key": act.key,
-            "entity_id": self._receipt.entity_id,
-            "outcome": self._receipt.outcome.value,
-        }
-        await self.session.execute(_COMPLETE_KEY, values)
-
-
-@contextmanager
-def counting_statements() -> Iterator["Counter[str]"]:
-    """Count what the database is asked inside the block, tasks started there included, by first word."""
-    counter: Counter[str] = Counter()
-    token = _statements.set(counter)
-    try:
-        yield counter
-    finally:
-        _statements.reset(token)
 
 
 def _engine(url: str, *, pool_size: int, server_settings: dict[str, str], **options: Any) -> AsyncEngine:
@@ -356,83 +296,21 @@ def _refuse_the_dead(dbapi_connection: Any, *_: Any) -> None:
 
 
 def _count_statement(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-    counter = _statements.get()
-    if counter is not None:
-        counter[statement.split(None, 1)[0].lower()] += 1
+    count_statement(statement)
 
 
-def _refusal_for(error: IntegrityError) -> DomainError | None:
+def _refusal_of(error: BaseException | None) -> DomainError | None:
     """A broken constraint is a refusal if a `DomainError` is guarded by its name; otherwise it is a bug."""
-    name = getattr(error.orig.__cause__ if error.orig else None, "constraint_name", None)
-    refusal = BY_CONSTRAINT.get(name or "")
+    refusal = BY_CONSTRAINT.get(getattr(error, "constraint_name", None) or "")
     return refusal.violated() if refusal else None
 
 
-def _fact_row(
-    stream: str, after_it: int, event: Event, fact_id: UUID, actor_id: UUID | None
-) -> dict[str, Any]:
-    return {
-        "stream": stream,
-        "after_it": after_it,
-        "id": str(fact_id),
-        "kind": type(event).__name__,
-        "audience": event.audience.value,
-        "actor_id": _text(actor_id),
-        "owner_id": _text(event.owner_id),
-        "person_id": _text(event.person_id),
-        "remark_id": _text(event.remark_id),
-        "occurred_at": event.at.isoformat(),
-        "payload": json.loads(json.dumps(event.payload(), default=_text)),
-    }
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-_CLAIM_KEY = sa.text("""
-    insert into idempotency_key (actor_id, mutation, key, input_hash, outcome, created_at)
-    values (:actor_id, :mutation, :key, :input_hash, 'APPLIED', :at)
-    on conflict do nothing returning 1
-""").bindparams(sa.bindparam("at", type_=sa.DateTime(timezone=True)))
-
-_READ_KEY = sa.text("""
-    select input_hash, entity_id, stream, number from idempotency_key
-    where actor_id = :actor_id and mutation = :mutation and key = :key
-""")
-
-_COMPLETE_KEY = sa.text("""
-    update idempotency_key set entity_id = :entity_id, outcome = :outcome
-    where actor_id = :actor_id and mutation = :mutation and key = :key
-""")
-
+_CLAIM_KEY = sa.text(CLAIM_KEY).bindparams(sa.bindparam("at", type_=sa.DateTime(timezone=True)))
+_READ_KEY = sa.text(READ_KEY)
 # Null for a transaction that has written nothing.
 _READ_XID = sa.text("select cast(cast(pg_current_xact_id_if_assigned() as text) as bigint)")
 
-_WRITE_FACTS = sa.text("""
-    with head as (
-        insert into stream_head as h (stream, number, x)
-        select stream, taken, pg_current_xact_id()
-        from jsonb_to_recordset(cast(:heads as jsonb)) as wanted(stream text, taken bigint)
-        order by stream
-        on conflict (stream) do update set number = h.number + excluded.number, x = excluded.x
-        returning h.stream, h.number
-    ), written as (
-        insert into fact (stream, number, id, kind, audience, actor_id, owner_id, person_id, remark_id,
-                          occurred_at, payload)
-        select f.stream, head.number - f.after_it, f.id, f.kind, f.audience, f.actor_id, f.owner_id, f.person_id,
-               f.remark_id, f.occurred_at, f.payload
-        from jsonb_to_recordset(cast(:facts as jsonb)) as f(
-            stream text, after_it bigint, id uuid, kind text, audience text, actor_id uuid, owner_id uuid,
-            person_id uuid, remark_id uuid, occurred_at timestamptz, payload jsonb)
-        join head using (stream)
-        returning stream, number, id
-    ), first as (
-        select stream, number from written where id = cast(:first_id as uuid)
-    ), keyed as (
-        update idempotency_key k set stream = first.stream, number = first.number from first
-        where cast(:act as boolean) and k.actor_id = cast(:actor_id as uuid)
-          and k.mutation = cast(:mutation as text) and k.key = cast(:key as text)
-    )
-    select first.stream, first.number, pg_current_xact_id()::text as xid from first
-""")
+
+@cache
+def _last(has_facts: bool, has_key: bool) -> sa.TextClause:
+    return sa.text(last_statement(has_facts=has_facts, has_key=has_key))

@@ -13,16 +13,15 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import asyncpg
 
 from auth.viewer import Viewer
+from models.store.compiled import DIALECT
 from models.user import Role
 from schema.connections import ConnectionOf
 from schema.graph import Many, One
 from schema.planner.pages import BoundPage
 from schema.planner.rows import PARENT, Form, Rows
 
-_DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
 _NOBODY = UUID(int=0)
 VIEWER, KEYS = "viewer_id", "keys"
 
@@ -220,7 +219,7 @@ class _Builder:
         return self._compiled(statement, [column.name for column in (*taken, *named)])
 
     def _compiled(self, statement: sa.Select[Any], names: list[str]) -> Statement:
-        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
         by_bind = dict(compiled.bind_names)
         sources: dict[str, tuple[int, int]] = {}
         for page in self._pages:

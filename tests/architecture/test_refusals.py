@@ -113,7 +113,7 @@ def steps(place: Place) -> tuple[frozenset[type[DomainError]], frozenset[Place],
                 unknown.add(target)
             elif target is not None:
                 called.add(target)
-            raised |= _guards(module, name.rpartition(".")[0], node.func)
+            raised |= _guards(module, name.rpartition(".")[0], _made(node))
     return frozenset(raised), frozenset(called), frozenset(unknown)
 
 
@@ -133,6 +133,11 @@ def _refusals_named(module: str, node: ast.expr) -> set[type[DomainError]]:
         node = node.value
     value = _value(module, node)
     return {value} if isinstance(value, type) and issubclass(value, DomainError) else set()
+
+
+def _made(call: ast.Call) -> ast.expr:
+    """The class of the row that a call makes, if it makes one: `Table(…)` or `new_row(Table, …)`."""
+    return call.args[0] if ast.unparse(call.func) == "new_row" else call.func
 
 
 def _guards(module: str, own_class: str, node: ast.expr) -> set[type[DomainError]]:

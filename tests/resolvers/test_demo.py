@@ -14,7 +14,7 @@ from auth.viewer import Viewer
 from models.gig_workflow import GigStatus
 from models.store import migrations
 from models.store.embedded import EmbeddedCluster
-from models.store.sql import Act, Database, Transaction
+from models.store.sql import Act, Database, HotTransaction, Transaction
 from models.user import Role
 from resolvers import demo
 from resolvers.demo_cast import CARLA
@@ -45,11 +45,22 @@ class SwitchedOff(Database):
     async def transaction(
         self, *, actor_id: UUID | None, at: datetime, act: Act | None = None
     ) -> AsyncIterator[Transaction]:
+        self._count()
+        async with self._db.transaction(actor_id=actor_id, at=at, act=act) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def hot_transaction(
+        self, *, actor_id: UUID | None, at: datetime, act: Act | None = None
+    ) -> AsyncIterator[HotTransaction]:
+        self._count()
+        async with self._db.hot_transaction(actor_id=actor_id, at=at, act=act) as tx:
+            yield tx
+
+    def _count(self) -> None:
         self._left -= 1
         if self._left < 0:
             raise Interrupted
-        async with self._db.transaction(actor_id=actor_id, at=at, act=act) as tx:
-            yield tx
 
 
 @pytest.fixture(scope="module")

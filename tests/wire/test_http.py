@@ -732,4 +732,6 @@ async def is_refused(address: str) -> bool:
             await stranger.get("/health/live")
         except httpx.ConnectError:
             return True
+        except (httpx.ReadError, httpx.RemoteProtocolError):
+            return False  # accepted a moment before the door closed
         return False
