@@ -204,6 +204,15 @@ class World:
         )
         return [row[0] for row in await self.services.db.fetch(statement)]
 
+    async def somebody_waits(self) -> None:
+        """Until somebody waits for a lock."""
+        waiting = (
+            "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(10):
+            while not await self.rows(waiting):
+                pass
+
     async def footprint(self) -> Counter[str]:
         """How many rows each table has, and where the streams stand: equal footprints prove that nothing was written."""
         tables = [row[0] for row in await self.rows(

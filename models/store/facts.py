@@ -101,15 +101,18 @@ class Ledger:
 
     def _fact_values(self) -> dict[str, object]:
         rows = [
-            (stream, event, new_id()) for event in self._events for stream in dict.fromkeys(event.streams())
+            (stream, new_id(), row)
+            for event in self._events
+            for row in (_columns_of(event, self._actor_id),)
+            for stream in dict.fromkeys(event.streams())
         ]
         remaining = Counter(stream for stream, _, _ in rows)
         heads = [{"stream": stream, "taken": taken} for stream, taken in sorted(remaining.items())]
         facts = []
-        for stream, event, fact_id in rows:
+        for stream, fact_id, row in rows:
             remaining[stream] -= 1
-            facts.append(_fact_row(stream, remaining[stream], event, fact_id, self._actor_id))
-        return {"heads": as_json(heads), "facts": as_json(facts), "first_id": rows[0][2]}
+            facts.append({**row, "stream": stream, "after_it": remaining[stream], "id": fact_id})
+        return {"heads": as_json(heads), "facts": as_json(facts), "first_id": rows[0][1]}
 
 
 def as_json(value: object) -> str:
@@ -133,13 +136,9 @@ def last_statement(*, changes: Sequence[str] = (), has_facts: bool, has_key: boo
     return f"with {', '.join(parts)} {answer}"
 
 
-def _fact_row(
-    stream: str, after_it: int, event: Event, fact_id: UUID, actor_id: UUID | None
-) -> dict[str, Any]:
+def _columns_of(event: Event, actor_id: UUID | None) -> dict[str, Any]:
+    """What a fact says in every one of its streams."""
     return {
-        "stream": stream,
-        "after_it": after_it,
-        "id": fact_id,
         "kind": type(event).__name__,
         "audience": event.audience.value,
         "actor_id": actor_id,

@@ -8,10 +8,11 @@ is an error, never None.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from pydantic_core import PydanticUndefined
+from sqlalchemy.orm import InstanceState
 from sqlalchemy.orm.instrumentation import ClassManager
 from sqlmodel import SQLModel
 
@@ -34,24 +35,30 @@ class Shape(Generic[M]):
 
     def read(self, values: Mapping[str, object]) -> M:
         """A row as it was read: with the columns of `values`, and no others."""
-        row = self.manager.new_instance()
+        row = self._blank()
         row.__dict__.update(values)
         for name in self.words.keys() & values.keys():
             if values[name] is not None:
                 row.__dict__[name] = self.words[name](str(values[name]))
-        sa.inspect(row).expired_attributes.update(self.columns - values.keys())
+        row.__dict__["_sa_instance_state"].expired_attributes.update(self.columns - values.keys())
         return row
 
     def new(self, values: Mapping[str, object]) -> M:
         """A row to be written; what is not given has its default."""
-        row = self.manager.new_instance()
+        row = self._blank()
         row.__dict__.update(self.defaults)
         row.__dict__.update(values)
         return row
 
+    def _blank(self) -> M:
+        """As the manager makes instances when a session loads them, past the slow `__setattr__` of SQLModel."""
+        row: M = self.model.__new__(self.model)
+        row.__dict__["_sa_instance_state"] = InstanceState(row, self.manager)
+        return row
+
 
 def shape_of(model: type[M]) -> Shape[M]:
-    return cast(Shape[M], _shape_of(model))  # `cache` forgets what a call has in common with its answer
+    return _shape_of(model)  # type: ignore[return-value]  # `cache` forgets that it is the shape of `model`
 
 
 @cache

@@ -1,8 +1,7 @@
 """The only place that opens connections to PostgreSQL, begins, executes and commits.
 
-A `Transaction` collects events and writes them as its last statement before COMMIT: it locks every stream head it needs
-in one statement ordered by stream name, takes the next numbers, and inserts the facts. Nothing runs between that and
-COMMIT, so numbers are gapless, commit order is number order, and two transactions cannot deadlock on heads.
+A `Transaction` collects events and writes them as its last statement before COMMIT (`facts.py`). A `HotTransaction` keeps
+the same laws in two statements, without a session (`hot.py`).
 """
 
 import asyncio
@@ -55,7 +54,7 @@ _ASK_AGAIN_S = 0.05
 
 
 class Database:
-    """Two small pools over one PostgreSQL: transactions, and short reads of one statement each."""
+    """Three small pools over one PostgreSQL: transactions, hot ones, and short reads of one statement each."""
 
     def __init__(
         self,

@@ -107,6 +107,6 @@ async def _is_rolled_back(connection: asyncpg.Connection) -> bool:
 
 
 async def _part_with(connection: asyncpg.Connection) -> None:
-    """Say goodbye, after what was cancelled; in vain if the server is gone."""
+    """Say goodbye after what was cancelled, but not for long: locks are held until then. In vain if the server is gone."""
     with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        await connection.close(timeout=5)
+        await connection.close(timeout=1)

@@ -3,6 +3,7 @@
 import asyncio
 from uuid import UUID
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -20,6 +21,7 @@ from models.store.compiled import compiled
 from models.store.hot import Look, Many
 from models.store.rows import new_row, shape_of
 from models.store.sql import Act, Position, Receipt, Replayed, counting_statements
+from models.store.writes import WritePool
 from models.stream import Fact
 from resolvers.applications import Answer, submit_application
 from tests.world import World, kinds, race
@@ -27,13 +29,6 @@ from tests.world import World, kinds, race
 GIG = Look[Gig](
     (Gig.id, Gig.status, Gig.application_count), where=col(Gig.id) == sa.bindparam("gig_id", type_=sa.Uuid)
 )
-
-
-async def until_somebody_waits_for_a_lock(world: World) -> None:
-    waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    async with asyncio.timeout(10):
-        while not await world.rows(waiting):
-            pass
 
 
 # -- what a hot transaction does -----------------------------------------------------------------------------------------
@@ -150,7 +145,7 @@ async def test_what_changed_while_somebody_waited_for_the_gig_is_what_they_see(
         waiting = asyncio.create_task(
             submit_application(world.as_(freelancer, key="one" if is_keyed else None), gig_id, world.bid())
         )
-        await until_somebody_waits_for_a_lock(world)
+        await world.somebody_waits()
         gig.touch(at=world.clock())
         tx.add(GigQuestion(id=question_id, gig_id=gig_id, prompt="Where?", is_required=True, position=0))
 
@@ -251,3 +246,37 @@ def test_many_rows_come_in_order_with_the_types_of_their_columns() -> None:
         (ids[1], Outcome.NOOP),
     ]
     assert many.read(None) == []
+
+
+# -- the connections -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_pool_takes_no_more_than_its_size_at_once_and_says_so(database_url: str) -> None:
+    pool = WritePool(database_url, size=1, server_settings={}, wait_s=0.05)
+
+    async with pool.begin() as first:
+        pid = await first.fetchval("select pg_backend_pid()")
+        with pytest.raises(TimeoutError):
+            async with pool.begin():
+                pass
+
+    async with pool.begin() as second:
+        assert await second.fetchval("select pg_backend_pid()") == pid
+    await pool.close()
+
+
+async def test_an_old_connection_is_replaced_and_a_failed_transaction_leaves_nothing_open(
+    database_url: str,
+) -> None:
+    pool = WritePool(database_url, size=1, server_settings={}, kept_s=0)
+    pids = []
+
+    for _ in range(2):
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            async with pool.begin() as connection:
+                pids.append(await connection.fetchval("select pg_backend_pid()"))
+                await connection.execute("select 1 / 0")
+        assert not connection.is_in_transaction()
+
+    assert len(set(pids)) == 2
+    await pool.close()

@@ -10,14 +10,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
 
 from models.errors import IdempotencyConflict, OutcomeUnknown
 from models.event import EVENTS, Audience, Event
+from models.gig import Gig
 from models.gig_workflow import GigStatus
 from models.idempotency import Outcome
 from models.ids import new_id
 from models.store.sql import Act, Database, Position, Receipt, Replayed
 from resolvers import accounts, gigs
+from resolvers.applications import submit_application
 from tests.world import World, kinds, race
 
 WRITERS, ROUNDS = 8, 15
@@ -396,6 +399,78 @@ async def test_a_transaction_that_wrote_nothing_is_not_asked_for(
 
     assert proxy.cuts == 1
     assert isinstance(outcomes[0], SQLAlchemyError | OSError)
+
+
+@pytest.mark.parametrize(("cut", "applications"), [("BEFORE", 0), ("AFTER", 1)])
+async def test_an_act_in_two_statements_is_settled_like_any_other(
+    world: World, behind: World, proxy: Proxy, cut: str, applications: int
+) -> None:
+    gig_id = await world.open_gig(await world.client())
+    freelancer = await world.freelancer()
+    proxy.cut = cut
+
+    outcomes = await race([submit_application(behind.as_(freelancer, key="one"), gig_id, world.bid())])
+
+    assert proxy.cuts == 1
+    assert [isinstance(outcome, Receipt) for outcome in outcomes] == [bool(applications)]
+    assert (await world.gig(gig_id)).application_count == applications
+    proxy.cut = None
+    repeat = await race([submit_application(behind.as_(freelancer, key="one"), gig_id, world.bid())])
+    assert [type(outcome) for outcome in repeat] == [Replayed if applications else Receipt]
+    receipts = [o.receipt if isinstance(o, Replayed) else o for o in (*outcomes, *repeat)]
+    assert {r.position for r in receipts if isinstance(r, Receipt)} == {Position(f"gig:{gig_id}", 3)}
+    assert (await world.gig(gig_id)).application_count == 1
+
+
+@pytest.mark.parametrize(("cut", "applications"), [("BEFORE", 0), ("AFTER", 1)])
+async def test_the_outcome_of_an_act_in_two_statements_is_unknown_when_nobody_can_be_asked(
+    world: World, behind: World, proxy: Proxy, cut: str, applications: int
+) -> None:
+    gig_id = await world.open_gig(await world.client())
+    freelancer = await world.freelancer()
+    proxy.cut, proxy.refuses_after_cut = cut, True
+
+    outcomes = await race([submit_application(behind.as_(freelancer), gig_id, world.bid())])
+
+    assert kinds(outcomes) == {OutcomeUnknown.__name__: 1}
+    assert (await world.gig(gig_id)).application_count == applications
+
+
+async def test_an_applicant_who_gives_up_during_commit_leaves_the_place_to_the_next(
+    world: World, behind: World, proxy: Proxy
+) -> None:
+    gig_id = await world.open_gig(await world.client())
+    one, two = await world.freelancer(), await world.freelancer()
+    proxy.cut = "STALL"
+
+    impatient = asyncio.create_task(submit_application(behind.as_(one), gig_id, world.bid()))
+    await proxy.stalled.wait()
+    impatient.cancel()
+    outcome = (await race([impatient]))[0]
+
+    assert isinstance(outcome, asyncio.CancelledError)
+    proxy.cut = None
+    async with asyncio.timeout(5):
+        receipt = await submit_application(behind.as_(two), gig_id, world.bid())
+    assert receipt.position == Position(f"gig:{gig_id}", 3)
+    assert (await world.gig(gig_id)).application_count == 1
+
+
+async def test_an_applicant_who_gives_up_while_waiting_holds_nothing(world: World, behind: World) -> None:
+    gig_id = await world.open_gig(await world.client())
+    freelancer = await world.freelancer()
+
+    for _ in range(3):
+        async with world.services.db.transaction(actor_id=None, at=world.clock()) as tx:
+            await tx.lock(Gig, col(Gig.id) == gig_id, what="gig")
+            impatient = asyncio.create_task(submit_application(behind.as_(freelancer), gig_id, world.bid()))
+            await world.somebody_waits()
+            impatient.cancel()
+            await race([impatient])
+
+    async with asyncio.timeout(5):
+        receipt = await submit_application(behind.as_(freelancer), gig_id, world.bid())
+    assert receipt.position == Position(f"gig:{gig_id}", 3)
 
 
 @pytest.mark.parametrize("cut", ["BEFORE", "AFTER"])
