@@ -11,7 +11,7 @@ from models.skill import Skill, SkillStatus
 from resolvers.skills import suggest_skills
 from schema.connections import Connection, connection
 from schema.filters import Equality, TextFilter, compares
-from schema.graph import Context, column, load_node, lookup, node, spec_of, sql
+from schema.graph import Context, column, lookup, node, spec_of, sql
 from schema.keyset import Key
 from schema.node import Node
 from schema.words import words
@@ -47,9 +47,12 @@ async def skill_suggest(
         )
     if len(prefix) > 100 or "\0" in prefix:
         raise Invalid(("prefix",), "LENGTH", "A prefix has at most 100 characters and no NUL.", max="100")
-    ids = await suggest_skills(info.context.op, prefix, limit=first)
-    loaded = [await pending for pending in [load_node(info.context, spec_of(SkillType), i) for i in ids]]
-    return [skill for skill in loaded if skill is not None]
+    spec = spec_of(SkillType)
+    skills = await suggest_skills(info.context.op, prefix, limit=first)
+    return [
+        spec.wrap({name: getattr(skill, str(column.key)) for name, column in spec.columns.items()})
+        for skill in skills
+    ]
 
 
 @strawberry.type
