@@ -22,7 +22,7 @@ from models.gig import Gig, GigSkill
 from ranking.spelling import SHORTEST, meanings
 from resolvers.operation import Operation
 from schema.connections import Connection, ConnectionOf, Ranking, Request, SearchMode
-from schema.graph import Context, GraphField
+from schema.graph import Context, GraphField, sql
 from schema.keyset import Key, read_cursor
 
 CANDIDATES = 500
@@ -31,6 +31,11 @@ MAX_SEARCH = 200
 MAX_RESPELT = 10
 RELEVANCE = sa.literal_column("candidate.relevance", sa.Integer)
 _EXCLUDED = re.compile(r'(?:^|(?<=\s))-(?:"[^"]*"?|\S+)')
+# Quotes ask for words side by side, and so does what holds words together: "full-stack".
+_PHRASE = re.compile(r'"|\w[-/.@:]\w')
+_PLAIN: dict[str, sa.ColumnElement[Any]] = {
+    "budget_kind": sql(Gig.budget_kind), "currency": sql(Gig.currency), "status": sql(Gig.status)
+}  # fmt: skip
 _ENGLISH: sa.ColumnElement[Any] = sa.literal_column("'english'::regconfig")
 
 P = TypeVar("P")
@@ -136,23 +141,24 @@ def _quoted(lexeme: str) -> str:
 def ranking(request: Request, words: str, spelling: str | None) -> Ranking:
     """The newest gigs that match, with their relevance: what has the words as they were written counts twice."""
     query = query_for(words)
-    relevance: sa.ColumnElement[Any] = sa.func.ts_rank_cd(col(Gig.search), query, 1)
+    wanted = [query]
     if spelling is not None:
         excluded = " ".join(_EXCLUDED.findall(words))
         meant: sa.ColumnElement[Any] = sa.cast(spelling, _TSQUERY)
         if excluded:
             meant = meant.op("&&")(query_for(excluded))
         query = query.op("||")(meant)
-        relevance = relevance + sa.func.ts_rank_cd(col(Gig.search), meant, 1)
-    newest = (col(Gig.listed_at).desc(), col(Gig.id).desc())
-    matching = (
-        sa.select(
-            col(Gig.id).label("id"), col(Gig.listed_at).label("at"), _integer(relevance).label("relevance")
-        )
+        wanted.append(meant)
+    matches = (
+        sa.select(*_place(), col(Gig.search).label("search"))
         .select_from(request.target.source)
         .where(col(Gig.search).op("@@")(query), *request.filters())
-        .order_by(*newest)
-        .limit(CANDIDATES + 1)
+    )
+    found = _newest(matches, CANDIDATES + 1, words).subquery("found")
+    # Ranked only now: PostgreSQL takes ranking for cheap and would rank every match before it takes the newest.
+    matching = (
+        sa.select(found.c.id, found.c.at, _relevance(found.c.search, wanted).label("relevance"))
+        .order_by(found.c.at.desc(), found.c.id.desc())
         .cte("matching")
     )
     candidates = (
@@ -165,11 +171,29 @@ def ranking(request: Request, words: str, spelling: str | None) -> Ranking:
     return Ranking(candidates, mode, CANDIDATES, matching)
 
 
+def _newest(matches: sa.Select[Any], limit: int, words: str | None) -> sa.Select[Any]:
+    """The newest `limit` of `matches`, which are labelled `id` and `at`."""
+    if words is not None and _PHRASE.search(words):
+        # How often words stand side by side is not known to the planner: it takes a phrase to be as frequent as its
+        # words, reads gigs from the newest on and finds no end. The OFFSET keeps it to the index of words.
+        matches = sa.select(matches.offset(sa.literal_column("0")).subquery("side_by_side"))
+    at, id = matches.selected_columns["at"], matches.selected_columns["id"]
+    return matches.order_by(at.desc(), id.desc()).limit(limit)
+
+
+def _place() -> list[sa.ColumnElement[Any]]:
+    """Of a gig in the order of the newest."""
+    return [col(Gig.id).label("id"), col(Gig.listed_at).label("at")]
+
+
 def query_for(words: str) -> sa.ColumnElement[Any]:
     return sa.func.websearch_to_tsquery(_ENGLISH, words)
 
 
-def _integer(rank: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+def _relevance(text: sa.ColumnElement[Any], queries: list[sa.ColumnElement[Any]]) -> sa.ColumnElement[int]:
+    rank = sum(
+        (sa.func.ts_rank_cd(text, query, 1) for query in queries[1:]), sa.func.ts_rank_cd(text, queries[0], 1)
+    )
     return sa.cast(sa.func.round(sa.cast(rank, sa.Numeric) * 1_000_000), sa.Integer)
 
 
@@ -181,23 +205,25 @@ async def facets_of(
     With a search, gigs with all its words.
     """
     match = [] if search is None else [col(Gig.search).op("@@")(query_for(checked_search(search)))]
-    fitting = (
-        sa.select(col(Gig.id), col(Gig.listed_at), col(Gig.budget_kind), col(Gig.currency), col(Gig.status))
-        .where(*filters, *match)
-        .order_by(col(Gig.listed_at).desc(), col(Gig.id).desc())
-        .limit(FACET_CANDIDATES + 1)
-        .cte("fitting")
+    matches = sa.select(*_place(), *(column.label(name) for name, column in _PLAIN.items())).where(
+        *filters, *match
     )
-    newest = (fitting.c.listed_at.desc(), fitting.c.id.desc())
-    counted = sa.select(fitting).order_by(*newest).limit(FACET_CANDIDATES).cte("counted")
+    fitting = _newest(matches, FACET_CANDIDATES + 1, search).cte("fitting")
+    counted = (
+        sa.select(fitting)
+        .order_by(fitting.c.at.desc(), fitting.c.id.desc())
+        .limit(FACET_CANDIDATES)
+        .cte("counted")
+    )
+    # As an array: looked up in the key of the table in one sweep. A join would read all skills of all gigs.
+    counted_ids = sa.func.array(sa.select(counted.c.id).scalar_subquery())
     skills = (
         sa.select(
             sa.literal("skill").label("facet"),
             sa.cast(col(GigSkill.skill_id), sa.Text).label("value"),
             sa.func.count().label("count"),
         )
-        .select_from(counted)
-        .join(GigSkill, col(GigSkill.gig_id) == counted.c.id)
+        .where(col(GigSkill.gig_id) == sa.any_(counted_ids))
         .group_by(col(GigSkill.skill_id))
         .order_by(sa.func.count().desc(), col(GigSkill.skill_id))
         .limit(30)
@@ -207,7 +233,7 @@ async def facets_of(
         sa.select(sa.literal(name), sa.cast(counted.c[name], sa.Text), sa.func.count()).group_by(
             counted.c[name]
         )
-        for name in ("budget_kind", "currency", "status")
+        for name in _PLAIN
     ]
     total = sa.select(sa.literal("fitting"), sa.cast(sa.null(), sa.Text), sa.func.count()).select_from(
         fitting

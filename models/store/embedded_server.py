@@ -253,7 +253,8 @@ def _settings(place: Place) -> list[str]:
         "hba_file": str(place.area / "pg_hba.conf"),
         "ident_file": str(place.area / "pg_ident.conf"),
         "max_connections": "200",
-        "shared_buffers": "128MB",
+        # Taken only as far as there is data; 100,000 gigs with their index of words fit in it.
+        "shared_buffers": "256MB",
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_line_prefix": "%m [%p] %d ",

@@ -153,8 +153,11 @@ async def test_skills_are_suggested_by_name_by_prefix_and_by_resemblance(world: 
     python = await world.skill()
     op = world.as_(await world.freelancer())
 
-    assert (await suggest_skills(op, "  PYTHON ", limit=5))[0] == python
-    assert python in await suggest_skills(op, "pyt", limit=10)
-    assert python in await suggest_skills(op, "pythn", limit=10)
-    assert await suggest_skills(op, " ", limit=5) == []
-    assert await suggest_skills(op, "100%_\\", limit=5) == []
+    async def suggested(prefix: str) -> list[UUID]:
+        return [skill.id for skill in await suggest_skills(op, prefix, limit=10)]
+
+    assert (await suggested("  PYTHON "))[0] == python
+    assert python in await suggested("pyt")
+    assert python in await suggested("pythn")
+    assert await suggested(" ") == []
+    assert await suggested("100%_\\") == []

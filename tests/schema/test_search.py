@@ -328,6 +328,27 @@ async def test_facets_count_what_a_count_by_hand_counts(empty_world: World) -> N
     )
 
 
+async def test_facets_of_a_phrase_count_only_where_the_words_stand_side_by_side(world: World) -> None:
+    client, x = await world.client(), word()
+    await world.open_gig(client, title=f"A {x}sea {x}port", description="Nothing.", currency="EUR")
+    await world.open_gig(client, title=f"A {x}port at {x}sea", description="Nothing.", currency="USD")
+    await world.open_gig(client, title=f"A {x}sea-{x}port", description="Nothing.", currency="GBP")
+
+    counted = {
+        words: {
+            facet["value"]: facet["count"]
+            for facet in (await world.data(ANONYMOUS, FACETS, search=words))["gigFacets"]["currencies"]
+        }
+        for words in (f"{x}sea {x}port", f'"{x}sea {x}port"', f"{x}sea-{x}port")
+    }
+
+    assert counted == {
+        f"{x}sea {x}port": {"EUR": 1, "USD": 1, "GBP": 1},
+        f'"{x}sea {x}port"': {"EUR": 1, "GBP": 1},
+        f"{x}sea-{x}port": {"GBP": 1},
+    }
+
+
 # -- the cap ---------------------------------------------------------------------------------------------------------------
 
 _MANY = sa.text("""

@@ -19,9 +19,9 @@ from models.idempotency import IdempotencyKey, Outcome
 from models.ids import new_id
 from models.store.compiled import compiled
 from models.store.hot import Look, Many
+from models.store.pool import Pool
 from models.store.rows import new_row, shape_of
 from models.store.sql import Act, Position, Receipt, Replayed, counting_statements
-from models.store.pool import Pool
 from models.stream import Fact
 from resolvers.applications import Answer, submit_application
 from tests.world import World, kinds, race
