@@ -1,6 +1,7 @@
 """Ids are UUIDv7; outside they are typed and readable: a prefix and 26 characters of Crockford base32 (TypeID)."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from uuid import UUID
 
 import uuid_utils.compat
@@ -24,9 +25,13 @@ def encode_id(prefix: str, key: UUID) -> str:
 
 
 def id_encoder(prefix: str) -> Callable[[bytes], str]:
-    """`encode_id` for one prefix and the 16 bytes of a UUID, some ten times as fast: a page prints hundreds of ids."""
+    """`encode_id` for one prefix and the 16 bytes of a UUID, some ten times as fast: a page prints hundreds of ids.
+
+    What is printed often (skills, people, the newest gigs) is remembered, about 4 MB for each prefix.
+    """
     head = f"{prefix}_"
 
+    @lru_cache(16_384)
     def encode(key: bytes) -> str:
         n = int.from_bytes(key)
         return (

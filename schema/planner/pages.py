@@ -46,7 +46,7 @@ class BoundPage:
         """Raises `Invalid` for arguments that the batch execution refuses, too."""
         arguments = use.read(values)
         page = Page.of(arguments)
-        declaration, target = use.declaration, use.field.target
+        declaration, target = use.declaration, use.target
         keys, order = declaration.order_of(arguments.get("order_by"), target)
         where = arguments.get("where")
         fingerprint = None
@@ -137,7 +137,7 @@ class BoundPage:
         """What is read instead of the target's own source: the candidates of a search, joined to it."""
         if self.ranking is None:
             return None
-        target = self.use.field.target
+        target = self.use.target
         assert target.key is not None
         return target.source.join(self.ranking.candidates, self.ranking.candidates.c.id == target.key)
 

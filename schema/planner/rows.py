@@ -105,6 +105,7 @@ class PageUse:
     number: int
     declaration: ConnectionOf
     field: GraphField
+    target: NodeSpec
     read: ReadArguments
     rows: Rows | None = None
     wants_cursors: bool = False
@@ -149,7 +150,7 @@ class Reading:
 
     def paged(self, use: PageUse, kind: GraphQLObjectType, selected: Selected) -> Rows:
         """Rows of a root connection; the code answers the connection."""
-        rows = self._rows(use.field.target, page=use)
+        rows = self._rows(use.target, page=use)
         page = self._page(use, rows, kind, selected)
         first = next(iter(rows.outputs.values()))
         self.code.lines.append(f"return {page}(0, len({first}), None)")
@@ -160,7 +161,7 @@ class Reading:
         declared: GraphField = definition.extensions["strawberry-definition"]
         assert isinstance(declared.declaration, ConnectionOf)
         read = reader(self.schema, definition, selected.node)
-        use = PageUse(len(self.pages), declared.declaration, declared, read)
+        use = PageUse(len(self.pages), declared.declaration, declared, declared.target, read)
         self.pages.append(use)
         return use
 
@@ -331,7 +332,7 @@ class Reading:
         selected: Selected,
     ) -> str:
         use = self.page_use(kind, selected)
-        child = self._rows(use.field.target, declaration, rows, page=use)
+        child = self._rows(use.target, declaration, rows, page=use)
         parents = child.parents()
         page = self._page(use, child, named_object(output), selected)
         spans = f"p{len(self.code.lines)}"
@@ -347,7 +348,7 @@ class Reading:
     def _page(self, use: PageUse, rows: Rows, kind: GraphQLObjectType, selected: Selected) -> str:
         """Write the function of one page: from the first row, the row behind the last, and the parent's key."""
         use.rows = rows
-        item = use.field.target.type
+        item = use.target.type
         node_kind = self._kind_of(item)
         parts = []
         for part in self.selections.below(kind, selected):

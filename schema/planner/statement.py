@@ -24,7 +24,7 @@ from schema.planner.pages import BoundPage
 from schema.planner.rows import PARENT, Form, Rows
 
 _NOBODY = UUID(int=0)
-_ROW = sa.literal_column("1").label("_row")
+_ROW: sa.Label[Any] = sa.literal_column("1").label("_row")
 VIEWER, KEYS = "viewer_id", "keys"
 
 
