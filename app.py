@@ -95,7 +95,7 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
     health = Health(services.db, adapters, VERSION)
     schema = build_executable(introspection=settings.introspection)
     page = _graphiql(settings) if settings.graphiql else None
-    graphql = GraphQLEndpoint(schema, services, page, explains=not settings.is_production)
+    graphql = GraphQLEndpoint(schema, services, page and Envelope(page), explains=not settings.is_production)
     routes: list[Route | Mount] = [
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
@@ -114,12 +114,14 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
     # It would redirect to whatever host the request names.
     others.router.redirect_slashes = False
 
+    enveloped = Envelope(others)
+
     async def doors(scope: Scope, receive: Receive, send: Send) -> None:
         """GraphQL first: Starlette's routing would cost a fifth of a small query."""
         is_graphql = scope["type"] == "http" and scope["path"] == "/graphql"
-        await (graphql if is_graphql else others)(scope, receive, send)
+        await (graphql if is_graphql else enveloped)(scope, receive, send)
 
-    return Envelope(_with_cors(doors, settings.cors_origins) if settings.cors_origins else doors)
+    return Envelope(_with_cors(doors, settings.cors_origins)) if settings.cors_origins else doors
 
 
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

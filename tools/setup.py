@@ -28,6 +28,19 @@ STAMP = VENV / "skillsync-ready"
 UV_REQUIREMENTS = CHECKOUT / "tools" / "uv-requirements.txt"
 ASSETS_SCRIPT = CHECKOUT / "tools" / "graphiql_assets.py"
 MINIMUM = (3, 11)
+FASTER = 1.2
+WORK = """
+import time, pip, venv
+
+def once():
+    began = time.perf_counter()
+    for number in range(20_000):
+        rows = {"id": number, "name": str(number)}
+        [value for value in rows.values()]
+    return time.perf_counter() - began
+
+print(min(once() for _ in range(15)))
+"""
 
 # uv does not read pip's configuration; whoever needed a mirror or a certificate for pip needs it for uv too.
 PIP_SETTINGS_FOR_UV = {
@@ -53,6 +66,7 @@ def main(arguments: list[str]) -> int:
         if not _is_ready(needs_dev):
             _leave_old_interpreter()
             _leave_venv_interpreter()
+            _leave_slow_interpreter()
             assets = _make_ready(needs_dev)
         _finish_assets(assets or _start_assets())
     except SetupError as error:
@@ -157,6 +171,27 @@ def _leave_venv_interpreter() -> None:
     if Path(sys.prefix).resolve() == VENV.resolve():
         outer = str(VENV_PYTHON.resolve())
         os.execv(outer, [outer, *sys.argv])
+
+
+def _leave_slow_interpreter() -> None:
+    """Carry on in the system's Python where that is clearly faster than the `python3` that was called.
+
+    pyenv builds without profile-guided optimisation: the server then does half as much (measured). Speed is measured,
+    since builds do not tell how they were made. `SKILLSYNC_PYTHON=keep` stays with the one that was called.
+    """
+    if os.environ.get("SKILLSYNC_PYTHON") == "keep" or _is_same_place(_read_stamp()):
+        return
+    own = _slowness(sys.executable)
+    for candidate in [f"/usr/bin/python3.{minor}" for minor in range(14, MINIMUM[1] - 1, -1)]:
+        if Path(candidate).exists() and own > FASTER * _slowness(candidate):
+            _say(f"using {candidate}: it is at least {FASTER} times as fast as {sys.executable}")
+            os.execv(candidate, [candidate, *sys.argv])
+
+
+def _slowness(interpreter: str) -> float:
+    """Seconds for a little fixed work, the best of some; endless for a Python that cannot make environments."""
+    asked = subprocess.run([interpreter, "-c", WORK], capture_output=True, text=True, check=False)
+    return float(asked.stdout) if asked.returncode == 0 else float("inf")
 
 
 def _make_venv() -> None:

@@ -44,7 +44,7 @@ class HttpError(Exception):
 
 
 class Envelope:
-    """Around everything we serve: each answer carries the request's id, given or made, and is what it says it is."""
+    """Around what we serve: each answer carries the request's id, given or made, and is what it says it is."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -66,7 +66,10 @@ class Envelope:
 
 
 class GraphQLEndpoint:
-    """GET and POST of `/graphql`. A browser that asks for HTML gets `page`. Stands inside an `Envelope`."""
+    """GET and POST of `/graphql`. A browser that asks for HTML gets `page`, inside an `Envelope`.
+
+    What it answers itself carries the marks of an envelope already.
+    """
 
     def __init__(
         self, schema: Executable, services: Services, page: Page | None, *, explains: bool = False
@@ -82,7 +85,7 @@ class GraphQLEndpoint:
         if self._page is not None and _wants_page(scope, headers):
             await self._page(scope, receive, send)
             return
-        request_id: str = scope["state"]["request_id"]
+        request_id = scope.get("state", {}).get("request_id") or _request_id(headers)
         began = time.perf_counter()
         # Ends as it is if the task is cancelled: a stop that could wait no longer.
         line: dict[str, Any] = {
@@ -95,7 +98,7 @@ class GraphQLEndpoint:
             try:
                 status, raw, extra = await self._answered(scope, headers, receive, request_id, line)
                 line["status"] = status
-                await _send(send, status, raw, _content_type(headers), extra)
+                await _send(send, status, raw, _content_type(headers), request_id, extra)
             finally:
                 line["ms"] = round((time.perf_counter() - began) * 1000, 2)
                 line["statements"] = sum(statements.values())
@@ -251,8 +254,12 @@ def _accepted(accept: str) -> Iterator[tuple[str, float]]:
         yield media_type, float(quality) if re.fullmatch(r"[01](\.\d{0,3})?", quality) else 0.0
 
 
-async def _send(send: Send, status: int, raw: bytes, content_type: str, extra: dict[str, str]) -> None:
+async def _send(
+    send: Send, status: int, raw: bytes, content_type: str, request_id: str, extra: dict[str, str]
+) -> None:
     headers = [
+        (_MARKS[0], request_id.encode()),
+        (_MARKS[1], b"nosniff"),
         (b"content-type", f"{content_type}; charset=utf-8".encode()),
         (b"content-length", str(len(raw)).encode()),
         (b"cache-control", b"no-store"),

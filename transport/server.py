@@ -52,6 +52,7 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing asks who the caller's proxy is
         timeout_graceful_shutdown=10,
     )
 
