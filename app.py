@@ -16,6 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from joserfc.errors import JoseError
@@ -49,7 +50,7 @@ from settings import CHECKOUT, Settings, SettingsError
 from transport.graphiql import DemoAccount, DemoLogin, GraphiQLPage
 from transport.health import Health
 from transport.http import Envelope, GraphQLEndpoint
-from transport.logs import configure_logs
+from transport.logs import RequestLines, configure_logs, log_request
 from transport.server import AnnouncingServer, CannotListen, bound_sockets, stop_signals
 
 VERSION = "0.1.0"
@@ -89,13 +90,20 @@ async def opened_services(settings: Settings, database_url: str) -> AsyncIterato
         await db.close()
 
 
-def create_app(settings: Settings, services: Services) -> ASGIApp:
-    """The ASGI application. Background work runs for as long as its lifespan."""
+def create_app(
+    settings: Settings,
+    services: Services,
+    *,
+    log: Callable[[dict[str, Any]], None] = log_request,
+) -> ASGIApp:
+    """The ASGI application. Background work runs for as long as its lifespan; `log` is told of each request."""
     adapters = {"sql": "embedded" if settings.is_embedded else "postgresql"}
     health = Health(services.db, adapters, VERSION)
     schema = build_executable(introspection=settings.introspection)
     page = _graphiql(settings) if settings.graphiql else None
-    graphql = GraphQLEndpoint(schema, services, page and Envelope(page), explains=not settings.is_production)
+    graphql = GraphQLEndpoint(
+        schema, services, page and Envelope(page), explains=not settings.is_production, log=log
+    )
     routes: list[Route | Mount] = [
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
@@ -314,9 +322,11 @@ async def _require_no_demo_world(settings: Settings, url: str) -> None:
 
 async def _serve(settings: Settings, url: str, sockets: list[socket.socket]) -> int:
     async with opened_services(settings, url) as services:
-        app = create_app(settings, services)
+        lines = RequestLines(sys.stderr)
+        app = create_app(settings, services, log=lines)
         server = AnnouncingServer(app, settings.host, settings.port, functools.partial(announce, settings))
         await server.serve(sockets)
+        lines.flush()
         return 0 if server.started else 1
 
 

@@ -1,6 +1,7 @@
 """Who is asking."""
 
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID
 
 from models.errors import DomainError, NotAllowed
@@ -29,10 +30,7 @@ class Viewer:
     @property
     def kind(self) -> str:
         """For logs: the highest role, or anonymous."""
-        if self.user_id is None:
-            return "anonymous"
-        ranking = (Role.SUPER_ADMIN, Role.ADMIN, Role.CLIENT, Role.FREELANCER)
-        return next((role.value.lower() for role in ranking if role in self.roles), "member")
+        return "anonymous" if self.user_id is None else _highest(self.roles)
 
     def require_user(self) -> UUID:
         """Raises `SignInRequired`."""
@@ -46,6 +44,12 @@ class Viewer:
         if role not in self.roles and not (role is Role.ADMIN and self.is_admin):
             raise NotAllowed(role.value)
         return user_id
+
+
+@cache
+def _highest(roles: frozenset[Role]) -> str:
+    ranking = (Role.SUPER_ADMIN, Role.ADMIN, Role.CLIENT, Role.FREELANCER)
+    return next((role.value.lower() for role in ranking if role in roles), "member")
 
 
 ANONYMOUS = Viewer()

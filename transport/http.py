@@ -1,16 +1,14 @@
 """The HTTP door of GraphQL, as plain ASGI: GraphQL over HTTP, one JSON object each way."""
 
-import asyncio
 import dataclasses
-import logging
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 import orjson
+import uuid_utils
 from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,14 +17,14 @@ from auth.viewer import SignInRequired, Viewer
 from models.store.sql import counting_statements
 from resolvers.operation import Operation, Services
 from schema.execution import MUTATION_NEEDS_POST, Executable, Request, Response, execute, fault
+from transport.logs import log_request
+from transport.protocol import BODY_DEADLINE_S, TOO_SLOW
 
 MAX_BODY = 1_000_000
-BODY_DEADLINE_S = 10
 MAX_LOGGED_NAME = 100
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 _ALLOW = "GET, POST"
 _OPERATION = re.compile(r"\b(?:query|mutation|subscription)\s+([_A-Za-z][_0-9A-Za-z]*)")
-_log = logging.getLogger("skillsync.requests")
 _MARKS = (b"x-request-id", b"x-content-type-options")
 Headers = Mapping[str, str]
 Page = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -72,13 +70,20 @@ class GraphQLEndpoint:
     """
 
     def __init__(
-        self, schema: Executable, services: Services, page: Page | None, *, explains: bool = False
+        self,
+        schema: Executable,
+        services: Services,
+        page: Page | None,
+        *,
+        explains: bool = False,
+        log: Callable[[dict[str, Any]], None] = log_request,
     ) -> None:
         """`explains`: a request with the header `x-explain` is told how it was answered; for development."""
         self._schema = schema
         self._services = services
         self._page = page
         self._explains = explains
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers_of(scope)
@@ -102,7 +107,7 @@ class GraphQLEndpoint:
             finally:
                 line["ms"] = round((time.perf_counter() - began) * 1000, 2)
                 line["statements"] = sum(statements.values())
-                _log.info("request", extra=line)
+                self._log(line)
 
     async def _answered(
         self, scope: Scope, headers: Headers, receive: Receive, request_id: str, line: dict[str, Any]
@@ -126,7 +131,7 @@ class GraphQLEndpoint:
         if scope["method"] == "GET":
             request = _from_query_string(QueryParams(scope["query_string"]))
         else:
-            request = await _from_body(headers, receive)
+            request = await _from_body(scope, headers, receive)
         if self._explains and "x-explain" in headers:
             request = dataclasses.replace(request, explain=True)
         line["operation"] = _logged_name(request)
@@ -166,18 +171,12 @@ def _from_query_string(query: QueryParams) -> Request:
     })  # fmt: skip
 
 
-async def _from_body(headers: Headers, receive: Receive) -> Request:
+async def _from_body(scope: Scope, headers: Headers, receive: Receive) -> Request:
     if not _is_json(headers.get("content-type", "")):
         raise HttpError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as application/json in UTF-8.")
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise HttpError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request uncompressed.")
-    try:
-        async with asyncio.timeout(BODY_DEADLINE_S):
-            body = await _read_body(headers, receive)
-    except TimeoutError as error:
-        message = f"The whole request must be here within {BODY_DEADLINE_S} seconds."
-        raise HttpError(408, "REQUEST_TIMEOUT", message, connection="close") from error
-    return _request(_json(body, "the body"))
+    return _request(_json(await _read_body(scope, headers, receive), "the body"))
 
 
 @lru_cache(100)
@@ -208,7 +207,7 @@ def _request(content: Any) -> Request:
     return Request(query, variables, name or None)
 
 
-async def _read_body(headers: Headers, receive: Receive) -> bytes:
+async def _read_body(scope: Scope, headers: Headers, receive: Receive) -> bytes:
     too_large = HttpError(413, "PAYLOAD_TOO_LARGE", f"A request has at most {MAX_BODY:,} bytes.")
     declared = headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > MAX_BODY:
@@ -223,7 +222,10 @@ async def _read_body(headers: Headers, receive: Receive) -> bytes:
         if size > MAX_BODY:
             raise too_large
         if not message.get("more_body"):
-            return b"".join(chunks)
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if scope["state"].get(TOO_SLOW):
+            text = f"The whole request must be here within {BODY_DEADLINE_S} seconds."
+            raise HttpError(408, "REQUEST_TIMEOUT", text, connection="close")
 
 
 def _status_of(response: Response, headers: Headers) -> int:
@@ -288,4 +290,4 @@ def _headers_of(scope: Scope) -> Headers:
 def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
     sound = 8 <= len(given) <= 64 and given.replace("-", "").isalnum() and given.isascii()
-    return given if sound else uuid.uuid4().hex
+    return given if sound else uuid_utils.uuid7().hex

@@ -1,10 +1,14 @@
-"""The HTTP parser's missing limit: how much may come before the headers end."""
+"""The HTTP parser's missing limits: how much may come before the headers end, and how long a body may take."""
 
+import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD = 65_536
+BODY_DEADLINE_S = 10
+TOO_SLOW = "too_slow"
+"""Set in the scope's `state` when the deadline passed; whoever reads the body is woken, and answers."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -13,9 +17,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     The address of a GET holds its document and variables, so the limit is generous.
     """
 
+    body_deadline_s: float = BODY_DEADLINE_S
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._head: int | None = 0
+        self._deadline: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         if self._head is not None:
@@ -28,10 +35,28 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             )
             self.transport.close()
 
+        # Most requests are whole by now, and need no timer.
+        if self._head is None and self._deadline is None:
+            self._deadline = self.loop.call_later(self.body_deadline_s, self._is_too_slow, self.cycle)
+
     def on_headers_complete(self) -> None:
         self._head = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._head = 0
+        self._forget_deadline()
         super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _is_too_slow(self, cycle: RequestResponseCycle) -> None:
+        cycle.scope.setdefault("state", {})[TOO_SLOW] = True
+        cycle.message_event.set()

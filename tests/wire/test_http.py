@@ -25,7 +25,7 @@ from tests.wire.server import Api, Log, serving, serving_services, settings_for,
 from tests.world import PASSWORD, Clock, World, make_test_services, race
 from transport.http import MAX_BODY
 from transport.logs import JsonFormatter
-from transport.protocol import MAX_HEAD
+from transport.protocol import MAX_HEAD, BoundedHttpProtocol
 
 GRAPHQL = "application/graphql-response+json"
 JSON = {"content-type": "application/json"}
@@ -735,3 +735,19 @@ async def is_refused(address: str) -> bool:
         except (httpx.ReadError, httpx.RemoteProtocolError):
             return False  # accepted a moment before the door closed
         return False
+
+
+async def test_a_body_that_does_not_come_in_time_is_answered_and_hung_up_on(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BoundedHttpProtocol, "body_deadline_s", 0.1)
+    head = (
+        b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+    )
+
+    answer = await api.raw(head + b'{"query": ')
+
+    status, _, rest = answer.partition(b"\r\n")
+    assert status == b"HTTP/1.1 408 Request Timeout"
+    assert b"connection: close" in rest
+    assert json.loads(rest.partition(b"\r\n\r\n")[2])["errors"][0]["extensions"]["code"] == "REQUEST_TIMEOUT"
