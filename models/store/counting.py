@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 
 _statements: ContextVar["Counter[str] | None"] = ContextVar("statements", default=None)
 
@@ -22,4 +23,9 @@ def counting_statements() -> Iterator["Counter[str]"]:
 def count_statement(text: str) -> None:
     counter = _statements.get()
     if counter is not None:
-        counter[text.split(None, 1)[0].lower()] += 1
+        counter[_first_word(text)] += 1
+
+
+@lru_cache(1_000)
+def _first_word(text: str) -> str:
+    return text.split(None, 1)[0].lower()

@@ -31,6 +31,7 @@ from models.store.facts import (
     as_json,
     last_statement,
 )
+from models.store.pool import Lane
 from models.store.rows import M, Shape, columns_in, insertion, shape_of, update
 
 # Rows of one table with the same columns.
@@ -117,11 +118,9 @@ class Seen(Generic[M]):
 class HotTransaction(Ledger):
     """One unit of work. Use cases begin with `lock`, write with `add` and the verbs of the locked row, and `emit`."""
 
-    def __init__(
-        self, connection: asyncpg.Connection, *, actor_id: UUID | None, at: datetime, act: Act | None
-    ) -> None:
+    def __init__(self, lane: Lane, *, actor_id: UUID | None, at: datetime, act: Act | None) -> None:
         super().__init__(actor_id=actor_id, at=at, act=act)
-        self._connection = connection
+        self._lane = lane
         self._has_claimed = act is None
         self._locked: list[tuple[SQLModel, Mapping[str, object]]] = []
         self._added: Groups = {}
@@ -175,7 +174,7 @@ class HotTransaction(Ledger):
         self._position = Position(last["stream"], last["number"]) if self._events else None
 
     async def commit(self) -> None:
-        await self._connection.execute("COMMIT")
+        await self._lane.connection.execute("COMMIT")
 
     async def _look(
         self, look: Look[M], what: str, path: tuple[str, ...], values: Mapping[str, object]
@@ -219,10 +218,7 @@ class HotTransaction(Ledger):
 
     async def _fetch(self, statement: Compiled, values: Mapping[str, object]) -> Sequence[asyncpg.Record]:
         count_statement(statement.text)
-        rows: list[asyncpg.Record] = await self._connection.fetch(
-            statement.text, *statement.arguments(values)
-        )
-        return rows
+        return await self._lane.fetch(statement.text, statement.arguments(values))
 
 
 _READ_KEY = compiled(sa.text(READ_KEY))

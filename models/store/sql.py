@@ -84,7 +84,8 @@ class Database:
             # Two swapped letters in a word of six leave 0.27 of it; the default is 0.3.
             "pg_trgm.similarity_threshold": "0.25",
         }
-        self._hot_writes = Pool(url, size=pool_size, server_settings=settings)
+        hot = settings | {"plan_cache_mode": "force_generic_plan", "jit": "off"}
+        self._hot_writes = Pool(url, size=pool_size, server_settings=hot)
         self._writes = _engine(url, pool_size=pool_size, server_settings=settings)
         generic = reading | {"plan_cache_mode": "force_generic_plan"}
         self._planned = Pool(url, size=pool_size, server_settings=generic)
@@ -158,8 +159,8 @@ class Database:
         self, *, actor_id: UUID | None, at: datetime, act: Act | None = None
     ) -> AsyncIterator[HotTransaction]:
         """Like `transaction`, in two statements and without a session; its `lock` raises what that raises on entry."""
-        async with self._hot_writes.begin() as connection:
-            tx = HotTransaction(connection, actor_id=actor_id, at=at, act=act)
+        async with self._hot_writes.begin() as lane:
+            tx = HotTransaction(lane, actor_id=actor_id, at=at, act=act)
             try:
                 yield tx
                 await tx.write()

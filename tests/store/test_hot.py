@@ -255,13 +255,13 @@ async def test_a_pool_takes_no_more_than_its_size_at_once_and_says_so(database_u
     pool = Pool(database_url, size=1, server_settings={}, wait_s=0.05)
 
     async with pool.begin() as first:
-        pid = await first.fetchval("select pg_backend_pid()")
+        pid = await first.connection.fetchval("select pg_backend_pid()")
         with pytest.raises(TimeoutError):
             async with pool.begin():
                 pass
 
     async with pool.begin() as second:
-        assert await second.fetchval("select pg_backend_pid()") == pid
+        assert await second.connection.fetchval("select pg_backend_pid()") == pid
     await pool.close()
 
 
@@ -273,10 +273,10 @@ async def test_an_old_connection_is_replaced_and_a_failed_transaction_leaves_not
 
     for _ in range(2):
         with pytest.raises(asyncpg.DivisionByZeroError):
-            async with pool.begin() as connection:
-                pids.append(await connection.fetchval("select pg_backend_pid()"))
-                await connection.execute("select 1 / 0")
-        assert not connection.is_in_transaction()
+            async with pool.begin() as lane:
+                pids.append(await lane.connection.fetchval("select pg_backend_pid()"))
+                await lane.connection.execute("select 1 / 0")
+        assert not lane.connection.is_in_transaction()
 
     assert len(set(pids)) == 2
     await pool.close()
