@@ -89,11 +89,12 @@ class DemoLogin:
 
 @dataclass(frozen=True, slots=True)
 class TourStep:
-    """One operation of the tour; `variables` is JSON as the editor shall show it."""
+    """One operation of the tour; `variables` and `headers` are JSON as the editors shall show it."""
 
     title: str
     query: str
     variables: str | None
+    headers: str | None = None
 
 
 class GraphiQLPage:
@@ -102,7 +103,7 @@ class GraphiQLPage:
     `assets` is the directory `tools/graphiql_assets.py` fills. It is looked up at each request, so a set-up that
     finishes late needs no restart; until then the page says what to run, with status 503.
     `tour` holds `*.graphql` files, opened in the order of their names. The first line of each is a comment, its
-    title; a `*.json` beside it holds the variables. A directory that does not exist means no tour.
+    title; a `*.json` beside it holds the variables, a `*.headers.json` headers. A directory that does not exist means no tour.
     Raises ValueError for a tour file without title or with variables that are no JSON object.
     """
 
@@ -140,7 +141,13 @@ class GraphiQLPage:
             "endpoint": prefix + self._endpoint,
             "subscriptions": None if self._subscriptions is None else prefix + self._subscriptions,
             "tour": [
-                {"title": step.title, "query": step.query, "variables": step.variables} for step in self._tour
+                {
+                    "title": step.title,
+                    "query": step.query,
+                    "variables": step.variables,
+                    "headers": step.headers,
+                }
+                for step in self._tour
             ],
             "demo": None if self._demo is None else _demo_config(self._demo),
         }
@@ -181,11 +188,14 @@ def _read_step(file: Path) -> TourStep:
     title = first_line.removeprefix("#").strip()
     if not first_line.startswith("#") or not title:
         raise ValueError(f"{file.name} must begin with a comment line, which is its title in the tour")
-    beside = file.with_suffix(".json")
-    return TourStep(title, query, _read_variables(beside) if beside.is_file() else None)
+    return TourStep(
+        title, query, _read_object(file.with_suffix(".json")), _read_object(file.with_suffix(".headers.json"))
+    )
 
 
-def _read_variables(file: Path) -> str:
+def _read_object(file: Path) -> str | None:
+    if not file.is_file():
+        return None
     text = file.read_text(encoding="utf-8")
     try:
         variables = json.loads(text)
@@ -193,7 +203,7 @@ def _read_variables(file: Path) -> str:
         raise ValueError(f"{file.name} is not JSON: {error}") from error
     if isinstance(variables, dict):
         return text.strip()
-    raise ValueError(f"{file.name} must hold an object, whose members are the variables")
+    raise ValueError(f"{file.name} must hold an object, whose members are the variables or headers")
 
 
 def _current_bundle(assets: Path) -> Path | None:
