@@ -154,6 +154,9 @@ async def background_work(services: Services, health: Health) -> AsyncIterator[N
     async def write_views() -> None:
         await services.views.write(services.db, at=services.clock())
 
+    async def follow_taxonomy() -> None:
+        await services.skill_names.follow(services.db)
+
     async def run_jobs() -> None:
         await run_due_jobs(op)
 
@@ -165,6 +168,7 @@ async def background_work(services: Services, health: Health) -> AsyncIterator[N
     tasks = [
         asyncio.create_task(_every(1, "revocations", follow_revocations, health)),
         asyncio.create_task(_every(1, "jobs", run_jobs, health)),
+        asyncio.create_task(_every(60, "taxonomy", follow_taxonomy, health)),
         asyncio.create_task(_every(5, "views", write_views, health)),
         asyncio.create_task(_every(3600, "retention", forget, health)),
     ]

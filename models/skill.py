@@ -39,19 +39,9 @@ class Skill(SQLModel, table=True):
 
 
 class SkillName(SQLModel, table=True):
-    """Every name of every skill, casefolded, so that a prefix or a typo finds it."""
+    """Every name of every skill, casefolded; `resolvers/skill_names.py` finds them in memory."""
 
     __tablename__ = "skill_name"
-    __table_args__ = (
-        # GiST, because it finds the nearest names first: a GIN index finds all that share a syllable, 35 ms of them.
-        sa.Index(
-            "ix_skill_name_trigram",
-            "name",
-            postgresql_using="gist",
-            postgresql_ops={"name": "gist_trgm_ops(siglen=256)"},
-        ),
-        sa.Index("ix_skill_name_prefix", "name", postgresql_ops={"name": "text_pattern_ops"}),
-    )
 
     name: str = Field(primary_key=True, max_length=200)
     skill_id: UUID = reference("skill.id", index=True)

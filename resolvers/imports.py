@@ -119,10 +119,10 @@ class _Import:
     async def _suggestion(self, unknown: tuple[str, ...]) -> str:
         names = self.taxonomy.names
         nearest = [
-            names[skill.id]
+            names[skill_id]
             for name in unknown
-            for skill in await suggest_skills(self.op, _searchable(name), limit=2)
-            if skill.id in names
+            for skill_id in await suggest_skills(self.op, _searchable(name), limit=2)
+            if skill_id in names
         ]
         return f" Near: {', '.join(nearest)}." if nearest else ""
 

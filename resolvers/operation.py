@@ -13,6 +13,7 @@ from auth.tokens import Tokens
 from auth.viewer import ANONYMOUS, Viewer
 from models.ids import new_id
 from models.store.sql import Act, Database, HotTransaction, Transaction
+from resolvers.skill_names import SkillNames
 from resolvers.views import ViewCounter
 
 
@@ -36,6 +37,7 @@ class Services:
     clock: Callable[[], datetime]
     revoked: RevokedSessions
     views: ViewCounter
+    skill_names: SkillNames = field(default_factory=SkillNames)
 
 
 @dataclass(slots=True)

@@ -44,7 +44,7 @@ async def suggested(op: Operation, prefix: str, first: int) -> list[UUID]:
         )
     if len(prefix) > 100 or "\0" in prefix:
         raise Invalid(("prefix",), "LENGTH", "A prefix has at most 100 characters and no NUL.", max="100")
-    return [skill.id for skill in await suggest_skills(op, prefix, limit=first)]
+    return await suggest_skills(op, prefix, limit=first)
 
 
 def _skill_suggest() -> Any:
