@@ -98,8 +98,8 @@ def create_app(
 ) -> ASGIApp:
     """The ASGI application. Background work runs for as long as its lifespan; `log` is told of each request."""
     adapters = {"sql": "embedded" if settings.is_embedded else "postgresql"}
-    health = Health(services.db, adapters, VERSION)
     schema = build_executable(introspection=settings.introspection)
+    health = Health(services.db, adapters, VERSION, schema.documents.unplanned)
     page = _graphiql(settings) if settings.graphiql else None
     graphql = GraphQLEndpoint(
         schema, services, page and Envelope(page), explains=not settings.is_production, log=log

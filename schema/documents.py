@@ -5,7 +5,7 @@ Only valid documents are kept, and by the length of their text: a syntax tree ta
 a document may have by the booleans of its directives.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,7 +45,10 @@ class Refused(Exception):
 class Document:
     """A valid document with the plans of its operations."""
 
-    def __init__(self, schema: strawberry.Schema, text: str, ast: DocumentNode) -> None:
+    def __init__(
+        self, schema: strawberry.Schema, text: str, ast: DocumentNode, unplanned: Counter[str]
+    ) -> None:
+        self._unplanned = unplanned
         self.text = text
         self.ast = ast
         self._schema = schema
@@ -85,7 +88,7 @@ class Document:
     def dry_run(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> "Document":
         """The document of an operation that asks for its price only."""
         name = operation.name.value if operation.name else None
-        return Document(self._schema, self.text, rate_limit_only(self.ast, name, variables))
+        return Document(self._schema, self.text, rate_limit_only(self.ast, name, variables), self._unplanned)
 
     def plan(self, operation: OperationDefinitionNode, values: VariableValues) -> OperationPlan:
         # Another operation of the document may have them.
@@ -94,7 +97,9 @@ class Document:
         plan = self._plans.get(key)
         if plan is None:
             known = dict(zip(self._booleans, booleans, strict=True))
-            plan = self._plans[key] = OperationPlan.of(self._schema, self.ast, operation, known)
+            plan = self._plans[key] = OperationPlan.of(
+                self._schema, self.ast, operation, known, self._unplanned
+            )
             if len(self._plans) > MOST_PLANS:
                 self._plans.popitem(last=False)
         else:
@@ -113,6 +118,8 @@ class Documents:
         self._known: OrderedDict[str, Document] = OrderedDict()
         self._max_characters = max_characters
         self.characters = 0
+        self.unplanned: Counter[str] = Counter()
+        """How often a root field was left to the batch execution, by reason: an error's class, or `introspection`."""
 
     def read(self, text: str) -> Document:
         """Raises `Refused`."""
@@ -120,7 +127,7 @@ class Documents:
         if document is not None:
             self._known.move_to_end(text)
             return document
-        document = Document(self._schema, text, self._valid(text))
+        document = Document(self._schema, text, self._valid(text), self.unplanned)
         self._keep(document)
         return document
 

@@ -19,11 +19,13 @@ _log = logging.getLogger("skillsync.health")
 
 @dataclass(slots=True)
 class Health:
-    """`adapters` names what is in force; `background` holds the class of each task's last error, None when fine."""
+    """`adapters` names what is in force, `unplanned` how often which reason left a field to the slower executor;
+    `background` holds the class of each task's last error, None when fine."""
 
     db: Database
     adapters: Mapping[str, str]
     version: str
+    unplanned: Mapping[str, int]
     background: dict[str, str | None] = field(default_factory=dict)
 
     async def live(self, _: Request) -> Response:
@@ -34,7 +36,12 @@ class Health:
         tasks = {
             name: "ok" if error is None else f"failing: {error}" for name, error in self.background.items()
         }
-        facts = {"version": self.version, "adapters": dict(self.adapters), "background": tasks}
+        facts = {
+            "version": self.version,
+            "adapters": dict(self.adapters),
+            "background": tasks,
+            "unplanned": dict(self.unplanned),
+        }
         try:
             statement = sa.select(sa.func.count()).where(col(Job.status) == JobStatus.DEAD)
             dead = (await self.db.fetch(statement))[0][0]

@@ -39,8 +39,6 @@ from schema.planner.roots import MutationPlan, RootPlan, Run, plan_mutation, pla
 from schema.planner.selection import Selected, Selections
 
 _log = logging.getLogger("skillsync.planner")
-unplanned: Counter[str] = Counter()
-"""How often a root field was left to the batch execution, by reason; for the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,8 @@ class OperationPlan:
     operation: OperationDefinitionNode
     root: GraphQLObjectType
     selected: list[Selected]
+    unplanned: Counter[str]
+    """Counts how often a root field is left to the batch execution, by reason."""
     plans: dict[str, RootPlan | MutationPlan] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
@@ -71,6 +71,7 @@ class OperationPlan:
         document: DocumentNode,
         operation: OperationDefinitionNode,
         booleans: Mapping[str, bool],
+        unplanned: Counter[str],
     ) -> OperationPlan:
         fragments = {
             part.name.value: part for part in document.definitions if isinstance(part, FragmentDefinitionNode)
@@ -78,7 +79,8 @@ class OperationPlan:
         selections = Selections(schema._schema, fragments, booleans)
         root = schema._schema.get_root_type(operation.operation)
         assert root is not None
-        plan = cls(schema, document, operation, root, selections.of(root, [operation.selection_set]))
+        selected_of_root = selections.of(root, [operation.selection_set])
+        plan = cls(schema, document, operation, root, selected_of_root, unplanned)
         for selected in plan.selected:
             if selected.name != "__typename":
                 plan._add(selections, selected)
@@ -178,7 +180,7 @@ class OperationPlan:
     ) -> ExecutionResult:
         """These root fields through graphql-core, each with the reason why."""
         for key, reason in reasons.items():
-            unplanned[reason] += 1
+            self.unplanned[reason] += 1
             if reason != "introspection":
                 _log.info("left to batches", extra={"field": key, "reason": reason})
             if context.steps is not None:

@@ -234,3 +234,16 @@ async def test_the_total_is_counted_only_when_it_is_selected(bids: Bids) -> None
     assert await counts(root % "nodes { id } totalCount") == [1]
     assert await counts(below % "nodes { id }", id=bids.gig) == [0]
     assert await counts(below % "nodes { id } totalCount", id=bids.gig) == [1]
+
+
+async def test_what_is_left_to_batches_is_told_with_the_reason(bids: Bids) -> None:
+    request = Request(
+        "{ ok: gigs(first: 1) { nodes { id } } bad: gigs(first: 0) { nodes { id } } }", explain=True
+    )
+
+    body = (await execute(bids.world.schema, request, bids.world.as_(bids.client))).body
+
+    assert [error["path"] for error in body["errors"]] == [["bad"]]
+    left = [step for step in body["extensions"]["plan"] if step["kind"] == "BATCHES"]
+    assert left == [{"kind": "BATCHES", "field": "bad", "reason": "Invalid"}]
+    assert bids.world.schema.documents.unplanned["Invalid"] >= 1

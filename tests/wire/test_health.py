@@ -38,7 +38,7 @@ async def test_a_healthy_server_names_its_adapters_and_counts_no_dead_job(
             return dict((await client.get("/health/ready")).json())
 
         async def has_all_tasks() -> bool:
-            return len((await ready())["background"]) == 4
+            return len((await ready())["background"]) == 5
 
         await until(has_all_tasks)
         answer = await client.get("/health/ready")
@@ -49,7 +49,8 @@ async def test_a_healthy_server_names_its_adapters_and_counts_no_dead_job(
         "status": "ok",
         "version": VERSION,
         "adapters": {"sql": "embedded"},
-        "background": {"revocations": "ok", "jobs": "ok", "views": "ok", "retention": "ok"},
+        "background": {"revocations": "ok", "jobs": "ok", "views": "ok", "retention": "ok", "taxonomy": "ok"},
+        "unplanned": {},
         "deadJobs": 0,
     }
     assert live.headers["cache-control"] == answer.headers["cache-control"] == "no-store"

@@ -23,7 +23,7 @@ from models.ids import encode_id, new_id
 from models.user import Role
 from tests.wire.server import Api, Log, serving, serving_services, settings_for, token_of, until
 from tests.world import PASSWORD, Clock, World, make_test_services, race
-from transport.http import MAX_BODY
+from transport.http import MAX_BODY, GraphQLEndpoint
 from transport.logs import JsonFormatter
 from transport.protocol import MAX_HEAD, BoundedHttpProtocol
 
@@ -751,3 +751,18 @@ async def test_a_body_that_does_not_come_in_time_is_answered_and_hung_up_on(
     assert status == b"HTTP/1.1 408 Request Timeout"
     assert b"connection: close" in rest
     assert json.loads(rest.partition(b"\r\n\r\n")[2])["errors"][0]["extensions"]["code"] == "REQUEST_TIMEOUT"
+
+
+@pytest.mark.parametrize(("explains", "asked"), [(True, True), (True, False), (False, True)])
+async def test_a_request_is_explained_where_that_is_switched_on_and_asked_for(
+    api: Api, explains: bool, asked: bool
+) -> None:
+    endpoint = GraphQLEndpoint(api.world.schema, api.world.services, None, explains=explains)
+    headers = {"x-explain": "1"} if asked else {}
+    async with serving(endpoint) as (address, _), httpx.AsyncClient(base_url=address) as http:
+        answer = await http.post(
+            "/graphql", json={"query": "{ gigs(first: 1) { nodes { id } } }"}, headers=headers
+        )
+
+    plan = answer.json()["extensions"].get("plan")
+    assert (plan and [step["kind"] for step in plan]) == (["SQL"] if explains and asked else None)
