@@ -95,10 +95,13 @@ class ClientProfile(Versioned, Rated, table=True):
 
 class FreelancerSkill(SQLModel, table=True):
     __tablename__ = "freelancer_skill"
-    __table_args__ = (sa.CheckConstraint("years between 0 and 60", name="years_range"),)
+    __table_args__ = (
+        sa.CheckConstraint("years between 0 and 60", name="years_range"),
+        sa.Index("ix_freelancer_skill_by_skill", "skill_id", "freelancer_id"),
+    )
 
     freelancer_id: UUID = reference("freelancer_profile.user_id", primary_key=True)
-    skill_id: UUID = reference("skill.id", primary_key=True, index=True)
+    skill_id: UUID = reference("skill.id", primary_key=True)
     level: SkillLevel = words(SkillLevel)
     years: int
     last_used_on: date | None
