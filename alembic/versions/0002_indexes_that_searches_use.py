@@ -1,4 +1,4 @@
-"""Indexes that searches use: gigs by status without the open ones, which are most; what has a skill by an index alone; names of skills are in memory"""
+"""Indexes that searches use: gigs by status without the open ones, which are most; what has a skill; names are in memory"""
 
 import sqlalchemy as sa
 from alembic import op
