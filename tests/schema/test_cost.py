@@ -412,8 +412,8 @@ async def test_every_answer_says_what_it_cost(stage: Stage) -> None:
 
     body = (await execute(stage.world.schema, Request(document), stage.as_("owner"))).body
 
-    # A gig, its skill and its client; a page could have held twenty.
-    assert body["extensions"]["cost"] == Cost(requested=1 + 20 * (1 + 5 + 1) + 1, actual=3).as_extension()
+    # A gig, its client, its skill and the link to that; a page could have held twenty.
+    assert body["extensions"]["cost"] == Cost(requested=1 + 20 * (1 + 5 + 1) + 1, actual=4).as_extension()
 
 
 async def test_an_answer_with_errors_says_it_too(world: World) -> None:

@@ -79,7 +79,7 @@ async def test_a_background_task_that_fails_is_named_and_recovers_by_itself(
 
         async def has_status(status: str) -> bool:
             health = (await client.get("/health/ready")).json()
-            return bool(health["status"] == status and len(health["background"]) == 4)
+            return bool(health["status"] == status and len(health["background"]) == 5)
 
         await until(lambda: has_status("ok"))
         await administer(empty_database_url, "alter table session rename to session_away", inside=True)
@@ -94,6 +94,7 @@ async def test_a_background_task_that_fails_is_named_and_recovers_by_itself(
         "jobs": "ok",
         "views": "ok",
         "retention": "ok",
+        "taxonomy": "ok",
     }
     assert [line["task"] for line in log.named("background work failed")] == ["revocations"]
     assert [line["task"] for line in log.named("background work goes on")] == ["revocations"]
