@@ -239,6 +239,6 @@ async def _settled(pending: Any) -> Any:
     try:
         return await pending
     except Exception as error:  # told by the batch execution, which meets it again
-        if not isinstance(error, DomainError):
+        if not isinstance(error, DomainError | GraphQLError):
             _log.warning("a plan failed", exc_info=error)
         return Failure(error)
