@@ -85,6 +85,9 @@ class Hired:
 
 
 class World:
+    planned = True
+    """Whether documents go through the planner, as they do in the product, or through batches."""
+
     def __init__(self, services: Services, clock: Clock, schema: Executable) -> None:
         self.services = services
         self.clock = clock
@@ -223,9 +226,8 @@ class World:
 
     async def graphql(self, viewer: Viewer, document: str, **variables: Any) -> dict[str, Any]:
         """The answer to a document, as its JSON would be."""
-        response = await execute(
-            self.schema, Request(document, variables), Operation(self.services, viewer, "test")
-        )
+        operation = Operation(self.services, viewer, "test")
+        response = await execute(self.schema, Request(document, variables), operation, planned=self.planned)
         return response.body
 
     async def data(self, viewer: Viewer, document: str, **variables: Any) -> dict[str, Any]:

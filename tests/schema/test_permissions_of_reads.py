@@ -1,5 +1,6 @@
 """The permission table of reading: a row for every root query and every relation, a column for every kind of caller."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -92,6 +93,14 @@ SELECTIONS = {
 
 
 REACHED_FROM = {"GigSkill": "Gig", "Activity": "Gig", "Expertise": "Freelancer"}
+
+
+@pytest.fixture(autouse=True, params=["planned", "batches"])
+def executor(request: pytest.FixtureRequest, stage: Stage) -> Iterator[None]:
+    """No path may leak through either of the two executors."""
+    stage.world.planned = request.param == "planned"
+    yield
+    stage.world.planned = True
 
 
 def test_every_relation_has_a_row(schema: strawberry.Schema) -> None:

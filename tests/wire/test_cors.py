@@ -101,11 +101,8 @@ async def test_in_a_browser_the_page_of_an_allowed_origin_can_query_and_another_
         from_allowed = await called(chromium, allowed, call)
         from_foreign = await called(chromium, foreign, call)
 
-    assert from_allowed == {
-        "status": 200,
-        "id": "from-the-page",
-        "body": {"data": {"viewer": {"name": "Birgit"}}},
-    }
+    assert (from_allowed["status"], from_allowed["id"]) == (200, "from-the-page")
+    assert from_allowed["body"]["data"] == {"viewer": {"name": "Birgit"}}
     assert from_foreign == "TypeError"
     # The browser asked first and, being refused, never sent the call itself.
     assert [line["request_id"] for line in log.named("request")] == ["from-the-page"]
