@@ -6,7 +6,6 @@ from typing import Any
 import strawberry
 from graphql import (
     FieldNode,
-    GraphQLError,
     GraphQLField,
     Undefined,
     VariableNode,
@@ -89,6 +88,3 @@ def _holds_variables(waiting: list[Any]) -> bool:
         waiting.extend(getattr(node, "values", None) or ())
         waiting.extend(field.value for field in getattr(node, "fields", None) or ())
     return False
-
-
-__all__ = ["Arguments", "GraphQLError", "ReadArguments", "VariableValues", "reader"]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from graphql.execution.values import VariableValues
 
 from resolvers.operation import Operation
 from schema.connections import Page, Ranking, Request, SearchReport
 from schema.filters import compile_where
 from schema.keyset import Key, after, order_text, read_cursor, write_cursor
-from schema.planner.arguments import VariableValues
 
 if TYPE_CHECKING:
     from schema.planner.rows import PageUse

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLOutputType, get_named_type
+from graphql.execution.values import VariableValues
 from strawberry.types.field import StrawberryField
 
 from resolvers.operation import Operation
@@ -17,7 +18,7 @@ from schema.connections import ConnectionOf, Request
 from schema.gig_search import GigSearch
 from schema.graph import Answered, AnyNode, Chosen, Context, GraphField, Lookup, NodeSpec, Own, label
 from schema.payloads import ACTS
-from schema.planner.arguments import VariableValues, reader
+from schema.planner.arguments import reader
 from schema.planner.code import Code, References, Unplanned, Values
 from schema.planner.pages import BoundPage
 from schema.planner.rows import named_object

@@ -15,10 +15,10 @@ from uuid import UUID
 import sqlalchemy as sa
 import strawberry
 from graphql import GraphQLObjectType
+from graphql.execution.values import VariableValues
 
 from resolvers.operation import Operation
 from schema.graph import Context, Source
-from schema.planner.arguments import VariableValues
 from schema.planner.code import Code
 from schema.planner.pages import BoundPage
 from schema.planner.rows import PageUse, Reading, Rows
