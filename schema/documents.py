@@ -26,7 +26,7 @@ from strawberry.schema.schema import validate_document
 
 from schema.analysis import Pricing
 from schema.limits import MAX_TOKENS, TOO_COMPLEX, excess_of
-from schema.planner.operation import OperationPlan
+from schema.planner.operation import OperationPlan, name_of
 from schema.planner.selection import boolean_variables
 from schema.rate_limit import rate_limit_only
 
@@ -81,14 +81,14 @@ class Document:
     def pricing(self, operation: OperationDefinitionNode) -> Pricing:
         known = self._pricings.get(id(operation))
         if known is None:
-            name = operation.name.value if operation.name else None
-            known = self._pricings[id(operation)] = Pricing.of(self.ast, name, self._schema._schema)
+            known = Pricing.of(self.ast, name_of(operation), self._schema._schema)
+            self._pricings[id(operation)] = known
         return known
 
     def dry_run(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> "Document":
         """The document of an operation that asks for its price only."""
-        name = operation.name.value if operation.name else None
-        return Document(self._schema, self.text, rate_limit_only(self.ast, name, variables), self._unplanned)
+        alone = rate_limit_only(self.ast, name_of(operation), variables)
+        return Document(self._schema, self.text, alone, self._unplanned)
 
     def plan(self, operation: OperationDefinitionNode, values: VariableValues) -> OperationPlan:
         # Another operation of the document may have them.

@@ -104,9 +104,7 @@ class Values:
         """`value` is an expression that is used once."""
         if is_non_null_type(kind):
             return f"need({self.expression(kind.of_type, selected, value, way)})"
-        if isinstance(kind, GraphQLScalarType):
-            return f"{self._leaf(kind.coerce_output_value)}({value})"
-        if isinstance(kind, GraphQLEnumType):
+        if isinstance(kind, GraphQLScalarType | GraphQLEnumType):
             return f"{self._leaf(kind.coerce_output_value)}({value})"
         if is_list_type(kind):
             item = self.expression(kind.of_type, selected, "i", way)

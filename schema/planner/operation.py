@@ -124,7 +124,7 @@ class OperationPlan:
 
     async def run_batched(self, context: Context, raw: Mapping[str, Any]) -> Outcome:
         """The whole operation by batches."""
-        result = await batch_execute(self.schema, self.document, context, raw, self._operation_name())
+        result = await batch_execute(self.schema, self.document, context, raw, name_of(self.operation))
         return Outcome(result.data, result.errors or [], count_objects(result.data))
 
     def _keys(self) -> Iterable[str]:
@@ -186,11 +186,8 @@ class OperationPlan:
             if context.steps is not None:
                 context.steps.append({"kind": "BATCHES", "field": key, "reason": reason})
         return await batch_execute(
-            self.schema, self._document_of(reasons), context, raw, self._operation_name()
+            self.schema, self._document_of(reasons), context, raw, name_of(self.operation)
         )
-
-    def _operation_name(self) -> str | None:
-        return self.operation.name.value if self.operation.name else None
 
     def _document_of(self, keys: Iterable[str]) -> DocumentNode:
         """The document with only some root fields."""
@@ -208,6 +205,10 @@ class OperationPlan:
         )
         fragments = [part for part in self.document.definitions if isinstance(part, FragmentDefinitionNode)]
         return DocumentNode(definitions=(operation, *fragments), loc=self.document.loc)
+
+
+def name_of(operation: OperationDefinitionNode) -> str | None:
+    return operation.name.value if operation.name else None
 
 
 async def batch_execute(
