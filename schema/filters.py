@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -136,9 +136,9 @@ def _compared(column: sa.ColumnElement[Any], name: str, value: Any) -> Clause:
         case "ne":
             clause = column.is_distinct_from(value)
         case "in_":
-            clause = column.in_(value)
+            clause = column == sa.any_(as_array(value, column))
         case "not_in":
-            clause = sa.or_(column.not_in(value), column.is_(None))
+            clause = sa.or_(column != sa.all_(as_array(value, column)), column.is_(None))
         case "lt":
             clause = column < value
         case "lte":
@@ -155,6 +155,11 @@ def _compared(column: sa.ColumnElement[Any], name: str, value: Any) -> Clause:
         case _:
             raise LookupError(name)
     return clause
+
+
+def as_array(values: Collection[Any], column: sa.ColumnElement[Any]) -> sa.BindParameter[Any]:
+    """The values as one parameter. As a list of `IN` each would be its own, and each number of them another statement."""
+    return sa.literal(list(values), sa.ARRAY(column.type))
 
 
 def literal_pattern(text: str) -> str:

@@ -10,7 +10,7 @@ A misspelt word is looked up by trigrams among the words that gigs use (`gig_wor
 
 import dataclasses
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -39,7 +39,42 @@ _PLAIN: dict[str, sa.ColumnElement[Any]] = {
 _ENGLISH: sa.ColumnElement[Any] = sa.literal_column("'english'::regconfig")
 
 P = TypeVar("P")
-PageOf = Callable[[Request], Awaitable[tuple[int, P]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a search looks for: the words as they were written, and `meant`, the text of a tsquery, once they were respelt."""
+
+    words: str
+    meant: str | None = None
+
+    @property
+    def mode(self) -> SearchMode:
+        return SearchMode.WORDS if self.meant is None else SearchMode.SIMILAR
+
+    @property
+    def excluded(self) -> str:
+        return " ".join(_EXCLUDED.findall(self.words))
+
+    @property
+    def is_phrase(self) -> bool:
+        return _PHRASE.search(self.words) is not None
+
+    @property
+    def shape(self) -> Hashable:
+        """Searches of the same shape have the same `ranking_of` but for `values`."""
+        return self.is_phrase, self.mode, bool(self.excluded)
+
+    @property
+    def values(self) -> dict[str, str | None]:
+        """Of the parameters of `ranking_of`."""
+        return {"sought_words": self.words, "sought_meant": self.meant, "sought_excluded": self.excluded}
+
+    def parameter(self, name: str) -> sa.BindParameter[str]:
+        return sa.bindparam(name, self.values[name], type_=sa.Text)
+
+
+PageOf = Callable[[Sought], Awaitable[tuple[int, P]]]
 
 
 @dataclass(eq=False)
@@ -53,8 +88,9 @@ class GigSearch(ConnectionOf):
     ) -> Connection[Any]:
         request = self.request(field, context, arguments)
 
-        async def page_of(asked: Request) -> tuple[int, Connection[Any]]:
-            page = await asked.root()
+        async def page_of(sought: Sought) -> tuple[int, Connection[Any]]:
+            ranking = ranking_of(sought, request.target.source, request.filters())
+            page = await dataclasses.replace(request, ranking=ranking).root()
             return len(page.nodes), page
 
         if arguments.get("search") is None:
@@ -76,21 +112,16 @@ class GigSearch(ConnectionOf):
 
     async def found(self, request: Request, arguments: Mapping[str, Any], page_of: PageOf[P]) -> P:
         """The page of a search; `page_of` reads one and tells its size."""
-        words = checked_search(arguments["search"])
-        op = request.context.op
-
-        async def page(spelling: str | None) -> tuple[int, P]:
-            return await page_of(dataclasses.replace(request, ranking=ranking(request, words, spelling)))
-
+        op, words = request.context.op, checked_search(arguments["search"])
         if self._mode_of(request) is SearchMode.SIMILAR:
-            return (await page(await respelt(op, words)))[1]
-        size, exact = await page(None)
+            return (await page_of(Sought(words, await respelt(op, words))))[1]
+        size, exact = await page_of(Sought(words))
         if request.page.cursor is not None or size >= request.page.limit:
             return exact
-        spelling = await respelt(op, words)
-        if spelling is None:
+        meant = await respelt(op, words)
+        if meant is None:
             return exact
-        similar_size, similar = await page(spelling)
+        similar_size, similar = await page_of(Sought(words, meant))
         # Words are looked up among those of all gigs, hidden ones too. Where only hidden ones are alike, the answer must
         # be the same as where none are, mode included: otherwise prefixes would spell out the words of strangers' drafts.
         return similar if similar_size > size else exact
@@ -138,23 +169,22 @@ def _quoted(lexeme: str) -> str:
     return f"'{escaped}'"
 
 
-def ranking(request: Request, words: str, spelling: str | None) -> Ranking:
+def ranking_of(sought: Sought, source: sa.FromClause, filters: Sequence[sa.ColumnElement[bool]]) -> Ranking:
     """The newest gigs that match, with their relevance: what has the words as they were written counts twice."""
-    query = query_for(words)
+    query = _query_for(sought.parameter("sought_words"))
     wanted = [query]
-    if spelling is not None:
-        excluded = " ".join(_EXCLUDED.findall(words))
-        meant: sa.ColumnElement[Any] = sa.cast(spelling, _TSQUERY)
-        if excluded:
-            meant = meant.op("&&")(query_for(excluded))
+    if sought.meant is not None:
+        meant: sa.ColumnElement[Any] = sa.cast(sought.parameter("sought_meant"), _TSQUERY)
+        if sought.excluded:
+            meant = meant.op("&&")(_query_for(sought.parameter("sought_excluded")))
         query = query.op("||")(meant)
         wanted.append(meant)
     matches = (
         sa.select(*_place(), col(Gig.search).label("search"))
-        .select_from(request.target.source)
-        .where(col(Gig.search).op("@@")(query), *request.filters())
+        .select_from(source)
+        .where(col(Gig.search).op("@@")(query), *filters)
     )
-    found = _newest(matches, CANDIDATES + 1, words).subquery("found")
+    found = _newest(matches, CANDIDATES + 1, is_phrase=sought.is_phrase).subquery("found")
     # Ranked only now: PostgreSQL takes ranking for cheap and would rank every match before it takes the newest.
     matching = (
         sa.select(found.c.id, found.c.at, _relevance(found.c.search, wanted).label("relevance"))
@@ -167,13 +197,12 @@ def ranking(request: Request, words: str, spelling: str | None) -> Ranking:
         .limit(CANDIDATES)
         .cte("candidate")
     )
-    mode = SearchMode.WORDS if spelling is None else SearchMode.SIMILAR
-    return Ranking(candidates, mode, CANDIDATES, matching)
+    return Ranking(candidates, sought.mode, CANDIDATES, matching)
 
 
-def _newest(matches: sa.Select[Any], limit: int, words: str | None) -> sa.Select[Any]:
+def _newest(matches: sa.Select[Any], limit: int, *, is_phrase: bool) -> sa.Select[Any]:
     """The newest `limit` of `matches`, which are labelled `id` and `at`."""
-    if words is not None and _PHRASE.search(words):
+    if is_phrase:
         # How often words stand side by side is not known to the planner: it takes a phrase to be as frequent as its
         # words, reads gigs from the newest on and finds no end. The OFFSET keeps it to the index of words.
         matches = sa.select(matches.offset(sa.literal_column("0")).subquery("side_by_side"))
@@ -186,7 +215,7 @@ def _place() -> list[sa.ColumnElement[Any]]:
     return [col(Gig.id).label("id"), col(Gig.listed_at).label("at")]
 
 
-def query_for(words: str) -> sa.ColumnElement[Any]:
+def _query_for(words: sa.ColumnElement[str]) -> sa.ColumnElement[Any]:
     return sa.func.websearch_to_tsquery(_ENGLISH, words)
 
 
@@ -204,11 +233,14 @@ async def facets_of(
 
     With a search, gigs with all its words.
     """
-    match = [] if search is None else [col(Gig.search).op("@@")(query_for(checked_search(search)))]
+    sought = None if search is None else Sought(checked_search(search))
+    match = [] if sought is None else [col(Gig.search).op("@@")(_query_for(sought.parameter("sought_words")))]
     matches = sa.select(*_place(), *(column.label(name) for name, column in _PLAIN.items())).where(
         *filters, *match
     )
-    fitting = _newest(matches, FACET_CANDIDATES + 1, search).cte("fitting")
+    fitting = _newest(matches, FACET_CANDIDATES + 1, is_phrase=sought is not None and sought.is_phrase).cte(
+        "fitting"
+    )
     counted = (
         sa.select(fitting)
         .order_by(fitting.c.at.desc(), fitting.c.id.desc())

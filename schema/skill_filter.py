@@ -8,6 +8,7 @@ from strawberry import Maybe
 
 from models.errors import Invalid
 from models.ids import decode_id
+from schema.filters import as_array
 from schema.graph import sql
 
 MAX_SKILLS = 20
@@ -32,7 +33,7 @@ def has_skills(filter: SkillsFilter, *, owner: Any, skill: Any, of: Any) -> sa.C
                 ("where", "skills", name), "COUNT", f"Name up to {MAX_SKILLS} skills.", max=str(MAX_SKILLS)
             )
         ids = {decode_id("skill", id, path=("where", "skills", name)) for id in given.value}
-        having = sa.select(sql(owner)).where(sql(skill).in_(ids))
+        having = sa.select(sql(owner)).where(sql(skill) == sa.any_(as_array(sorted(ids), sql(skill))))
         if name == "all":
             having = having.group_by(sql(owner)).having(sa.func.count() == len(ids))
         if name == "all" and not ids:

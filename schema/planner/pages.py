@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from graphql.execution.values import VariableValues
 
 from resolvers.operation import Operation
-from schema.connections import Page, Ranking, Request, SearchReport
+from schema.connections import Page, Request, SearchReport
 from schema.filters import compile_where
+from schema.gig_search import CANDIDATES, Sought
 from schema.keyset import Key, after, order_text, read_cursor, write_cursor
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class BoundPage:
     fingerprint: str | None
     conditions: list[Clause]
     beyond: list[Clause]
-    ranking: Ranking | None = None
+    sought: Sought | None = None
     binds: Sequence[sa.BindParameter[Any]] = ()
     values: Sequence[Any] = ()
     shape: Hashable = None
@@ -70,13 +71,11 @@ class BoundPage:
         return bound
 
     @classmethod
-    def of_search(cls, use: PageUse, request: Request) -> BoundPage:
+    def of_search(cls, use: PageUse, request: Request, sought: Sought) -> BoundPage:
         """A page of the candidates of a search."""
-        op = request.context.op
-        bound = cls(
-            use, op, request.page, request.keys, order_text(request.keys), request.fingerprint, [], []
-        )
-        bound.ranking = request.ranking
+        order = order_text(request.keys)
+        op, conditions = request.context.op, request.conditions
+        bound = cls(use, op, request.page, request.keys, order, request.fingerprint, conditions, [], sought)
         if request.page.cursor is not None:
             bound.beyond = [after(bound.keys_as_asked, request.values_of(request.page.cursor))]
         bound.take_shape()
@@ -85,12 +84,8 @@ class BoundPage:
     def take_shape(self) -> None:
         """Part what makes another statement from what is only another value in it."""
         elements: list[Any] = [*self.conditions, *self.beyond]
-        if self.ranking is not None:
-            elements += [self.ranking.candidates, self.ranking.matching]
-        if not elements:
-            self.shape = (self.page.backwards, self.order)
-            return
-        parts: list[Hashable] = [self.page.backwards, self.order]
+        sought = None if self.sought is None else self.sought.shape
+        parts: list[Hashable] = [self.page.backwards, self.order, sought]
         binds: list[sa.BindParameter[Any]] = []
         for element in elements:
             cache_key = element._generate_cache_key()
@@ -109,7 +104,7 @@ class BoundPage:
 
     @property
     def is_plain(self) -> bool:
-        return not self.conditions and self.ranking is None
+        return not self.conditions and self.sought is None
 
     @property
     def limit(self) -> int:
@@ -132,21 +127,6 @@ class BoundPage:
     def keys_as_asked(self) -> Sequence[Key]:
         return [key.reversed() for key in self.keys] if self.page.backwards else self.keys
 
-    @property
-    def source(self) -> sa.FromClause | None:
-        """What is read instead of the target's own source: the candidates of a search, joined to it."""
-        if self.ranking is None:
-            return None
-        target = self.use.target
-        assert target.key is not None
-        return target.source.join(self.ranking.candidates, self.ranking.candidates.c.id == target.key)
-
-    @property
-    def matching(self) -> Any:
-        if self.ranking is None:
-            return None
-        return sa.select(sa.func.count()).select_from(self.ranking.matching).scalar_subquery()
-
     # -- what was answered ---------------------------------------------------------------------------------------------
 
     def answered(self, record: Any, positions: dict[str, int]) -> None:
@@ -155,7 +135,7 @@ class BoundPage:
 
     def cursor(self, _: Any, index: int) -> str:
         columns = [self._column(f"k{i}") for i in range(len(self.keys))]
-        mode = str(self.ranking.mode.value) if self.ranking else ""
+        mode = "" if self.sought is None else str(self.sought.mode.value)
         assert self.fingerprint is not None
         return write_cursor(self.op, self.fingerprint, mode, [column[index] for column in columns])
 
@@ -167,13 +147,13 @@ class BoundPage:
         return self._totals.get(parent, 0)
 
     def report(self, _: Any) -> SearchReport | None:
-        if self.ranking is None:
+        if self.sought is None:
             return None
         counts = self._column("matching")
         return SearchReport(
-            mode=self.ranking.mode,
-            candidate_limit=self.ranking.limit,
-            is_limited=bool(counts) and counts[0] > self.ranking.limit,
+            mode=self.sought.mode,
+            candidate_limit=CANDIDATES,
+            is_limited=bool(counts) and counts[0] > CANDIDATES,
         )
 
     def _column(self, name: str) -> Sequence[Any]:

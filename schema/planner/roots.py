@@ -14,8 +14,8 @@ from graphql.execution.values import VariableValues
 from strawberry.types.field import StrawberryField
 
 from resolvers.operation import Operation
-from schema.connections import ConnectionOf, Request
-from schema.gig_search import GigSearch
+from schema.connections import ConnectionOf
+from schema.gig_search import GigSearch, Sought
 from schema.graph import Answered, AnyNode, Chosen, Context, GraphField, Lookup, NodeSpec, Own, label
 from schema.payloads import ACTS
 from schema.planner.arguments import reader
@@ -131,8 +131,8 @@ class _Planner:
             if arguments.get("search") is None:
                 return await (await run.answer(unit, unit.bound(run.values, run.op))).value()
 
-            async def page_of(asked: Request) -> tuple[int, Any]:
-                bound = BoundPage.of_search(use, asked)
+            async def page_of(sought: Sought) -> tuple[int, Any]:
+                bound = BoundPage.of_search(use, request, sought)
                 inner = [BoundPage.of(other, run.values, run.op) for other in unit.pages[1:]]
                 answer = await run.answer(unit, [bound, *inner])
                 return min(len(answer.column(unit.size)), bound.limit), answer

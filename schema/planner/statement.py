@@ -19,7 +19,8 @@ from sqlalchemy.sql import visitors
 from auth.viewer import Viewer
 from models.store.compiled import DIALECT
 from models.user import Role
-from schema.connections import ConnectionOf
+from schema.connections import ConnectionOf, Ranking
+from schema.gig_search import ranking_of
 from schema.graph import Many, One, Scope
 from schema.planner.pages import BoundPage
 from schema.planner.rows import PARENT, Form, Rows
@@ -119,20 +120,21 @@ class _Builder:
         declaration = use.declaration
         keys = bound.keys_as_asked
         labelled = [key.expression.label(f"_k{i}") for i, key in enumerate(keys)] if use.wants_cursors else []
-        if bound.matching is not None and use.wants_report:
-            labelled.append(bound.matching.label("_matching"))
+        ranking = self._ranking(rows, bound)
+        if ranking is not None and use.wants_report:
+            matching = sa.select(sa.func.count()).select_from(ranking.matching)
+            labelled.append(matching.scalar_subquery().label("_matching"))
         limit = sa.bindparam(f"limit_{use.number}", 1, type_=sa.Integer)
-        filters = [*self._filters(rows, bound), *bound.beyond]
-        order = [key.expression for key in keys]
+        source, filters = self._filtered(rows, bound, ranking, [key.expression for key in keys])
         inner = (
             sa.select(*columns, *labelled)
-            .select_from(_source(rows, *filters, *order) if bound.source is None else bound.source)
-            .where(*filters)
+            .select_from(source)
+            .where(*filters, *bound.beyond)
             .order_by(*(key.ordering() for key in keys))
             .limit(limit)
         )
         if use.wants_total:
-            self._totals[use.number] = self._total(rows, bound)
+            self._totals[use.number] = self._total(rows, bound, ranking)
         if declaration.parent is None:
             return inner
         wanted = self._wanted(rows, declaration)
@@ -149,27 +151,34 @@ class _Builder:
             key = sa.literal_column(f"'{declaration.stream}:'", sa.Text) + sa.cast(key, sa.Text)
         return sa.select(key.label("parent")).subquery(f"{rows.name}_parent")
 
-    def _filters(self, rows: Rows, bound: BoundPage) -> list[Any]:
-        # Candidates of a search are chosen under scope and conditions already.
-        if bound.source is not None:
-            return []
+    def _filters(self, rows: Rows, bound: BoundPage) -> list[sa.ColumnElement[bool]]:
         narrowed = bound.use.declaration.narrowed
-        return [
-            self._scope(rows),
-            *(
-                []
-                if narrowed is None
-                else [_scope_of(narrowed, self._viewer.user_id is None, self._viewer.roles)]
-            ),
-            *bound.conditions,
-        ]
+        scopes = [self._scope(rows)]
+        if narrowed is not None:
+            scopes.append(_scope_of(narrowed, self._viewer.user_id is None, self._viewer.roles))
+        return [*scopes, *bound.conditions]
 
-    def _total(self, rows: Rows, bound: BoundPage) -> Any:
+    def _ranking(self, rows: Rows, bound: BoundPage) -> Ranking | None:
+        if bound.sought is None:
+            return None
+        return ranking_of(bound.sought, rows.spec.source, self._filters(rows, bound))
+
+    def _filtered(
+        self, rows: Rows, bound: BoundPage, ranking: Ranking | None, order: Sequence[Any] = ()
+    ) -> tuple[sa.FromClause, list[sa.ColumnElement[bool]]]:
+        """What a page is read from, and the conditions that still have to be applied there."""
+        if ranking is not None:
+            # Candidates of a search are chosen under scope and conditions already.
+            assert rows.spec.key is not None
+            return rows.spec.source.join(ranking.candidates, ranking.candidates.c.id == rows.spec.key), []
+        filters = self._filters(rows, bound)
+        return _source(rows, *filters, *bound.beyond, *order), filters
+
+    def _total(self, rows: Rows, bound: BoundPage, ranking: Ranking | None) -> Any:
         use = rows.page
         assert use is not None
         parent = use.declaration.parent
-        filters = self._filters(rows, bound)
-        source = _source(rows, *filters) if bound.source is None else bound.source
+        source, filters = self._filtered(rows, bound, ranking)
         if parent is None:
             return sa.select(sa.func.count()).select_from(source).where(*filters).scalar_subquery()
         wanted = self._wanted(rows, use.declaration)
@@ -246,6 +255,8 @@ class _Builder:
             elif name.startswith("limit_"):
                 number = int(name.removeprefix("limit_"))
                 plan.append(lambda viewer, keys, pages, n=number: pages[n].fetched)
+            elif name.startswith("sought_"):
+                plan.append(lambda viewer, keys, pages, n=name: _sought(pages)[n])
             elif name in sources:
                 number, index = sources[name]
                 plan.append(
@@ -297,6 +308,13 @@ def _travelling(column: sa.ColumnElement[Any], form: Form) -> sa.ColumnElement[A
     if form is Form.JSON:
         return sa.cast(sa.func.to_jsonb(column), sa.Text)
     return column
+
+
+def _sought(pages: Sequence[BoundPage]) -> dict[str, str | None]:
+    """Only the root is searched."""
+    sought = pages[0].sought
+    assert sought is not None
+    return sought.values
 
 
 def _processed(process: Callable[[Any], Any] | None, value: Any) -> Any:

@@ -14,6 +14,7 @@ from models.gig_content import WantedSkill
 from models.ids import encode_id, new_id
 from resolvers import gigs, invitations
 from schema.gig_search import CANDIDATES, FACET_CANDIDATES
+from schema.planner.statement import compile_statement
 from tests.world import World
 
 SEARCH = """query ($search: String, $first: Int, $after: String, $last: Int, $before: String,
@@ -49,6 +50,37 @@ async def refusal(world: World, document: str = SEARCH, **arguments: Any) -> dic
 def word() -> str:
     """A word that no other test has: letters alone, so that it stays one word."""
     return "zq" + "".join(chr(ord("a") + int(digit, 16)) for digit in new_id().hex[-14:])
+
+
+# -- the statement ------------------------------------------------------------------------------------------------------
+
+
+async def test_other_words_and_other_values_of_a_filter_are_no_other_statement(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[int] = []
+
+    def counting(*arguments: Any) -> Any:
+        compiled.append(1)
+        return compile_statement(*arguments)
+
+    monkeypatch.setattr("schema.planner.unit.compile_statement", counting)
+    client = await world.client()
+    skills = [await world.skill(name) for name in ("python", "java", "docker")]
+    names = [word() for _ in skills]
+    for name, skill in zip(names, skills, strict=True):
+        await world.open_gig(client, title=f"{name} wanted", skills=(WantedSkill(skill),))
+    document = SEARCH.replace("gigs(", "gigs: gigs(")  # no other test's
+
+    async def found(words: str, wanted: list[UUID], statuses: list[str]) -> list[str]:
+        ids = [encode_id("skill", skill) for skill in wanted]
+        where = {"skills": {"any": ids}, "status": {"in": statuses}}
+        answer = await world.data(ANONYMOUS, document, search=words, where=where, first=1)
+        return [node["title"] for node in answer["gigs"]["nodes"]]
+
+    assert await found(names[0], skills[:1], ["OPEN"]) == [f"{names[0]} wanted"]
+    assert await found(names[1], skills, ["PAUSED", "OPEN"]) == [f"{names[1]} wanted"]
+    assert len(compiled) == 1
 
 
 # -- words ---------------------------------------------------------------------------------------------------------------
