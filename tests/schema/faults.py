@@ -1,9 +1,10 @@
 """Faults put into declarations: the one seam through which tests break a column, a relation or a batched source.
 
 Each function changes the declared object itself, which both executors read, and `monkeypatch` puts it back. Plans made
-before know nothing of the change, so documents run in a world with a schema of its own: `in_new_schema`.
+before know nothing of the change, so documents run in a world that has none: `without_plans`.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.utils.str_converters import to_camel_case
 
-from schema.execution import build_executable
+from schema.documents import Documents
 from schema.graph import Computed, Declaration, NodeSpec, Source, declared_fields
 from tests.world import World
 
@@ -21,9 +22,11 @@ class Broken(Exception):
     """What a broken part raises: a bug like any other."""
 
 
-def in_new_schema(world: World) -> World:
-    """The same world with a schema that has no plans yet."""
-    return World(world.services, world.clock, build_executable(introspection=True))
+def without_plans(world: World) -> World:
+    """The same world with no documents read yet."""
+    schema = copy.copy(world.schema)
+    schema.documents = Documents(schema, introspection=True)
+    return World(world.services, world.clock, schema)
 
 
 def specs(world: World) -> dict[str, NodeSpec]:

@@ -12,7 +12,7 @@ from tests.schema.faults import (
     break_type,
     declarations,
     empty_column,
-    in_new_schema,
+    without_plans,
 )
 from tests.schema.rich_stage import RichStage
 from tests.schema.two_executors import Body, Executor, by_batches, by_plan, difference, errors_of
@@ -129,7 +129,7 @@ async def test_when_two_fields_fail_under_one_null_either_may_be_reported(
 async def both_lose_the_same(rich: RichStage, name: str) -> None:
     kind, _, field = name.partition(".")
     viewer = rich.stage["admin" if kind == "Job" else "owner"]
-    world, lost = in_new_schema(rich.world), False
+    world, lost = without_plans(rich.world), False
     for way in WAYS[kind]:
         document = rich.filled(way.replace("FIELD", _selection(rich, kind, field)))
         ours, theirs = [
@@ -144,7 +144,7 @@ async def both_lose_the_same(rich: RichStage, name: str) -> None:
 
 async def fresh(rich: RichStage, document: str, executor: Executor) -> Body:
     """The owner's answer in a schema that has no plans from before the fault."""
-    return await executor(in_new_schema(rich.world), document, None, rich.stage["owner"], None)
+    return await executor(without_plans(rich.world), document, None, rich.stage["owner"], None)
 
 
 def _selection(rich: RichStage, kind: str, field: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from auth.viewer import Viewer
 from models.ids import encode_id
 from schema.execution import Executable
-from tests.schema.faults import answer_instead, break_function, break_type, empty_column, in_new_schema
+from tests.schema.faults import answer_instead, break_function, break_type, empty_column, without_plans
 from tests.schema.two_executors import Body, Executor, by_batches, by_plan, errors_of
 from tests.world import Clock, World, make_test_services
 
@@ -45,7 +45,7 @@ class Scene:
         return str(error["extensions"]["code"])
 
     def after_a_fault(self) -> "Scene":
-        return Scene(in_new_schema(self.world), self.client, self.gigs, self.executor)
+        return Scene(without_plans(self.world), self.client, self.gigs, self.executor)
 
 
 @pytest.fixture(scope="module")

@@ -260,14 +260,24 @@ def endpoint(assets: Path, tour: Path) -> Iterator[str]:
         yield address
 
 
-def test_a_first_visit_shows_the_tour_and_asks_no_other_machine(endpoint: str, opened: Open) -> None:
+def test_a_first_visit_shows_the_tour_runs_an_operation_explains_a_type_and_asks_no_other_machine(
+    endpoint: str, opened: Open
+) -> None:
     with opened(endpoint) as visit:
-        tabs = visit.page.get_by_role("tab").all_inner_texts()
+        assert visit.page.get_by_role("tab").all_inner_texts() == ["Hello", "Who", "Countdown"]
         visit.wait_for("operation.graphql", lambda text: text.startswith("# Greet somebody"))
-        visit.wait_until(lambda: len(visit.page.workers) >= 3)
-
-        assert tabs == ["Hello", "Who", "Countdown"]
         assert visit.model("variables.json") == '{ "name": "</script>" }'
+
+        visit.run()
+        assert "Hello </script>" in visit.wait_for("response.json", lambda text: "data" in text)
+
+        visit.page.get_by_role("button", name="Show Documentation Explorer").click()
+        documentation = visit.page.get_by_role("region", name="Documentation Explorer")
+        documentation.get_by_role("link", name="Query").click()
+        documentation.get_by_role("link", name="Greeting").click()
+        expect(documentation).to_contain_text("What the greeting is made of.")
+
+        visit.wait_until(lambda: len(visit.page.workers) >= 3)
         assert all(worker.url.startswith(endpoint) for worker in visit.page.workers)
 
 
@@ -278,25 +288,6 @@ def test_a_script_in_the_page_cannot_reach_another_machine(endpoint: str, opened
 
         assert outcome == "TypeError"
         assert any("Content Security Policy" in complaint for complaint in complaints)
-
-
-def test_an_operation_of_the_tour_runs(endpoint: str, opened: Open) -> None:
-    with opened(endpoint) as visit:
-        visit.wait_for("operation.graphql", lambda text: "query Hello" in text)
-
-        visit.run()
-
-        assert "Hello </script>" in visit.wait_for("response.json", lambda text: "data" in text)
-
-
-def test_the_documentation_describes_a_type(endpoint: str, opened: Open) -> None:
-    with opened(endpoint) as visit:
-        visit.page.get_by_role("button", name="Show Documentation Explorer").click()
-        documentation = visit.page.get_by_role("region", name="Documentation Explorer")
-        documentation.get_by_role("link", name="Query").click()
-        documentation.get_by_role("link", name="Greeting").click()
-
-        expect(documentation).to_contain_text("What the greeting is made of.")
 
 
 def test_the_headers_carry_the_token_of_the_chosen_demo_account(endpoint: str, opened: Open) -> None:
