@@ -51,6 +51,14 @@ class Response:
         return body
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One answer of a subscription: the bytes of an execution result, and the place in the stream that it leads to."""
+
+    raw: bytes
+    cursor: str | None
+
+
 class Executable(strawberry.Schema):
     """A schema with the documents that were run against it."""
 
