@@ -47,6 +47,8 @@ from resolvers.retention import delete_outdated
 from resolvers.views import ViewCounter
 from schema.execution import build_executable
 from settings import CHECKOUT, Settings, SettingsError
+from subscriptions.broker import MemoryBroker
+from subscriptions.follow import Streams
 from transport.graphiql import DemoAccount, DemoLogin, GraphiQLPage
 from transport.health import Health
 from transport.http import Envelope, GraphQLEndpoint
@@ -97,9 +99,11 @@ def create_app(
     log: Callable[[dict[str, Any]], None] = log_request,
 ) -> ASGIApp:
     """The ASGI application. Background work runs for as long as its lifespan; `log` is told of each request."""
-    adapters = {"sql": "embedded" if settings.is_embedded else "postgresql"}
+    streams = Streams(services.db, MemoryBroker())
+    services.db.on_facts = streams.committed
+    adapters = {"sql": "embedded" if settings.is_embedded else "postgresql", "broker": streams.broker.name}
     schema = build_executable(introspection=settings.introspection)
-    health = Health(services.db, adapters, VERSION, schema.documents.unplanned)
+    health = Health(services.db, adapters, VERSION, schema.documents.unplanned, streams)
     page = _graphiql(settings) if settings.graphiql else None
     graphql = GraphQLEndpoint(
         schema, services, page and Envelope(page), explains=not settings.is_production, log=log
@@ -115,7 +119,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with background_work(services, health):
+        async with background_work(services, streams, health):
             yield
 
     others = Starlette(routes=routes, lifespan=lifespan)
@@ -144,12 +148,13 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
 
 
 @contextlib.asynccontextmanager
-async def background_work(services: Services, health: Health) -> AsyncIterator[None]:
-    """Jobs, revocations, view counts and retention; what was counted is written before it ends."""
+async def background_work(services: Services, streams: Streams, health: Health) -> AsyncIterator[None]:
+    """Streams, jobs, revocations, view counts and retention; what was counted is written before it ends."""
     op = Operation(services)
 
     async def follow_revocations() -> None:
         await services.revoked.follow(services.db, now=services.clock())
+        streams.end_sessions(services.revoked)
 
     async def write_views() -> None:
         await services.views.write(services.db, at=services.clock())
@@ -166,6 +171,9 @@ async def background_work(services: Services, health: Health) -> AsyncIterator[N
     # Before the first request: a session revoked a moment before a restart stays revoked.
     await follow_revocations()
     tasks = [
+        asyncio.create_task(streams.run()),
+        asyncio.create_task(_every(0.5, "sweep", streams.sweep, health)),
+        asyncio.create_task(_every(5, "sight", streams.recheck, health)),
         asyncio.create_task(_every(1, "revocations", follow_revocations, health)),
         asyncio.create_task(_every(1, "jobs", run_jobs, health)),
         asyncio.create_task(_every(60, "taxonomy", follow_taxonomy, health)),

@@ -4,6 +4,7 @@ Deny by default: a scope names who may see, and nothing else is seen. Scopes use
 can, so that they cost no join.
 """
 
+from typing import Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -159,6 +160,28 @@ def visible_facts(viewer: Viewer) -> Clause:
     owner = audience.in_([Audience.OWNER, Audience.CONCERNED]) & (col(Fact.owner_id) == viewer.user_id)
     person = audience.in_([Audience.CONCERNED, Audience.SUBJECT]) & (col(Fact.person_id) == viewer.user_id)
     return public | owner | person
+
+
+class Told(Protocol):
+    """A fact, as far as its audience goes."""
+
+    @property
+    def audience(self) -> Audience: ...
+    @property
+    def owner_id(self) -> UUID | None: ...
+    @property
+    def person_id(self) -> UUID | None: ...
+
+
+def sees_fact(viewer: Viewer, fact: Told) -> bool:
+    """`visible_facts` for a fact that was read already, for many viewers."""
+    if viewer.is_admin or fact.audience is Audience.PUBLIC:
+        return True
+    if viewer.user_id is None:
+        return False
+    is_owner = fact.audience in {Audience.OWNER, Audience.CONCERNED} and fact.owner_id == viewer.user_id
+    is_person = fact.audience in {Audience.CONCERNED, Audience.SUBJECT} and fact.person_id == viewer.user_id
+    return is_owner or is_person
 
 
 def _is(viewer: Viewer, column: Mapped[UUID]) -> Clause:

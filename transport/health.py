@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from models.job import Job, JobStatus
 from models.store.sql import Database
+from subscriptions.follow import Streams
 
 _log = logging.getLogger("skillsync.health")
 
@@ -26,6 +27,7 @@ class Health:
     adapters: Mapping[str, str]
     version: str
     unplanned: Mapping[str, int]
+    streams: Streams
     background: dict[str, str | None] = field(default_factory=dict)
 
     async def live(self, _: Request) -> Response:
@@ -33,14 +35,18 @@ class Health:
 
     async def ready(self, _: Request) -> Response:
         """200 when requests can be served; 503 when the database does not answer."""
-        tasks = {
-            name: "ok" if error is None else f"failing: {error}" for name, error in self.background.items()
+        errors = {
+            **self.background,
+            "streams": self.streams.problem,
+            "broker": self.streams.broker.problem,
         }
+        tasks = {name: "ok" if error is None else f"failing: {error}" for name, error in errors.items()}
         facts = {
             "version": self.version,
             "adapters": dict(self.adapters),
             "background": tasks,
             "unplanned": dict(self.unplanned),
+            "followers": self.streams.followers,
         }
         try:
             statement = sa.select(sa.func.count()).where(col(Job.status) == JobStatus.DEAD)
@@ -48,7 +54,7 @@ class Health:
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             _log.warning("not ready", extra={"reason": type(error).__name__})
             return _fresh({"status": "unavailable", "database": "does not answer", **facts}, status=503)
-        troubled = any(self.background.values())
+        troubled = any(errors.values())
         return _fresh({"status": "degraded" if troubled else "ok", "deadJobs": dead, **facts})
 
 

@@ -78,6 +78,11 @@ class Ledger:
         self._receipt = Receipt(entity_id, Outcome.NOOP)
         return self._receipt
 
+    @property
+    def streams(self) -> frozenset[str]:
+        """Those that get a fact."""
+        return frozenset(stream for event in self._events for stream in event.streams())
+
     def settle_receipt(self) -> None:
         if self._receipt is not None:
             self._receipt.position = self._position

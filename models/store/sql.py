@@ -5,7 +5,7 @@ the same laws in two statements, without a session (`hot.py`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
@@ -66,6 +66,8 @@ class Database:
     ) -> None:
         """`settle_timeout_s` is how long to ask for the outcome of a COMMIT during which the connection broke."""
         self._settle_timeout_s = settle_timeout_s
+        self.on_facts: Callable[[frozenset[str]], None] | None = None
+        """Told, after a commit, the streams that have grown; must not wait."""
         settings = {
             "application_name": "skillsync",
             "statement_timeout": str(statement_timeout_ms),
@@ -152,7 +154,7 @@ class Database:
             except Exception as error:
                 if not await self._was_committed(tx.xid, error):
                     raise
-            tx.settle_receipt()
+            self._settle(tx)
 
     @asynccontextmanager
     async def hot_transaction(
@@ -173,7 +175,13 @@ class Database:
             except Exception as error:
                 if not await self._was_committed(tx.xid, error):
                     raise
-            tx.settle_receipt()
+            self._settle(tx)
+
+    def _settle(self, tx: Ledger) -> None:
+        """It was committed."""
+        tx.settle_receipt()
+        if self.on_facts is not None and tx.streams:
+            self.on_facts(tx.streams)
 
     async def _was_committed(self, xid: int | None, error: Exception) -> bool:
         """COMMIT failed: ask on a new connection what became of the transaction. Raises `OutcomeUnknown`."""

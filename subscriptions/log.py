@@ -1,0 +1,93 @@
+"""Reading the log of streams: facts after a place, the heads, and which heads have moved."""
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from models.event import Audience
+from models.store.sql import Database
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedFact:
+    """A fact as it was written. `rendered` holds what was made of it for subscribers, by what makes a difference."""
+
+    stream: str
+    number: int
+    kind: str
+    audience: Audience
+    actor_id: UUID | None
+    owner_id: UUID | None
+    person_id: UUID | None
+    remark_id: UUID | None
+    occurred_at: datetime
+    payload: Mapping[str, Any]
+    rendered: dict[Hashable, Any] = field(default_factory=dict)
+
+
+async def read_after(db: Database, places: Mapping[str, int], *, limit: int) -> list[LoggedFact]:
+    """The facts after each place, by stream and number; at most `limit` of a stream."""
+    statement = _AFTER.bindparams(streams=list(places), numbers=list(places.values()), limit=limit)
+    return [
+        LoggedFact(
+            row.stream, row.number, row.kind, Audience(row.audience), row.actor_id, row.owner_id, row.person_id,
+            row.remark_id, row.occurred_at, row.payload,
+        )
+        for row in await db.fetch(statement)
+    ]  # fmt: skip
+
+
+async def heads(db: Database, streams: Iterable[str]) -> dict[str, int]:
+    """The highest number of each stream; 0 for one that has no fact yet."""
+    wanted = list(streams)
+    found = {row.stream: row.number for row in await db.fetch(_HEADS.bindparams(streams=wanted))}
+    return {stream: found.get(stream, 0) for stream in wanted}
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The heads that moved, with their numbers; ask again with this `horizon`."""
+
+    horizon: int
+    heads: Mapping[str, int]
+
+
+async def moved_since(db: Database, horizon: int) -> Moved:
+    """The heads moved by transactions that were not visible at `horizon`.
+
+    Not by name but by writer: a head carries the transaction that moved it last, and whatever could not be seen at the
+    time of a horizon has that transaction's number or a higher one.
+    """
+    row = (await db.fetch(_MOVED.bindparams(horizon=str(horizon))))[0]
+    return Moved(int(row.horizon), dict(zip(row.streams, row.numbers, strict=True)))
+
+
+async def horizon_now(db: Database) -> int:
+    return int((await db.fetch(_HORIZON))[0].horizon)
+
+
+_AFTER = sa.text("""
+    select f.stream, f.number, f.kind, f.audience, f.actor_id, f.owner_id, f.person_id, f.remark_id, f.occurred_at,
+           f.payload
+    from unnest(cast(:streams as text[]), cast(:numbers as bigint[])) as wanted(stream, number)
+    cross join lateral (
+        select * from fact where fact.stream = wanted.stream and fact.number > wanted.number
+        order by fact.number limit :limit
+    ) as f
+    order by f.stream, f.number
+""").columns(payload=JSONB)
+
+_HEADS = sa.text("select stream, number from stream_head where stream = any(cast(:streams as text[]))")
+
+_HORIZON = sa.text("select cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as horizon")
+
+_MOVED = sa.text("""
+    select cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as horizon,
+           coalesce(array_agg(stream), '{}') as streams, coalesce(array_agg(number), '{}') as numbers
+    from stream_head where x >= cast(cast(:horizon as text) as xid8)
+""")

@@ -1,0 +1,520 @@
+"""Following: every fact once, in order, from any place, whatever is lost on the way; and only for as long as one may."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import product
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import col
+
+from auth.access import sees_fact, visible_facts, visible_gigs
+from auth.revocation import RevokedSessions
+from auth.viewer import ANONYMOUS, Viewer
+from models.event import Audience
+from models.gig import Gig, GigVisibility
+from models.ids import new_id
+from models.stream import Fact
+from models.user import Role
+from resolvers import applications, gigs, invitations
+from subscriptions import follow as following
+from subscriptions.broker import Heard, MemoryBroker
+from subscriptions.follow import Ahead, EndReason, Follower, Streams, TooOld, Unseen
+from subscriptions.sight import may_follow
+from tests.world import Clock, World, make_test_services
+
+DEADLINE_S = 5
+
+
+class Process:
+    """One worker: its own pools and its own streams over the database of all."""
+
+    def __init__(self, world: World, streams: Streams) -> None:
+        self.world = world
+        self.streams = streams
+
+    async def moved(self, gig_id: UUID, client: Viewer) -> None:
+        """Two facts about the gig."""
+        await gigs.pause_gig(self.world.as_(client), gig_id)
+        await gigs.resume_gig(self.world.as_(client), gig_id)
+
+
+Start = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def start(database_url: str, world: World) -> AsyncIterator[Start]:
+    """Starts workers; those that share no broker find each other's facts by sweeping."""
+    started: list[tuple[Process, asyncio.Task[None]]] = []
+
+    async def start_process(broker: MemoryBroker | None = None) -> Process:
+        services = await make_test_services(database_url, Clock())
+        streams = Streams(services.db, broker or MemoryBroker())
+        services.db.on_facts = streams.committed
+        process = Process(World(services, world.clock, world.schema), streams)
+        started.append((process, asyncio.create_task(streams.run())))
+        return process
+
+    yield start_process
+    for process, task in started:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await process.world.services.db.close()
+
+
+async def take(follower: Follower, count: int) -> list[tuple[int, str]]:
+    """The next facts until there are `count`."""
+    taken: list[tuple[int, str]] = []
+    async with asyncio.timeout(DEADLINE_S):
+        while len(taken) < count:
+            taken += [(fact.number, fact.kind) for fact in await follower.take()]
+    return taken
+
+
+async def ending(follower: Follower) -> EndReason:
+    async with asyncio.timeout(DEADLINE_S):
+        while follower.ended is None:
+            await follower.take()
+    return follower.ended
+
+
+async def logged(world: World, gig_id: UUID) -> list[tuple[int, str]]:
+    return list(enumerate(await world.facts(gig_id), start=1))
+
+
+# -- every fact once, in order --------------------------------------------------------------------------------------------
+
+
+async def test_a_follower_without_a_place_gets_what_happens_from_now_on(start: Start) -> None:
+    process = await start()
+    client = await process.world.client()
+    gig_id = await process.world.open_gig(client)
+    before = await logged(process.world, gig_id)
+
+    async with process.streams.follow(f"gig:{gig_id}", ANONYMOUS) as follower:
+        await process.moved(gig_id, client)
+        taken = await take(follower, 2)
+
+    assert [kind for _, kind in taken] == ["GigPaused", "GigResumed"]
+    assert before + taken == await logged(process.world, gig_id)
+
+
+async def test_a_follower_begins_again_after_any_place(start: Start) -> None:
+    process = await start()
+    client = await process.world.client()
+    gig_id = await process.world.open_gig(client)
+    await process.moved(gig_id, client)
+    everything = await logged(process.world, gig_id)
+    assert len(everything) == 4
+
+    for place in range(len(everything) + 1):
+        async with process.streams.follow(f"gig:{gig_id}", client, after=place) as follower:
+            assert follower.head == 4
+            assert await take(follower, 4 - place) == everything[place:]
+
+
+async def test_readers_that_come_and_go_while_eight_write_get_every_fact_once_in_order(start: Start) -> None:
+    process = await start()
+    client = await process.world.client()
+    gig_id = await process.world.open_gig(client)
+    people = [await process.world.freelancer() for _ in range(8)]
+    total = 2 + 8 * 2
+    chance = random.Random(4)
+
+    async def write(freelancer: Viewer) -> None:
+        application_id = await process.world.application(freelancer, gig_id)
+        await applications.shortlist_application(process.world.as_(client), application_id)
+
+    async def read() -> list[tuple[int, str]]:
+        got: list[tuple[int, str]] = []
+        while len(got) < total:
+            place = got[-1][0] if got else 0
+            async with process.streams.follow(f"gig:{gig_id}", client, after=place) as follower:
+                for _ in range(chance.randint(1, 4)):
+                    if len(got) < total:
+                        got += await take(follower, 1)
+        return got
+
+    async with asyncio.timeout(30):
+        *_, one, two, three = await asyncio.gather(*map(write, people), read(), read(), read())
+
+    assert len(await logged(process.world, gig_id)) == total
+    assert one == two == three == await logged(process.world, gig_id)
+    assert process.streams.followers == 0
+
+
+async def test_a_follower_behind_the_tail_reads_the_log(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "TAIL", 2)
+    monkeypatch.setattr(following, "PAGE", 3)
+    process = await start()
+    client = await process.world.client()
+    gig_id = await process.world.open_gig(client)
+
+    async with (
+        process.streams.follow(f"gig:{gig_id}", client) as slow,
+        process.streams.follow(f"gig:{gig_id}", client) as quick,
+    ):
+        taken = []
+        for _ in range(4):
+            await process.moved(gig_id, client)
+            taken += await take(quick, 2)
+
+        assert await take(slow, 8) == taken
+        assert len(taken) == 8
+
+
+async def test_a_stream_nobody_wrote_to_yet_can_be_followed(start: Start) -> None:
+    process = await start()
+    freelancer = await process.world.freelancer()
+    gig_id = await process.world.open_gig(await process.world.client())
+
+    async with process.streams.follow(f"user:{freelancer.user_id}", freelancer) as follower:
+        await process.world.application(freelancer, gig_id)
+
+        assert [kind for _, kind in await take(follower, 1)] == ["ApplicationSubmitted"]
+
+
+async def test_streams_do_not_mix(start: Start) -> None:
+    process = await start()
+    client = await process.world.client()
+    one, other = await process.world.open_gig(client), await process.world.open_gig(client)
+
+    async with (
+        process.streams.follow(f"gig:{one}", client) as first,
+        process.streams.follow(f"gig:{other}", client) as second,
+    ):
+        await process.moved(other, client)
+        await process.moved(one, client)
+
+        assert await take(first, 2) == (await logged(process.world, one))[2:]
+        assert await take(second, 2) == (await logged(process.world, other))[2:]
+
+
+# -- what is lost on the way ----------------------------------------------------------------------------------------------
+
+
+class Between:
+    """A broker between the workers of a test, which loses what `loses` says."""
+
+    def __init__(self, *, loses: bool) -> None:
+        self.loses = loses
+        self.heard: list[Heard] = []
+
+
+class Ours(MemoryBroker):
+    def __init__(self, between: Between) -> None:
+        self._between = between
+        self._heard: Heard | None = None
+
+    def publish(self, streams: Collection[str]) -> None:
+        for heard in [] if self._between.loses else self._between.heard:
+            if heard is not self._heard:
+                heard(streams)
+
+    async def run(self, heard: Heard) -> None:
+        self._heard = heard
+        self._between.heard.append(heard)
+
+
+async def test_another_worker_is_told(start: Start) -> None:
+    between = Between(loses=False)
+    writer, reader = await start(Ours(between)), await start(Ours(between))
+    client = await writer.world.client()
+    gig_id = await writer.world.open_gig(client)
+
+    async with reader.streams.follow(f"gig:{gig_id}", client) as follower:
+        await writer.moved(gig_id, client)
+
+        assert await take(follower, 2) == (await logged(writer.world, gig_id))[2:]
+
+
+async def test_a_lost_hint_costs_a_delay_and_no_fact(start: Start) -> None:
+    between = Between(loses=True)
+    writer, reader = await start(Ours(between)), await start(Ours(between))
+    client = await writer.world.client()
+    gig_id = await writer.world.open_gig(client)
+
+    async with reader.streams.follow(f"gig:{gig_id}", client) as follower:
+        await writer.moved(gig_id, client)
+        await reader.streams.sweep()
+        assert await take(follower, 2) == (await logged(writer.world, gig_id))[2:]
+
+        await writer.moved(gig_id, client)
+        await reader.streams.sweep()
+        assert await take(follower, 2) == (await logged(writer.world, gig_id))[4:]
+
+
+async def test_a_sweep_finds_what_commits_after_it_began_before(start: Start) -> None:
+    """The transaction takes its number before the sweep and commits after it."""
+    writer, reader = await start(Ours(Between(loses=True))), await start()
+    client = await writer.world.client()
+    gig_id = await writer.world.open_gig(client)
+    is_open, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def slow_write() -> None:
+        async with writer.world.as_(client).transaction() as tx:
+            gig = await tx.lock(Gig, col(Gig.id) == gig_id, what="gig")
+            tx.emit(gig.pause(at=writer.world.clock()))
+            await tx.execute(sa.text("select pg_current_xact_id()"))
+            is_open.set()
+            await may_commit.wait()
+
+    async with reader.streams.follow(f"gig:{gig_id}", client) as follower:
+        writing = asyncio.create_task(slow_write())
+        await is_open.wait()
+        await reader.streams.sweep()
+        await reader.streams.sweep()
+        may_commit.set()
+        await writing
+        await reader.streams.sweep()
+
+        assert [kind for _, kind in await take(follower, 1)] == ["GigPaused"]
+
+
+async def test_a_database_that_fails_for_a_while_delays_and_loses_nothing(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await start()
+    client = await process.world.client()
+    gig_id = await process.world.open_gig(client)
+    fetch, failures = process.world.services.db.fetch, 0
+
+    async def failing(statement: Any) -> Any:
+        nonlocal failures
+        if "lateral" in str(statement) and failures < 2:
+            failures += 1
+            raise ConnectionRefusedError
+        return await fetch(statement)
+
+    async with process.streams.follow(f"gig:{gig_id}", client) as follower:
+        monkeypatch.setattr(process.world.services.db, "fetch", failing)
+        await process.moved(gig_id, client)
+
+        assert await take(follower, 2) == (await logged(process.world, gig_id))[2:]
+    assert failures == 2
+    assert process.streams.problem is None
+
+
+async def test_a_place_that_never_was_is_refused(start: Start) -> None:
+    process = await start()
+    client = await process.world.client()
+    gig_id = await process.world.open_gig(client)
+
+    with pytest.raises(Ahead):
+        async with process.streams.follow(f"gig:{gig_id}", client, after=3):
+            pass
+    assert process.streams.followers == 0
+
+
+async def test_a_place_this_worker_has_not_heard_of_yet_is_no_error(start: Start) -> None:
+    writer, reader = await start(), await start()
+    client = await writer.world.client()
+    gig_id = await writer.world.open_gig(client)
+
+    async with reader.streams.follow(f"gig:{gig_id}", client):
+        await writer.moved(gig_id, client)
+        async with reader.streams.follow(f"gig:{gig_id}", client, after=4) as follower:
+            await writer.moved(gig_id, client)
+            await reader.streams.sweep()
+            await reader.streams.sweep()
+
+            assert await take(follower, 2) == [(5, "GigPaused"), (6, "GigResumed")]
+
+
+async def test_facts_that_are_kept_no_longer_are_told_and_not_skipped(start: Start) -> None:
+    process = await start()
+    freelancer = await process.world.freelancer()
+    gig_id = await process.world.open_gig(await process.world.client())
+    await process.world.application(freelancer, gig_id)
+    stream = f"user:{freelancer.user_id}"
+    async with process.world.as_(ANONYMOUS).transaction() as tx:
+        await tx.execute(sa.text("delete from fact where stream = :stream").bindparams(stream=stream))
+
+    async with process.streams.follow(stream, freelancer, after=0) as follower:
+        with pytest.raises(TooOld):
+            await follower.take()
+
+
+# -- who may see what -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_audience_of_a_fact_is_the_same_in_sql_and_here(world: World) -> None:
+    people = [new_id() for _ in range(3)]
+    viewers = [ANONYMOUS, *(Viewer(user_id=id, roles=frozenset({Role.CLIENT})) for id in people)]
+    viewers += [Viewer(user_id=people[2], roles=frozenset({role})) for role in (Role.ADMIN, Role.SUPER_ADMIN)]
+    whose = [None, people[0], people[1]]
+    told = list(enumerate(product(Audience, whose, whose), start=1))
+    stream, at = f"test:{new_id()}", world.clock()
+    facts = [
+        Fact(
+            stream=stream, number=number, id=new_id(), kind="Told", audience=audience, actor_id=None, owner_id=owner_id,
+            person_id=person_id, remark_id=None, occurred_at=at, payload={},
+        )
+        for number, (audience, owner_id, person_id) in told
+    ]  # fmt: skip
+    async with world.as_(ANONYMOUS).transaction() as tx:
+        tx.add(*facts)
+
+    for viewer in viewers:
+        asked: sa.Select[Any] = sa.select(sa.column("number")).where(
+            Fact.stream == stream, visible_facts(viewer)
+        )
+        seen = {row.number for row in await world.services.db.fetch(asked.select_from(Fact))}
+        assert {fact.number for fact in facts if sees_fact(viewer, fact)} == seen, viewer
+        assert seen
+
+
+async def test_facts_for_others_are_passed_over(start: Start) -> None:
+    process = await start()
+    client, stranger = await process.world.client(), await process.world.freelancer()
+    gig_id = await process.world.open_gig(client)
+
+    async with process.streams.follow(f"gig:{gig_id}", stranger) as follower:
+        await process.world.application(await process.world.freelancer(), gig_id)
+        await gigs.pause_gig(process.world.as_(client), gig_id)
+
+        assert await take(follower, 1) == [(4, "GigPaused")]
+        assert follower.number == 4
+
+
+async def test_many_followers_are_checked_as_each_alone(world: World) -> None:
+    owner, invited, stranger = await world.client(), await world.freelancer(), await world.freelancer()
+    admin = await world.admin()
+    private = await world.open_gig(owner, visibility=GigVisibility.INVITE_ONLY)
+    await invitations.invite_freelancer(
+        world.as_(owner), private, freelancer_id=invited.require_user(), message=None
+    )
+    all_gigs = [await world.open_gig(owner), private, await world.draft(owner), new_id()]
+    everybody = [ANONYMOUS, owner, invited, stranger, admin]
+
+    class Asking:
+        def __init__(self, viewer: Viewer, gig_id: UUID) -> None:
+            self.viewer, self.gig_id, self.stream = viewer, gig_id, f"gig:{gig_id}"
+
+    asking = [Asking(viewer, gig_id) for viewer in everybody for gig_id in all_gigs]
+    together = await may_follow(world.services.db, asking)
+
+    for one in asking:
+        table = Gig.__table__  # type: ignore[attr-defined]
+        alone = sa.select(table.c.id).where(table.c.id == one.gig_id, visible_gigs(one.viewer))
+        assert (one in together) is bool(await world.services.db.fetch(alone)), (one.viewer, one.gig_id)
+    assert {one.gig_id for one in together if one.viewer is invited} == {all_gigs[0], private}
+
+
+@asynccontextmanager
+async def refused(process: Process, stream: str, viewer: Viewer) -> AsyncIterator[None]:
+    with pytest.raises(Unseen):
+        async with process.streams.follow(stream, viewer):
+            pass
+    assert process.streams.followers == 0
+    yield
+
+
+async def test_what_one_may_not_see_cannot_be_followed(start: Start) -> None:
+    process = await start()
+    owner, stranger = await process.world.client(), await process.world.freelancer()
+    draft = await process.world.draft(owner)
+
+    for stream, viewer in (
+        (f"gig:{draft}", stranger),
+        (f"gig:{draft}", ANONYMOUS),
+        (f"gig:{new_id()}", owner),
+        (f"user:{owner.user_id}", stranger),
+        (f"user:{owner.user_id}", ANONYMOUS),
+        ("admin", owner),
+        ("admin", ANONYMOUS),
+    ):
+        async with refused(process, stream, viewer):
+            pass
+
+
+async def test_a_gig_that_is_made_private_ends_the_follows_of_strangers_before_they_learn_of_it(
+    start: Start,
+) -> None:
+    process = await start()
+    owner, invited = await process.world.client(), await process.world.freelancer()
+    gig_id = await process.world.open_gig(owner)
+    await invitations.invite_freelancer(
+        process.world.as_(owner), gig_id, freelancer_id=invited.require_user(), message=None
+    )
+    stream = f"gig:{gig_id}"
+
+    async with (
+        process.streams.follow(stream, ANONYMOUS) as stranger,
+        process.streams.follow(stream, invited) as concerned,
+        process.streams.follow(stream, owner) as its_owner,
+    ):
+        content = {"visibility": GigVisibility.INVITE_ONLY}
+        await gigs.edit_gig(process.world.as_(owner), gig_id, content, expected_version=None)
+        edited = await take(its_owner, 1)
+
+        assert await ending(stranger) is EndReason.ACCESS_LOST
+        assert stranger.number == 3
+        assert edited == [(4, "GigEdited")]
+        assert await take(concerned, 1) == edited
+
+
+async def test_a_lost_sight_that_no_fact_told_is_found_by_the_next_recheck(start: Start) -> None:
+    process, other = await start(), await start(Ours(Between(loses=True)))
+    owner = await process.world.client()
+    gig_id = await process.world.open_gig(owner)
+
+    async with process.streams.follow(f"gig:{gig_id}", ANONYMOUS) as follower:
+        content = {"visibility": GigVisibility.INVITE_ONLY}
+        await gigs.edit_gig(other.world.as_(owner), gig_id, content, expected_version=None)
+        await process.streams.recheck()
+
+        assert follower.ended is EndReason.ACCESS_LOST
+        assert await follower.take() == []
+
+
+async def test_the_follows_of_a_revoked_session_end_and_no_others(start: Start) -> None:
+    process = await start()
+    owner = replace(await process.world.client(), session_id=new_id())
+    gig_id = await process.world.open_gig(owner)
+    elsewhere = replace(owner, session_id=new_id())
+    revoked = RevokedSessions()
+    assert owner.session_id is not None
+    revoked.add(owner.session_id, at=process.world.clock())
+
+    async with (
+        process.streams.follow(f"gig:{gig_id}", owner) as ended,
+        process.streams.follow(f"gig:{gig_id}", elsewhere) as stays,
+    ):
+        process.streams.end_sessions(revoked)
+
+        assert await ending(ended) is EndReason.SESSION_ENDED
+        assert stays.ended is None
+
+
+async def test_a_stop_ends_every_follow_and_those_that_begin_after_it(start: Start) -> None:
+    process = await start()
+    owner = await process.world.client()
+    gig_id = await process.world.open_gig(owner)
+
+    async with process.streams.follow(f"gig:{gig_id}", owner) as before:
+        process.streams.stop()
+        async with process.streams.follow(f"gig:{gig_id}", owner, after=0) as after:
+            assert await ending(after) is EndReason.SERVER_STOPPING
+        assert await ending(before) is EndReason.SERVER_STOPPING
+
+
+async def test_a_hidden_contract_of_others_never_reaches_a_stranger(start: Start) -> None:
+    """Everything two people do between them, watched by a third from the beginning."""
+    process = await start()
+    hired = await process.world.completed()
+    stranger = await process.world.freelancer()
+
+    async with process.streams.follow(f"gig:{hired.gig_id}", stranger, after=0) as follower:
+        seen = await take(follower, 3)
+
+    everything = await logged(process.world, hired.gig_id)
+    assert [kind for _, kind in seen] == ["GigPublished", "GigFilled", "GigCompleted"]
+    assert set(seen) < set(everything)
