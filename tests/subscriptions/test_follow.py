@@ -364,7 +364,7 @@ async def test_the_audience_of_a_fact_is_the_same_in_sql_and_here(world: World) 
 
     for viewer in viewers:
         asked: sa.Select[Any] = sa.select(sa.column("number")).where(
-            Fact.stream == stream, visible_facts(viewer)
+            col(Fact.stream) == stream, visible_facts(viewer)
         )
         seen = {row.number for row in await world.services.db.fetch(asked.select_from(Fact))}
         assert {fact.number for fact in facts if sees_fact(viewer, fact)} == seen, viewer
