@@ -1,5 +1,6 @@
 """What happened around a gig, each item only for its audience."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -22,11 +23,11 @@ from schema.words import words
 words(Audience)
 
 
-def _sentence(kind: type[Event]) -> str:
+def sentence_of(kind: type[Event]) -> str:
     return (kind.__doc__ or "").strip().splitlines()[0]
 
 
-def _concrete() -> dict[str, type[Event]]:
+def concrete_events() -> dict[str, type[Event]]:
     """Kinds that can happen: those without a more special kind below them."""
     return {name: kind for name, kind in sorted(EVENTS.items()) if not kind.__subclasses__()}
 
@@ -35,10 +36,10 @@ def _code(name: str) -> str:
     return "".join("_" + c if c.isupper() else c for c in name).lstrip("_").upper()
 
 
-ActivityKind = Enum("ActivityKind", {_code(name): name for name in _concrete()})  # type: ignore[misc]
+ActivityKind = Enum("ActivityKind", {_code(name): name for name in concrete_events()})  # type: ignore[misc]
 strawberry.enum(ActivityKind, description="What happened.")
 for _value in ActivityKind.__strawberry_definition__.values:  # type: ignore[attr-defined]
-    _value.description = _sentence(EVENTS[_value.value])
+    _value.description = sentence_of(EVENTS[_value.value])
 
 
 @strawberry.type(description="A value before and after; texts are named without their content.")
@@ -50,7 +51,7 @@ class Change:
     after: str | None = strawberry.field(description="The value after; null if there is none, or for a text.")
 
 
-def _changes(payload: dict[str, Any]) -> list[Change]:
+def changes_of(payload: Mapping[str, Any]) -> list[Change]:
     changes = [
         Change(field=name, before=before, after=after)
         for name, (before, after) in (payload.get("changes") or {}).items()
@@ -91,7 +92,7 @@ class ActivityType:
         "Who did it; null for the platform itself, if they are gone, or if they hide their profile from you.",
         key=Fact.actor_id,
     )
-    changes: list[Change] = computed(_changes, Fact.payload, description="What changed, before and after.")
+    changes: list[Change] = computed(changes_of, Fact.payload, description="What changed, before and after.")
     reason: str | None = computed(
         lambda payload: payload.get("reason"),
         Fact.payload,

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import strawberry
 from graphql import GraphQLError, OperationDefinitionNode, OperationType
+from graphql.execution.values import VariableValues
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from auth.viewer import SignInRequired
@@ -86,10 +87,10 @@ async def execute(
     try:
         document, operation = read(schema, request, mutations_allowed=mutations_allowed)
         return await _run(document, operation, request, op, planned=planned)
-    except NeverRan as refusal:
-        return _never_ran(refusal.code, refusal.message, op.request_id)
+    except NeverRan as never:
+        return _never_ran(never.code, never.message, op.request_id)
     except Refused as refused:
-        return _without_data([_refused(error, op.request_id) for error in refused.errors])
+        return refusal([_refused(error, op.request_id) for error in refused.errors])
     except Exception as error:  # whatever escapes the executor is a bug, and is answered like one
         return Response(orjson.dumps({"data": None, "errors": [fault(error, op.request_id)]}), executed=True)
 
@@ -97,35 +98,56 @@ async def execute(
 async def _run(
     document: Document, operation: OperationDefinitionNode, request: Request, op: Operation, *, planned: bool
 ) -> Response:
+    ready = prepared(document, operation, request, op)
+    if isinstance(ready, Response):
+        return ready
+    variables = request.variables or {}
+    context = Context(op, steps=[] if request.explain else None, requested=ready.requested)
+    plan = ready.document.plan(ready.operation, ready.values)
+    outcome = await (
+        plan.run(context, ready.values, variables) if planned else plan.run_batched(context, variables)
+    )
+    body: dict[str, Any] = {"data": outcome.data}
+    if outcome.errors:
+        body["errors"] = [describe(error, op.request_id) for error in outcome.errors]
+    body["extensions"] = {"cost": Cost(ready.requested, outcome.objects).as_extension()}
+    if context.steps is not None:
+        body["extensions"]["plan"] = context.steps
+    return Response(to_json(body), executed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An operation that may run: within its cost, with variables that fit."""
+
+    document: Document
+    operation: OperationDefinitionNode
+    values: VariableValues
+    requested: int
+
+
+def prepared(
+    document: Document, operation: OperationDefinitionNode, request: Request, op: Operation
+) -> Ready | Response:
+    """What will run, which for a dry run is less than what was asked; or the refusal."""
     variables = request.variables or {}
     pricing = document.pricing(operation)
     requested = pricing.price(variables)
-    refusal = excess_cost(pricing, variables) if requested > MAX_COST else None
-    if refusal is not None:
-        return _without_data([_refused(refusal, op.request_id)], cost=Cost(requested))
+    excess = excess_cost(pricing, variables) if requested > MAX_COST else None
+    if excess is not None:
+        return refusal([_refused(excess, op.request_id)], cost=Cost(requested))
     if pricing.is_dry_run(variables):
         document = document.dry_run(operation, variables)
         operation = document.operations[0]
     try:
         values = document.values(operation, variables)
     except Refused as refused:
-        return _without_data([describe(error, op.request_id) for error in refused.errors])
-    context = Context(op, steps=[] if request.explain else None, requested=requested)
-    plan = document.plan(operation, values)
-    outcome = await (
-        plan.run(context, values, variables) if planned else plan.run_batched(context, variables)
-    )
-    body: dict[str, Any] = {"data": outcome.data}
-    if outcome.errors:
-        body["errors"] = [describe(error, op.request_id) for error in outcome.errors]
-    body["extensions"] = {"cost": Cost(requested, outcome.objects).as_extension()}
-    if context.steps is not None:
-        body["extensions"]["plan"] = context.steps
-    return Response(to_json(body), executed=True)
+        return refusal([describe(error, op.request_id) for error in refused.errors])
+    return Ready(document, operation, values, requested)
 
 
 def read(
-    schema: Executable, request: Request, *, mutations_allowed: bool = True
+    schema: Executable, request: Request, *, mutations_allowed: bool = True, streaming: bool = False
 ) -> tuple[Document, OperationDefinitionNode]:
     """The document and the operation to run. Raises `NeverRan` and `Refused`."""
     if len(request.query) > MAX_CHARACTERS:
@@ -150,8 +172,12 @@ def read(
         raise NeverRan("GRAPHQL_VALIDATION_FAILED", message)
     if operation.operation is OperationType.MUTATION and not mutations_allowed:
         raise NeverRan(MUTATION_NEEDS_POST, "A mutation must come by POST.")
-    if operation.operation is OperationType.SUBSCRIPTION:
-        raise NeverRan("GRAPHQL_VALIDATION_FAILED", "A subscription cannot be run this way.")
+    if operation.operation is OperationType.SUBSCRIPTION and not streaming:
+        message = (
+            "A subscription has many answers: send it over a WebSocket (graphql-transport-ws) to this address, "
+            "or with `Accept: text/event-stream`."
+        )
+        raise NeverRan("SUBSCRIPTION_NEEDS_STREAM", message)
     return document, operation
 
 
@@ -209,10 +235,11 @@ def _answer(
 
 
 def _never_ran(code: str, message: str, request_id: str) -> Response:
-    return _without_data([{"message": message, "extensions": {"code": code, "requestId": request_id}}])
+    return refusal([{"message": message, "extensions": {"code": code, "requestId": request_id}}])
 
 
-def _without_data(errors: list[dict[str, Any]], *, cost: Cost | None = None) -> Response:
+def refusal(errors: list[dict[str, Any]], *, cost: Cost | None = None) -> Response:
+    """The answer to a document that never runs."""
     body: dict[str, Any] = {"errors": errors}
     if cost is not None:
         body["extensions"] = {"cost": cost.as_extension()}

@@ -404,6 +404,32 @@ class Reference(Declaration):
         return None if key is None else load_node(context, field.target, key)
 
 
+@dataclass(eq=False)
+class Attached(Declaration):
+    """A batched Python source beside a value made by Python: `function(op, keys)`, by the key in `attribute`."""
+
+    function: Callable[[Operation, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
+    attribute: str
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        key = getattr(source, self.attribute)
+        return None if key is None else context.load(self, key, lambda keys: self.batch(context, keys))
+
+    async def batch(self, context: Context, keys: list[Any]) -> list[Any]:
+        found = await self.function(context.op, keys)
+        return [found.get(key) for key in keys]
+
+
+@dataclass(eq=False)
+class Followed(Declaration):
+    """A root field of a subscription: the items of the stream that `stream(op, **arguments)` names."""
+
+    stream: Callable[..., str]
+
+    def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
+        raise LookupError("streams are followed by schema.streaming")
+
+
 def load_node(context: Context, spec: NodeSpec, key: UUID) -> Awaitable[Any]:
     """The node with this key, or None if the viewer may not see it."""
 
@@ -480,6 +506,14 @@ def lookup(
 
 def reference(attribute: str, description: str) -> Any:
     return declare(Reference(attribute), description)
+
+
+def attached(
+    function: Callable[[Operation, Sequence[Any]], Awaitable[Mapping[Any, Any]]],
+    attribute: str,
+    description: str,
+) -> Any:
+    return declare(Attached(function, attribute), description)
 
 
 def entity(description: str) -> Any:

@@ -278,9 +278,7 @@ def _input_named(name: str, shape: type) -> type:
     return strawberry.input(type(name, (shape,), {}), description=f"Input of `{field}`.")
 
 
-def stream_cursor(op: Operation, position: Position | None) -> StreamCursor | None:
-    if position is None:
-        return None
+def stream_cursor(op: Operation, position: Position) -> StreamCursor:
     place = [op.services.epoch, position.stream, position.number]
     return StreamCursor(op.services.signer.sign("stream", orjson.dumps(place)))
 
@@ -303,7 +301,7 @@ def _applied(
 ) -> MutationPayload:
     return payload(
         outcome=receipt.outcome,
-        position=stream_cursor(op, receipt.position),
+        position=None if receipt.position is None else stream_cursor(op, receipt.position),
         errors=[],
         entity_id=receipt.entity_id,
         **further,

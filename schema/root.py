@@ -11,6 +11,7 @@ from schema import accounts, applications, contracts, feedback, gig_acts, invita
 from schema.accounts import UserType
 from schema.applications import ApplicationQuery
 from schema.contracts import ContractQuery
+from schema.events import Subscription
 from schema.gig_browsing import GigQuery
 from schema.graph import NODES, AnyNode, Own, argument, declare
 from schema.jobs import JobQuery
@@ -68,6 +69,7 @@ def the_schema() -> dict[str, Any]:
     """What Strawberry's schema is made of."""
     return {
         "query": Query,
+        "subscription": Subscription,
         "mutation": create_type(
             "Mutation", MUTATIONS, description="What can be done. One mutation is one transaction."
         ),

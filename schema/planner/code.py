@@ -4,6 +4,7 @@ Text of the code holds only our own names and the response keys, as literals; ev
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -13,12 +14,13 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLScalarType,
+    GraphQLUnionType,
     is_list_type,
     is_non_null_type,
 )
 from strawberry.types.field import StrawberryField
 
-from schema.graph import Reference
+from schema.graph import Attached, Reference
 from schema.planner.selection import Selected, Selections
 
 _AS_IS = {"String", "ID", "Boolean"}
@@ -74,16 +76,26 @@ class Code:
         return namespace["assemble"]  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is read for values that Python made: for the objects of class `origin` at the end of `way`, by a key of theirs."""
+
+    way: tuple[str, ...]
+    origin: type
+    declaration: Reference | Attached
+    kind: GraphQLObjectType | None = None
+    """The type of the node that is referred to, and what is selected of it."""
+    below: list[Selected] = field(default_factory=list)
+
+
 class References:
-    """Where values that Python made refer to nodes: by the way to the referring objects, the key, and the selection."""
+    """Everything that is read for the values of one plan, in the order of its numbers."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[tuple[str, ...], Reference, GraphQLObjectType, list[Selected]]] = []
+        self.found: list[Asked] = []
 
-    def add(
-        self, way: tuple[str, ...], reference: Reference, kind: GraphQLObjectType, below: list[Selected]
-    ) -> int:
-        self.found.append((way, reference, kind, below))
+    def add(self, asked: Asked) -> int:
+        self.found.append(asked)
         return len(self.found) - 1
 
 
@@ -112,8 +124,8 @@ class Values:
             return f"{self._code.function(self._with('v'), body)}({self._call(value)})"
         if isinstance(kind, GraphQLObjectType):
             return f"{self._object(kind, selected, way)}({self._call(value)})"
-        if isinstance(kind, GraphQLInterfaceType):
-            return f"{self._interface(kind, selected, way)}({self._call(value)})"
+        if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
+            return f"{self._abstract(kind, selected, way)}({self._call(value)})"
         raise Unplanned(f"values of {kind}")
 
     def _with(self, first: str) -> str:
@@ -138,12 +150,18 @@ class Values:
         definition = kind.fields[selected.name]
         field: StrawberryField = definition.extensions["strawberry-definition"]
         declaration = getattr(field, "declaration", None)
-        if isinstance(declaration, Reference) and self._references is not None:
+        if isinstance(declaration, Reference | Attached) and self._references is not None:
+            origin = kind.extensions["strawberry-definition"].origin
+            key = f"{value}.{declaration.attribute}"
+            if isinstance(declaration, Attached):
+                index = self._references.add(Asked(way, origin, declaration))
+                return self.expression(definition.type, selected, f"{self._parameter}[{index}].get({key})")
             target = definition.type
             is_required = is_non_null_type(target)
             target = target.of_type if is_required else target
-            index = self._references.add(way, declaration, target, self._selections.below(target, selected))
-            found = f"{self._parameter}[{index}].get({value}.{declaration.attribute})"
+            below = self._selections.below(target, selected)
+            index = self._references.add(Asked(way, origin, declaration, target, below))
+            found = f"{self._parameter}[{index}].get({key})"
             return f"need({found})" if is_required else found
         if declaration is not None or field.base_resolver is not None:
             raise Unplanned(f"{kind.name}.{selected.name} inside a value")
@@ -151,7 +169,9 @@ class Values:
         assert attribute.isidentifier()
         return self.expression(definition.type, selected, f"{value}.{attribute}", (*way, attribute))
 
-    def _interface(self, kind: GraphQLInterfaceType, selected: Selected, way: tuple[str, ...]) -> str:
+    def _abstract(
+        self, kind: GraphQLInterfaceType | GraphQLUnionType, selected: Selected, way: tuple[str, ...]
+    ) -> str:
         """Which of the possible types a value has is told by its class."""
         by_class = {}
         for possible in self._selections.schema.get_possible_types(kind):

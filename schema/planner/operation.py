@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,15 @@ from models.errors import DomainError
 from schema.cost import count_objects
 from schema.graph import Context
 from schema.planner.code import Unplanned
-from schema.planner.roots import MutationPlan, RootPlan, Run, plan_mutation, plan_root
+from schema.planner.roots import (
+    MutationPlan,
+    RootPlan,
+    Run,
+    SubscriptionPlan,
+    plan_mutation,
+    plan_root,
+    plan_subscription,
+)
 from schema.planner.selection import Selected, Selections
 
 _log = logging.getLogger("skillsync.planner")
@@ -61,7 +69,7 @@ class OperationPlan:
     selected: list[Selected]
     unplanned: Counter[str]
     """Counts how often a root field is left to the batch execution, by reason."""
-    plans: dict[str, RootPlan | MutationPlan] = field(default_factory=dict)
+    plans: dict[str, RootPlan | MutationPlan | SubscriptionPlan] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -90,9 +98,10 @@ class OperationPlan:
         if selected.name.startswith("__"):
             self.reasons[selected.key] = "introspection"
             return
-        make = plan_mutation if self.operation.operation is OperationType.MUTATION else plan_root
         try:
-            self.plans[selected.key] = make(self.schema, selections, self.root, selected)
+            self.plans[selected.key] = _MAKE[self.operation.operation](
+                self.schema, selections, self.root, selected
+            )
         except Unplanned as error:
             self.reasons[selected.key] = str(error)
 
@@ -153,7 +162,7 @@ class OperationPlan:
                 data[key] = None
                 errors.append(located_error(error, selected.nodes, [key]))
                 continue
-            shown = await _settled(plan.show(run, payload))
+            shown = await _settled(plan.payload.show(run, payload))
             if isinstance(shown, Failure):
                 run.context.done[key] = payload
                 await self._left(run, key, type(shown.error).__name__, raw, data, errors)
@@ -207,6 +216,13 @@ class OperationPlan:
         return DocumentNode(definitions=(operation, *fragments), loc=self.document.loc)
 
 
+_MAKE: Mapping[OperationType, Callable[..., RootPlan | MutationPlan | SubscriptionPlan]] = {
+    OperationType.QUERY: plan_root,
+    OperationType.MUTATION: plan_mutation,
+    OperationType.SUBSCRIPTION: plan_subscription,
+}
+
+
 def name_of(operation: OperationDefinitionNode) -> str | None:
     return operation.name.value if operation.name else None
 
@@ -217,11 +233,13 @@ async def batch_execute(
     context: Context,
     variables: Mapping[str, Any],
     operation_name: str | None,
+    root: Any = None,
 ) -> ExecutionResult:
-    """A document through graphql-core and the batch execution of the declared graph."""
+    """A document through graphql-core and the batch execution of the declared graph. `root` is an item of a stream."""
     pending = execute(
         schema._schema,
         document,
+        root_value=root,
         context_value=context,
         variable_values=dict(variables),
         operation_name=operation_name,

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import strawberry
-from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLOutputType, get_named_type
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    VariableNode,
+    get_named_type,
+)
 from graphql.execution.values import VariableValues
 from strawberry.types.field import StrawberryField
 
 from resolvers.operation import Operation
 from schema.connections import ConnectionOf
 from schema.gig_search import GigSearch, Sought
-from schema.graph import Answered, AnyNode, Chosen, Context, GraphField, Lookup, NodeSpec, Own, label
+from schema.graph import (
+    Answered,
+    AnyNode,
+    Attached,
+    Chosen,
+    Context,
+    Followed,
+    GraphField,
+    Lookup,
+    NodeSpec,
+    Own,
+    label,
+)
 from schema.payloads import ACTS
 from schema.planner.arguments import reader
-from schema.planner.code import Code, References, Unplanned, Values
+from schema.planner.code import Asked, Code, References, Unplanned, Values
 from schema.planner.pages import BoundPage
 from schema.planner.rows import named_object
 from schema.planner.selection import Selected, Selections
@@ -45,6 +63,7 @@ class Run:
 
 
 RootPlan = Callable[[Run], Awaitable[Any]]
+ReadKeys = Callable[[Run, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
 
 
 def plan_root(
@@ -85,13 +104,60 @@ def plan_mutation(
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ValuePlan:
+    """Shows values that Python made. `reads` are what they refer to: read for all values at once, before any is shown."""
+
+    assemble: Callable[[Any, Sequence[Mapping[Any, Any]]], Any]
+    reads: Sequence[tuple[Asked, ReadKeys]]
+
+    async def show(self, run: Run, value: Any) -> Any:
+        return (await self.show_all(run, [value]))[0]
+
+    async def show_all(self, run: Run, values: Sequence[Any]) -> list[Any]:
+        found: list[Mapping[Any, Any]] = []
+        for asked, read in self.reads:
+            # Of the possible types of a value each has keys of its own.
+            holders = (holder for holder in _along(values, asked.way) if type(holder) is asked.origin)
+            keys = {getattr(holder, asked.declaration.attribute) for holder in holders} - {None}
+            found.append(await read(run, sorted(keys)) if keys else {})
+        return [self.assemble(value, found) for value in values]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SubscriptionPlan:
+    """Which stream is followed, from the arguments, and how its items are shown."""
+
+    read: Callable[[VariableValues], Any]
+    stream: Callable[..., str]
+    after_variable: str | None
+    """The variable that the cursor is in, if it is in one."""
+    item: ValuePlan
+
+
 @dataclass(frozen=True, slots=True)
 class MutationPlan:
     """A mutation happens once, so its two halves are apart: only the second can be left to the batch execution."""
 
     read: Callable[[VariableValues], Any]
     act: Callable[[Context, Any], Awaitable[Any]]
-    show: Callable[[Run, Any], Awaitable[Any]]
+    payload: ValuePlan
+
+
+def plan_subscription(
+    schema: strawberry.Schema, selections: Selections, root: GraphQLObjectType, selected: Selected
+) -> SubscriptionPlan:
+    definition = root.fields[selected.name]
+    declaration = definition.extensions["strawberry-definition"].declaration
+    assert isinstance(declaration, Followed)
+    planner = _Planner(schema, selections, root, selected, definition.type)
+    after = next((a.value for a in selected.node.arguments or () if a.name.value == "after"), None)
+    return SubscriptionPlan(
+        reader(schema, definition, selected.node),
+        declaration.stream,
+        after.name.value if isinstance(after, VariableNode) else None,
+        planner.value(definition.type),
+    )
 
 
 class _Planner:
@@ -172,7 +238,7 @@ class _Planner:
             user_id = run.op.viewer.user_id
             if user_id is None:
                 return None
-            return (await self._found(run, unit, [user_id])).get(user_id)
+            return (await _found(run, unit, [user_id])).get(user_id)
 
         return plan
 
@@ -194,7 +260,7 @@ class _Planner:
             by_spec: dict[NodeSpec, list[UUID]] = {}
             for spec, key in asked:
                 by_spec.setdefault(spec, []).append(key)
-            pending = [self._found(run, unit_for(spec), keys) for spec, keys in by_spec.items()]
+            pending = [_found(run, unit_for(spec), keys) for spec, keys in by_spec.items()]
             found = dict(zip(by_spec, await asyncio.gather(*pending), strict=True))
             nodes = [found[spec].get(key) for spec, key in asked]
             return nodes if declaration.is_list else nodes[0]
@@ -207,17 +273,10 @@ class _Planner:
 
         async def plan(run: Run) -> Any:
             keys = await declaration.function(run.op, **read(run.values))
-            found = await self._found(run, unit, keys)
+            found = await _found(run, unit, keys)
             return [found[key] for key in keys if key in found]
 
         return plan
-
-    async def _found(self, run: Run, unit: Unit, keys: Sequence[UUID]) -> dict[UUID, Any]:
-        if not keys:
-            return {}
-        answer = await run.answer(unit, unit.bound(run.values, run.op), keys)
-        found: dict[UUID, Any] = await answer.value()
-        return found
 
     def _keyed(self, kind: GraphQLObjectType, *, told: Sequence[Any] = ()) -> Unit:
         below = self._selections.below(kind, self._selected)
@@ -227,44 +286,48 @@ class _Planner:
 
     def answered(self, declaration: Answered) -> RootPlan:
         read = self._read()
-        show = self.value(self._output)
+        value = self.value(self._output)
 
         async def plan(run: Run) -> Any:
-            return await show(run, await declaration.function(run.context, **read(run.values)))
+            return await value.show(run, await declaration.function(run.context, **read(run.values)))
 
         return plan
 
-    def value(self, output: GraphQLOutputType) -> Callable[[Run, Any], Awaitable[Any]]:
-        """A function that shows a value made by Python, with the nodes it refers to read first."""
+    def value(self, output: GraphQLOutputType) -> ValuePlan:
+        """What shows a value made by Python, with what it refers to read first."""
         code, references = Code(), References()
         values = Values(code, self._selections, references, parameter="n")
         code.lines.append(f"return {values.expression(output, self._selected, 'value')}")
-        assemble = code.compiled("value, n")
-        units = [
-            (way, reference.attribute, Unit.keyed(self._schema, self._selections, kind, below))
-            for way, reference, kind, below in references.found
-        ]
+        reads = [(asked, self._reader_of(asked)) for asked in references.found]
+        return ValuePlan(code.compiled("value, n"), reads)
 
-        async def show(run: Run, value: Any) -> Any:
-            nodes = []
-            for way, attribute, unit in units:
-                keys = {getattr(holder, attribute) for holder in _along(value, way)}
-                nodes.append(await self._found(run, unit, sorted(keys - {None})))
-            return assemble(value, nodes)
-
-        return show
+    def _reader_of(self, asked: Asked) -> ReadKeys:
+        if asked.kind is None:
+            assert isinstance(asked.declaration, Attached)
+            function = asked.declaration.function
+            return lambda run, keys: function(run.op, keys)
+        unit = Unit.keyed(self._schema, self._selections, asked.kind, asked.below)
+        return lambda run, keys: _found(run, unit, keys)
 
     def _read(self) -> Callable[[VariableValues], Any]:
         return reader(self._schema, self._root.fields[self._selected.name], self._selected.node)
 
 
-def _along(value: Any, way: tuple[str, ...]) -> Iterable[Any]:
+async def _found(run: Run, unit: Unit, keys: Sequence[UUID]) -> dict[UUID, Any]:
+    if not keys:
+        return {}
+    answer = await run.answer(unit, unit.bound(run.values, run.op), keys)
+    found: dict[UUID, Any] = await answer.value()
+    return found
+
+
+def _along(values: Iterable[Any], way: tuple[str, ...]) -> Iterable[Any]:
     """Everything that is reached by these attributes, lists on the way spread."""
-    holders = [value]
+    holders = list(values)
     for attribute in way:
         reached: list[Any] = []
         for holder in holders:
             found = getattr(holder, attribute)
             reached += found if isinstance(found, list) else [found]
         holders = reached
-    return (holder for holder in holders if holder is not None)
+    return holders

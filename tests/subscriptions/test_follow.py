@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import product
@@ -24,47 +24,18 @@ from models.user import Role
 from resolvers import applications, gigs, invitations
 from subscriptions import follow as following
 from subscriptions.broker import Heard, MemoryBroker
-from subscriptions.follow import Ahead, EndReason, Follower, Streams, TooOld, Unseen
+from subscriptions.follow import Ahead, EndReason, Follower, TooOld, Unseen
 from subscriptions.sight import may_follow
-from tests.world import Clock, World, make_test_services
+from tests.subscriptions.conftest import Process, Start
+from tests.world import World
 
 DEADLINE_S = 5
 
 
-class Process:
-    """One worker: its own pools and its own streams over the database of all."""
-
-    def __init__(self, world: World, streams: Streams) -> None:
-        self.world = world
-        self.streams = streams
-
-    async def moved(self, gig_id: UUID, client: Viewer) -> None:
-        """Two facts about the gig."""
-        await gigs.pause_gig(self.world.as_(client), gig_id)
-        await gigs.resume_gig(self.world.as_(client), gig_id)
-
-
-Start = Callable[..., Awaitable[Process]]
-
-
-@pytest.fixture
-async def start(database_url: str, world: World) -> AsyncIterator[Start]:
-    """Starts workers; those that share no broker find each other's facts by sweeping."""
-    started: list[tuple[Process, asyncio.Task[None]]] = []
-
-    async def start_process(broker: MemoryBroker | None = None) -> Process:
-        services = await make_test_services(database_url, Clock())
-        streams = Streams(services.db, broker or MemoryBroker())
-        services.db.on_facts = streams.committed
-        process = Process(World(services, world.clock, world.schema), streams)
-        started.append((process, asyncio.create_task(streams.run())))
-        return process
-
-    yield start_process
-    for process, task in started:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await process.world.services.db.close()
+async def move(process: Process, gig_id: UUID, client: Viewer) -> None:
+    """Two facts about the gig."""
+    await gigs.pause_gig(process.world.as_(client), gig_id)
+    await gigs.resume_gig(process.world.as_(client), gig_id)
 
 
 async def take(follower: Follower, count: int) -> list[tuple[int, str]]:
@@ -97,7 +68,7 @@ async def test_a_follower_without_a_place_gets_what_happens_from_now_on(start: S
     before = await logged(process.world, gig_id)
 
     async with process.streams.follow(f"gig:{gig_id}", ANONYMOUS) as follower:
-        await process.moved(gig_id, client)
+        await move(process, gig_id, client)
         taken = await take(follower, 2)
 
     assert [kind for _, kind in taken] == ["GigPaused", "GigResumed"]
@@ -108,7 +79,7 @@ async def test_a_follower_begins_again_after_any_place(start: Start) -> None:
     process = await start()
     client = await process.world.client()
     gig_id = await process.world.open_gig(client)
-    await process.moved(gig_id, client)
+    await move(process, gig_id, client)
     everything = await logged(process.world, gig_id)
     assert len(everything) == 4
 
@@ -163,7 +134,7 @@ async def test_a_follower_behind_the_tail_reads_the_log(
     ):
         taken = []
         for _ in range(4):
-            await process.moved(gig_id, client)
+            await move(process, gig_id, client)
             taken += await take(quick, 2)
 
         assert await take(slow, 8) == taken
@@ -190,8 +161,8 @@ async def test_streams_do_not_mix(start: Start) -> None:
         process.streams.follow(f"gig:{one}", client) as first,
         process.streams.follow(f"gig:{other}", client) as second,
     ):
-        await process.moved(other, client)
-        await process.moved(one, client)
+        await move(process, other, client)
+        await move(process, one, client)
 
         assert await take(first, 2) == (await logged(process.world, one))[2:]
         assert await take(second, 2) == (await logged(process.world, other))[2:]
@@ -230,7 +201,7 @@ async def test_another_worker_is_told(start: Start) -> None:
     gig_id = await writer.world.open_gig(client)
 
     async with reader.streams.follow(f"gig:{gig_id}", client) as follower:
-        await writer.moved(gig_id, client)
+        await move(writer, gig_id, client)
 
         assert await take(follower, 2) == (await logged(writer.world, gig_id))[2:]
 
@@ -242,11 +213,11 @@ async def test_a_lost_hint_costs_a_delay_and_no_fact(start: Start) -> None:
     gig_id = await writer.world.open_gig(client)
 
     async with reader.streams.follow(f"gig:{gig_id}", client) as follower:
-        await writer.moved(gig_id, client)
+        await move(writer, gig_id, client)
         await reader.streams.sweep()
         assert await take(follower, 2) == (await logged(writer.world, gig_id))[2:]
 
-        await writer.moved(gig_id, client)
+        await move(writer, gig_id, client)
         await reader.streams.sweep()
         assert await take(follower, 2) == (await logged(writer.world, gig_id))[4:]
 
@@ -295,7 +266,7 @@ async def test_a_database_that_fails_for_a_while_delays_and_loses_nothing(
 
     async with process.streams.follow(f"gig:{gig_id}", client) as follower:
         monkeypatch.setattr(process.world.services.db, "fetch", failing)
-        await process.moved(gig_id, client)
+        await move(process, gig_id, client)
 
         assert await take(follower, 2) == (await logged(process.world, gig_id))[2:]
     assert failures == 2
@@ -319,9 +290,9 @@ async def test_a_place_this_worker_has_not_heard_of_yet_is_no_error(start: Start
     gig_id = await writer.world.open_gig(client)
 
     async with reader.streams.follow(f"gig:{gig_id}", client):
-        await writer.moved(gig_id, client)
+        await move(writer, gig_id, client)
         async with reader.streams.follow(f"gig:{gig_id}", client, after=4) as follower:
-            await writer.moved(gig_id, client)
+            await move(writer, gig_id, client)
             await reader.streams.sweep()
             await reader.streams.sweep()
 

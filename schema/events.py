@@ -1,0 +1,286 @@
+"""What happens, as subscribers are told it: a type for each kind of fact, made from the fact's own declaration.
+
+A fact's own fields are the values that were recorded. What it links to (the gig, the application …) is today's state, under
+the scope the subscriber has now.
+"""
+
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import datetime
+from enum import Enum
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import orjson
+import strawberry
+
+from models.application import ApplicationStatus
+from models.contract import ContractStatus
+from models.errors import Invalid
+from models.event import Event
+from models.gig_events import ConcernedEvent
+from models.gig_workflow import GigStatus
+from models.ids import decode_id
+from models.store.sql import Position
+from resolvers import people
+from resolvers.operation import Operation
+from schema.activity import Change, changes_of, concrete_events, sentence_of
+from schema.graph import Followed, argument, attached, declare, reference
+from schema.notes import notes
+from schema.payloads import Auth, Needs, stream_cursor
+from schema.scalars import Markdown, StreamCursor
+from schema.type_names import Application, Contract, Freelancer, Gig, Invitation
+from schema.words import words
+from subscriptions.follow import EndReason
+from subscriptions.log import LoggedFact
+
+# -- control frames ------------------------------------------------------------------------------------------------------
+
+
+class ResetReason(Enum):
+    NEW_EPOCH = strawberry.enum_value(
+        "NEW_EPOCH",
+        description="The log was restored from a backup, so places of before mean nothing any more.",
+    )
+    NOT_KEPT = strawberry.enum_value(
+        "NOT_KEPT", description="What follows this place is not kept any longer."
+    )
+
+
+strawberry.enum(ResetReason, name="StreamResetReason", description="Why a stream cannot go on from a cursor.")
+words(EndReason, name="StreamEndReason")
+
+
+@strawberry.type(
+    description="Everything up to the beginning of the subscription was sent; what follows is new."
+)
+class StreamReady:
+    replayed: int = strawberry.field(description="How many facts were sent again because of `after`.")
+
+
+@strawberry.type(
+    description="The stream cannot go on from `after`, and ends. Read the state again and subscribe with its `streamCursor`."
+)
+class StreamReset:
+    reason: ResetReason = strawberry.field(description="Why.")
+
+
+@strawberry.type(description="The last item of a stream that the server ends.")
+class StreamEnd:
+    reason: EndReason = strawberry.field(description="Why.")
+
+
+CONTROL = (StreamReady, StreamReset, StreamEnd)
+
+# -- facts ---------------------------------------------------------------------------------------------------------------
+
+_TODAY = "in today's state; null if you may not see it"
+_LINKS: dict[str, tuple[str, Any, str]] = {
+    "gig_id": ("gig", Gig, f"The gig it is about, {_TODAY}."),
+    "source_id": ("source", Gig, f"The gig it was copied from, {_TODAY}, or if it was written anew."),
+    "application_id": ("application", Application, f"The application it is about, {_TODAY}."),
+    "contract_id": ("contract", Contract, f"The contract it is about, {_TODAY}."),
+    "invitation_id": ("invitation", Invitation, f"The invitation it is about, {_TODAY}."),
+}
+# Named after what has the status, so that one selection can hold several kinds of facts: fields of one name must agree.
+_STATUSES: dict[Any, str] = {
+    GigStatus: "gig_status", ApplicationStatus: "application_status", ContractStatus: "contract_status"
+}  # fmt: skip
+_VALUES = {
+    "before": "The status before; null if this is where it began.",
+    "after": "The status from then on.",
+    "status": "The status at that time.",
+    "is_public": "Whether everybody could see the gig at that time.",
+    "reason": "The reason, for programs; null without one.",
+    "progress_percent": "How far the work was then, 0 to 100.",
+    "changes": "What changed, before and after; texts are named without their content.",
+    "side": "Which side it is about.",
+    "sides": "Which sides it is about.",
+    "parts": "What changed, as the API names it.",
+}
+
+
+def _public(hint: Any) -> Any:
+    """The type of a recorded value as the API has it."""
+    if get_origin(hint) is tuple:
+        return list[get_args(hint)[0]]  # type: ignore[misc]
+    return hint
+
+
+def _python_name(name: str, hint: Any) -> str:
+    kinds = [hint, *get_args(hint)]
+    status = next((_STATUSES[kind] for kind in kinds if kind in _STATUSES), None)
+    if status is None or name not in {"before", "after", "status"}:
+        return name
+    return f"{status}_before" if name == "before" else status
+
+
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    """From JSON to a recorded value."""
+    if get_origin(hint) in {Union, UnionType}:
+        read = _reader(next(part for part in get_args(hint) if part is not type(None)))
+        return lambda raw: None if raw is None else read(raw)
+    if get_origin(hint) is tuple:
+        read = _reader(get_args(hint)[0])
+        return lambda raw: [read(one) for one in raw]
+    if hint is UUID or (isinstance(hint, type) and issubclass(hint, Enum)):
+        return hint
+    return lambda raw: raw
+
+
+class _Kind:
+    """One kind of fact: its GraphQL type, and how an instance is made of what was logged."""
+
+    def __init__(self, kind: type[Event]) -> None:
+        hints = get_type_hints(kind)
+        recorded = [f.name for f in fields(kind) if f.name not in Event._IN_COLUMNS]
+        self._readers = {
+            name: (_python_name(name, hints[name]), _reader(hints[name]))
+            for name in recorded
+            if name != "changes"
+        }
+        self._has_changes = "changes" in recorded
+        annotations: dict[str, Any] = {}
+        namespace: dict[str, Any] = {"__annotations__": annotations, "__module__": __name__}
+        for name in recorded:
+            if name in _LINKS:
+                public, annotation, description = _LINKS[name]
+                annotations[public], namespace[public] = annotation | None, reference(name, description)
+            else:
+                public = _python_name(name, hints[name])
+                annotations[public] = list[Change] if name == "changes" else _public(hints[name])
+                namespace[public] = strawberry.field(description=_VALUES[name])
+        if issubclass(kind, ConcernedEvent):
+            annotations["freelancer"] = Freelancer | None
+            namespace["freelancer"] = reference("person_id", f"The freelancer it is about, {_TODAY}.")
+        annotations["note"] = Markdown | None
+        namespace["note"] = attached(
+            notes, "remark_id", "What was written with it; null without a text, or if it was erased."
+        )
+        self.type = strawberry.type(type(kind.__name__, (), namespace), description=sentence_of(kind))
+
+    def read(self, fact: LoggedFact) -> Any:
+        event: Any = object.__new__(self.type)
+        for name, (public, read) in self._readers.items():
+            setattr(event, public, read(fact.payload.get(name)))
+        if self._has_changes:
+            event.changes = changes_of(fact.payload)
+        event.person_id, event.remark_id = fact.person_id, fact.remark_id
+        return event
+
+
+KINDS = {name: _Kind(kind) for name, kind in concrete_events().items()}
+
+if TYPE_CHECKING:
+    StreamEvent = Any
+else:
+    StreamEvent = Annotated[
+        Union[tuple(kind.type for kind in KINDS.values()) + CONTROL],  # noqa: UP007
+        strawberry.union(
+            "StreamEvent",
+            description="A fact, or a word about the stream itself: StreamReady, StreamReset, StreamEnd.",
+        ),
+    ]
+
+
+async def _names(op: Operation, keys: Any) -> dict[UUID, str]:
+    return await people.names_of(op, keys)
+
+
+@strawberry.type(description="One item of a stream.")
+class StreamItem:
+    cursor: StreamCursor = strawberry.field(
+        description="The place behind this item. Keep it, and subscribe with it in `after` to go on."
+    )
+    occurred_at: datetime = strawberry.field(
+        description="When it happened; of a word about the stream, when it was sent."
+    )
+    event: StreamEvent = strawberry.field(description="What happened.")
+    actor_id: strawberry.Private[UUID | None]
+
+    actor_name: str | None = attached(
+        _names,
+        "actor_id",
+        "Who did it; null for the platform itself, if they are gone, or if they hide their profile from you.",
+    )
+
+
+def item_of(op: Operation, fact: LoggedFact) -> StreamItem:
+    return StreamItem(
+        cursor=stream_cursor(op, Position(fact.stream, fact.number)),
+        occurred_at=fact.occurred_at,
+        event=KINDS[fact.kind].read(fact),
+        actor_id=fact.actor_id,
+    )
+
+
+def control_item(op: Operation, stream: str, number: int, event: Any) -> StreamItem:
+    return StreamItem(
+        cursor=stream_cursor(op, Position(stream, number)), occurred_at=op.now(), event=event, actor_id=None
+    )
+
+
+# -- places --------------------------------------------------------------------------------------------------------------
+
+
+class NewEpoch(Exception):
+    """The cursor is of an earlier incarnation of the log."""
+
+
+def place_of(op: Operation, cursor: str | None, stream: str) -> int | None:
+    """The number that the cursor of this stream stands for. Raises `Invalid` and `NewEpoch`."""
+    if cursor is None:
+        return None
+    message = op.services.signer.open("stream", cursor)
+    if message is None:
+        raise Invalid(
+            ("after",),
+            "CURSOR",
+            "This is not a cursor of ours. Take `cursor` or `streamCursor` of an answer.",
+        )
+    epoch, written_for, number = orjson.loads(message)
+    if written_for != stream:
+        raise Invalid(
+            ("after",),
+            "CURSOR",
+            "This cursor belongs to another stream. Subscribe without `after`, or to that one.",
+        )
+    if epoch != op.services.epoch:
+        raise NewEpoch
+    return int(number)
+
+
+# -- the roots -----------------------------------------------------------------------------------------------------------
+
+
+def _stream_of_gig(op: Operation, gig_id: str, after: str | None = None) -> str:
+    return f"gig:{decode_id('gig', gig_id, path=('gigId',))}"
+
+
+def _gig_events() -> Any:
+    field = declare(
+        Followed(_stream_of_gig),
+        "What happens to a gig and around it, each fact only for its audience: everything after `after` once, in order, "
+        "then what happens from now on. A gig that is not there, or that you may not see, is refused.",
+        is_subscription=True,
+        directives=[Auth(requires=Needs.NOTHING)],
+    )
+    field.arguments = [
+        argument("gig_id", strawberry.ID, "The gig."),
+        argument(
+            "after",
+            StreamCursor | None,
+            "Go on behind this place: `cursor` of an item, `streamCursor` of the gig, or `position` of a payload. Without it, from now on.",
+            default=None,
+        ),
+    ]
+    return field
+
+
+@strawberry.type(
+    name="Subscription",
+    description="What can be followed. Streams outlive connections: go on with the last cursor.",
+)
+class Subscription:
+    gig_events: StreamItem = _gig_events()

@@ -1,0 +1,240 @@
+"""Running subscriptions: from a document to the frames of its answers.
+
+An event is executed and encoded once for all subscribers that it is the same for, and the bytes are shared. Who may see it
+was decided before, for each subscriber alone.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from graphql import GraphQLError, OperationType, located_error
+
+from models.errors import DomainError, Invalid
+from resolvers.operation import Operation
+from schema.documents import Refused
+from schema.events import (
+    NewEpoch,
+    ResetReason,
+    StreamEnd,
+    StreamItem,
+    StreamReady,
+    StreamReset,
+    control_item,
+    item_of,
+    place_of,
+)
+from schema.execution import (
+    Executable,
+    Frame,
+    NeverRan,
+    Ready,
+    Request,
+    Response,
+    describe,
+    execute,
+    fault,
+    prepared,
+    read,
+    refusal,
+    to_json,
+)
+from schema.graph import Context
+from schema.planner.operation import OperationPlan, batch_execute, name_of
+from schema.planner.roots import Run, SubscriptionPlan
+from subscriptions.follow import Ahead, Follower, Streams, TooOld, Unseen
+from subscriptions.log import LoggedFact
+
+_BEGUN = Frame(b"", None)
+
+
+async def perform(
+    schema: Executable, streams: Streams, request: Request, op: Operation
+) -> Response | AsyncGenerator[Frame, None]:
+    """What any operation answers over a transport that can carry many answers; never raises.
+
+    A subscription that was accepted is a generator of frames, which the caller closes; everything else is one response.
+    """
+    try:
+        document, operation = read(schema, request, streaming=True)
+    except (NeverRan, Refused):
+        return await execute(schema, request, op)  # it says what is wrong
+    if operation.operation is not OperationType.SUBSCRIPTION:
+        return await execute(schema, request, op)
+    ready = prepared(document, operation, request, op)
+    if isinstance(ready, Response):
+        return ready
+    try:
+        frames = _Subscriber(schema, ready, request, op).frames(streams)
+        # As far as the beginning of the follow: what is refused there is an answer, not a frame.
+        await anext(frames)
+    except GraphQLError as error:
+        return refusal([describe(error, op.request_id)])
+    except Exception as error:  # the database is gone, or a bug
+        return refusal([fault(error, op.request_id)])
+    return frames
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What makes a difference to the bytes of a fact. The plan stands for its document, and is kept alive by being here."""
+
+    plan: SubscriptionPlan
+    variables: bytes
+    viewer: Hashable
+
+
+class _Subscriber:
+    """One subscription of one caller."""
+
+    def __init__(
+        self,
+        schema: Executable,
+        ready: Ready,
+        request: Request,
+        op: Operation,
+    ) -> None:
+        self._schema = schema
+        self._op = op
+        self._variables = request.variables or {}
+        self._ready = ready
+        self._whole = ready.document.plan(ready.operation, ready.values)
+        self._key, self._plan = _only(self._whole)
+        self._shown = _Shown(
+            self._plan,
+            _canonical(self._variables, without=self._plan.after_variable),
+            self._class_of_viewer(),
+        )
+
+    def _class_of_viewer(self) -> Hashable:
+        """Facts say the same to all who may see them; what they link to depends on who asks."""
+        viewer = self._op.viewer
+        if not self._plan.item.reads:
+            return None
+        return "anonymous" if viewer.user_id is None else (viewer.user_id, viewer.roles)
+
+    async def frames(self, streams: Streams) -> AsyncGenerator[Frame, None]:
+        """First an empty frame once the follow has begun. Raises `GraphQLError` before that."""
+        try:
+            arguments = self._plan.read(self._ready.values)
+            stream = self._plan.stream(self._op, **arguments)
+            after = place_of(self._op, arguments.get("after"), stream)
+        except NewEpoch:
+            yield _BEGUN
+            yield await self._control(stream, 0, StreamReset(reason=ResetReason.NEW_EPOCH))
+            return
+        except Exception as error:
+            raise self._located(error) from error
+        try:
+            async with streams.follow(stream, self._op.viewer, after=after) as follower:
+                yield _BEGUN
+                async for frame in self._followed(follower):
+                    yield frame
+        except (Unseen, Ahead) as error:
+            raise self._located(_refused(error)) from error
+
+    async def _followed(self, follower: Follower) -> AsyncGenerator[Frame, None]:
+        replayed, is_ready = 0, False
+        while True:
+            if not is_ready and follower.number >= follower.head:
+                is_ready = True
+                yield await self._control(follower.stream, follower.number, StreamReady(replayed=replayed))
+            try:
+                facts = await follower.take()
+            except TooOld:
+                reset = StreamReset(reason=ResetReason.NOT_KEPT)
+                yield await self._control(follower.stream, follower.number, reset)
+                return
+            if follower.ended is not None:
+                end = StreamEnd(reason=follower.ended)
+                yield await self._control(follower.stream, follower.number, end)
+                return
+            for frame in await self._rendered(facts):
+                replayed += not is_ready
+                yield frame
+
+    # -- rendering -----------------------------------------------------------------------------------------------------
+
+    async def _rendered(self, facts: Sequence[LoggedFact]) -> list[Frame]:
+        """One frame for each fact; what nobody like this subscriber asked for yet is made now, all at once."""
+        missing = [fact for fact in facts if self._shown not in fact.rendered]
+        if missing:
+            waiting = asyncio.get_running_loop().create_future()
+            for fact in missing:
+                fact.rendered[self._shown] = waiting
+            try:
+                made = await self._made([item_of(self._op, fact) for fact in missing])
+            except BaseException:
+                for fact in missing:
+                    del fact.rendered[self._shown]
+                # Whoever waits for these makes them itself.
+                waiting.set_result(None)
+                raise
+            for fact, frame in zip(missing, made, strict=True):
+                fact.rendered[self._shown] = frame
+            waiting.set_result(None)
+        frames = []
+        for fact in facts:
+            found = fact.rendered.get(self._shown)
+            while not isinstance(found, Frame):
+                if found is None:
+                    return await self._rendered(facts)
+                await found
+                found = fact.rendered.get(self._shown)
+            frames.append(found)
+        return frames
+
+    async def _control(self, stream: str, number: int, event: Any) -> Frame:
+        return (await self._made([control_item(self._op, stream, number, event)]))[0]
+
+    async def _made(self, items: Sequence[StreamItem]) -> list[Frame]:
+        # Fresh for each batch of events: what was read for an earlier one is not true any more.
+        context = Context(self._op, requested=self._ready.requested)
+        try:
+            shown = await self._plan.item.show_all(Run(context, self._ready.values), items)
+        except Exception as error:  # told by the batch execution, which meets it again
+            self._whole.unplanned[type(error).__name__] += 1
+            return [await self._by_batches(item) for item in items]
+        return [
+            Frame(to_json({"data": {self._key: data}}), item.cursor)
+            for data, item in zip(shown, items, strict=True)
+        ]
+
+    async def _by_batches(self, item: StreamItem) -> Frame:
+        context = Context(self._op, requested=self._ready.requested)
+        result = await batch_execute(
+            self._schema,
+            self._ready.document.ast,
+            context,
+            self._variables,
+            name_of(self._ready.operation),
+            root=item,
+        )
+        body: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            body["errors"] = [describe(error, self._op.request_id) for error in result.errors]
+        return Frame(to_json(body), item.cursor)
+
+    def _located(self, error: Exception) -> GraphQLError:
+        return located_error(error, self._whole.selected[0].nodes, [self._key])
+
+
+def _only(plan: OperationPlan) -> tuple[str, SubscriptionPlan]:
+    """The root field of a subscription has exactly one, and no plan of it fails: its items are values."""
+    (key, found), *_ = plan.plans.items()
+    assert isinstance(found, SubscriptionPlan)
+    return key, found
+
+
+def _refused(error: Exception) -> DomainError:
+    if isinstance(error, Unseen):
+        return Invalid(("gigId",), "VISIBLE", "There is no such gig, or you cannot see it.")
+    return Invalid(("after",), "CURSOR", "The stream has not come that far. Take a cursor of this server.")
+
+
+def _canonical(variables: Mapping[str, Any], *, without: str | None) -> bytes:
+    """The same bytes for the same variables but one."""
+    others = {name: value for name, value in variables.items() if name != without}
+    return orjson.dumps(others, option=orjson.OPT_SORT_KEYS)
