@@ -1,0 +1,304 @@
+"""Subscriptions through the schema: exact frames, who is told what, and what a fact costs when many are told the same."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from auth.revocation import RevokedSessions
+from auth.viewer import ANONYMOUS, Viewer
+from models.ids import encode_id, new_id
+from models.store.sql import counting_statements
+from resolvers import applications, gigs
+from resolvers.operation import Operation
+from schema.execution import Frame, Request, Response
+from schema.streaming import perform
+from tests.subscriptions.conftest import Process, Start
+
+DEADLINE_S = 5
+EVENTS = """subscription ($gig: ID!, $after: StreamCursor) { gigEvents(gigId: $gig, after: $after) {
+  cursor event { __typename
+    ... on StreamReady { replayed } ... on StreamReset { resetBecause: reason } ... on StreamEnd { endBecause: reason }
+    ... on GigPaused { gigStatusBefore gigStatus } ... on GigResumed { gigStatusBefore gigStatus } } } }"""
+LINKED = """subscription ($gig: ID!, $after: StreamCursor) { gigEvents(gigId: $gig, after: $after) {
+  cursor actorName event { __typename ... on GigPaused { gig { status } } } } }"""
+
+
+async def ask(
+    process: Process, viewer: Viewer, document: str = EVENTS, **variables: Any
+) -> Response | AsyncGenerator[Frame, None]:
+    operation = Operation(process.world.services, viewer, "test")
+    return await perform(process.world.schema, process.streams, Request(document, variables), operation)
+
+
+@asynccontextmanager
+async def subscribed(
+    process: Process, viewer: Viewer, document: str = EVENTS, **variables: Any
+) -> AsyncIterator[AsyncGenerator[Frame, None]]:
+    frames = await ask(process, viewer, document, **variables)
+    assert not isinstance(frames, Response), frames.body
+    yield frames
+    await frames.aclose()
+
+
+async def items(frames: AsyncGenerator[Frame, None], count: int) -> list[dict[str, Any]]:
+    """The next items, each with the cursor of its frame, which must be the one in it."""
+    found = []
+    async with asyncio.timeout(DEADLINE_S):
+        for _ in range(count):
+            frame = await anext(frames)
+            item = orjson.loads(frame.raw)["data"]["gigEvents"]
+            assert item["cursor"] == frame.cursor
+            found.append(item)
+    return found
+
+
+def kinds(found: list[dict[str, Any]]) -> list[str]:
+    return [item["event"]["__typename"] for item in found]
+
+
+async def refusal(
+    process: Process, viewer: Viewer, document: str = EVENTS, **variables: Any
+) -> dict[str, Any]:
+    response = await ask(process, viewer, document, **variables)
+    assert isinstance(response, Response)
+    assert not response.executed
+    assert process.streams.followers == 0
+    error: dict[str, Any] = response.body["errors"][0]
+    return error
+
+
+async def test_a_subscription_is_ready_then_tells_what_happens(start: Start) -> None:
+    process = await start()
+    client = await process.world.client()
+    gig_id = await process.world.open_gig(client)
+    id = encode_id("gig", gig_id)
+
+    async with subscribed(process, ANONYMOUS, gig=id) as frames:
+        ready = await items(frames, 1)
+        await gigs.pause_gig(process.world.as_(client), gig_id)
+        await gigs.resume_gig(process.world.as_(client), gig_id)
+        told = await items(frames, 2)
+
+    assert [item["event"] for item in ready + told] == [
+        {"__typename": "StreamReady", "replayed": 0},
+        {"__typename": "GigPaused", "gigStatusBefore": "OPEN", "gigStatus": "PAUSED"},
+        {"__typename": "GigResumed", "gigStatusBefore": "PAUSED", "gigStatus": "OPEN"},
+    ]
+    assert process.streams.followers == 0
+
+
+async def test_it_goes_on_behind_a_cursor_of_an_item_a_snapshot_or_a_payload(start: Start) -> None:
+    process = await start()
+    world, client = process.world, await process.world.client()
+    gig_id = await world.open_gig(client)
+    id = encode_id("gig", gig_id)
+    snapshot = await world.data(ANONYMOUS, "query ($id: ID!) { gig(id: $id) { streamCursor } }", id=id)
+    payload = await world.data(
+        client, "mutation ($id: ID!) { gigPause(input: {id: $id}) { position } }", id=id
+    )
+    await gigs.resume_gig(world.as_(client), gig_id)
+
+    async with subscribed(process, ANONYMOUS, gig=id, after=snapshot["gig"]["streamCursor"]) as frames:
+        after_snapshot = await items(frames, 3)
+    async with subscribed(process, ANONYMOUS, gig=id, after=payload["gigPause"]["position"]) as frames:
+        after_payload = await items(frames, 2)
+    async with subscribed(process, ANONYMOUS, gig=id, after=after_snapshot[0]["cursor"]) as frames:
+        after_item = await items(frames, 2)
+
+    assert kinds(after_snapshot) == ["GigPaused", "GigResumed", "StreamReady"]
+    assert after_snapshot[2]["event"]["replayed"] == 2
+    assert kinds(after_payload) == kinds(after_item) == ["GigResumed", "StreamReady"]
+    assert after_payload == after_item
+
+
+async def test_facts_reach_their_audience_and_nobody_else(start: Start) -> None:
+    process = await start()
+    world = process.world
+    client, one, other = await world.client(), await world.freelancer(), await world.freelancer()
+    gig_id = await world.open_gig(client)
+    application_id = await world.application(one, gig_id)
+    await world.application(other, gig_id)
+    await applications.shortlist_application(world.as_(client), application_id)
+    await gigs.pause_gig(world.as_(client), gig_id)
+    id = encode_id("gig", gig_id)
+    start_of_time = (await world.data(client, "query ($id: ID!) { gig(id: $id) { streamCursor } }", id=id))[
+        "gig"
+    ]
+    beginning = world.services.signer.sign("stream", orjson.dumps([world.services.epoch, f"gig:{gig_id}", 0]))
+    expected = {
+        client: ["GigCreated", "GigPublished", "ApplicationSubmitted", "ApplicationSubmitted", "ApplicationShortlisted", "GigPaused"],
+        one: ["GigPublished", "ApplicationSubmitted", "ApplicationShortlisted", "GigPaused"],
+        other: ["GigPublished", "ApplicationSubmitted", "GigPaused"],
+        ANONYMOUS: ["GigPublished", "GigPaused"],
+    }  # fmt: skip
+
+    for viewer, told in expected.items():
+        async with subscribed(process, viewer, gig=id, after=beginning) as frames:
+            found = await items(frames, len(told) + 1)
+        assert kinds(found) == [*told, "StreamReady"]
+        # Whatever was passed over, the place behind it all is the same.
+        assert found[-1]["cursor"] == start_of_time["streamCursor"]
+
+
+async def test_what_a_fact_links_to_is_todays_state_under_the_subscribers_scope(start: Start) -> None:
+    process = await start()
+    world, client = process.world, await process.world.client("Carla")
+    gig_id = await world.open_gig(client)
+    id = encode_id("gig", gig_id)
+
+    async with (
+        subscribed(process, ANONYMOUS, LINKED, gig=id) as stranger,
+        subscribed(process, client, LINKED, gig=id) as owner,
+    ):
+        await items(stranger, 1)
+        await items(owner, 1)
+        await gigs.pause_gig(world.as_(client), gig_id)
+        seen, own = await items(stranger, 1), await items(owner, 1)
+
+    assert own[0]["event"] == seen[0]["event"] == {"__typename": "GigPaused", "gig": {"status": "PAUSED"}}
+    assert seen[0]["actorName"] == own[0]["actorName"] == "Carla"
+
+
+async def test_a_fact_is_shown_once_for_all_it_is_the_same_for(start: Start) -> None:
+    process = await start()
+    world, client = process.world, await process.world.client()
+    people = [ANONYMOUS, client, *[await world.freelancer() for _ in range(3)]]
+    gig_id = await world.open_gig(client)
+    gig = encode_id("gig", gig_id)
+
+    async def all_told(document: str) -> tuple[int, int, int]:
+        """How many were told, how many different texts, and the statements that it took."""
+        asked = [await ask(process, viewer, document, gig=gig) for viewer in people for _ in range(2)]
+        frames = [frame for frame in asked if not isinstance(frame, Response)]
+        for one in frames:
+            await items(one, 1)
+        await gigs.pause_gig(world.as_(client), gig_id)
+        with counting_statements() as statements:
+            async with asyncio.timeout(DEADLINE_S):
+                told = await asyncio.gather(*(anext(one) for one in frames))
+        await gigs.resume_gig(world.as_(client), gig_id)
+        for one in frames:
+            await one.aclose()
+        return len(told), len({id(frame.raw) for frame in told}), sum(statements.values())
+
+    assert await all_told(EVENTS) == (10, 1, 0)
+    # For each of five viewers: the gig, and the name of who did it.
+    assert await all_told(LINKED) == (10, 5, 10)
+
+
+async def test_a_field_that_fails_is_told_as_the_specification_says_and_the_stream_goes_on(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await start()
+    world, client = process.world, await process.world.client()
+    gig_id = await world.open_gig(client)
+
+    async def failing(*_: Any) -> Any:
+        raise ConnectionResetError
+
+    async with subscribed(process, client, LINKED, gig=encode_id("gig", gig_id)) as frames:
+        await items(frames, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr("resolvers.people.names_of", failing)
+            await gigs.pause_gig(world.as_(client), gig_id)
+            async with asyncio.timeout(DEADLINE_S):
+                broken = orjson.loads((await anext(frames)).raw)
+        await gigs.resume_gig(world.as_(client), gig_id)
+        healthy = await items(frames, 1)
+
+    assert broken["data"]["gigEvents"]["actorName"] is None
+    assert broken["data"]["gigEvents"]["event"] == {"__typename": "GigPaused", "gig": {"status": "PAUSED"}}
+    assert [error["path"] for error in broken["errors"]] == [["gigEvents", "actorName"]]
+    assert broken["errors"][0]["extensions"] == {"code": "INTERNAL", "requestId": "test"}
+    assert kinds(healthy) == ["GigResumed"]
+
+
+async def test_bad_places_and_hidden_gigs_are_refused_before_anything_begins(start: Start) -> None:
+    process = await start()
+    world, client = process.world, await process.world.client()
+    gig_id, other_id, draft_id = (
+        await world.open_gig(client), await world.open_gig(client), await world.draft(client),
+    )  # fmt: skip
+    id = encode_id("gig", gig_id)
+
+    def cursor(stream: str, number: int) -> str:
+        return world.services.signer.sign("stream", orjson.dumps([world.services.epoch, stream, number]))
+
+    async def argument_of(**variables: Any) -> tuple[str, str, str]:
+        extensions = (await refusal(process, ANONYMOUS, **variables))["extensions"]
+        return extensions["code"], extensions["argument"], extensions["constraint"]
+
+    assert await argument_of(gig=id, after="AAAA") == ("BAD_USER_INPUT", "after", "CURSOR")
+    assert await argument_of(gig=id, after=cursor(f"gig:{other_id}", 1)) == (
+        "BAD_USER_INPUT",
+        "after",
+        "CURSOR",
+    )
+    assert await argument_of(gig=id, after=cursor(f"gig:{gig_id}", 3)) == (
+        "BAD_USER_INPUT",
+        "after",
+        "CURSOR",
+    )
+    assert await argument_of(gig=encode_id("gig", draft_id)) == ("BAD_USER_INPUT", "gigId", "VISIBLE")
+    assert await argument_of(gig=encode_id("gig", new_id())) == ("BAD_USER_INPUT", "gigId", "VISIBLE")
+    assert (await argument_of(gig=encode_id("skill", new_id())))[:2] == ("BAD_USER_INPUT", "gigId")
+    syntax = await refusal(process, ANONYMOUS, "subscription {")
+    assert syntax["extensions"]["code"] == "GRAPHQL_PARSE_FAILED"
+    unknown = await refusal(process, ANONYMOUS, "subscription { weather }")
+    assert unknown["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+    two = await refusal(process, ANONYMOUS, "subscription ($gig: ID!) { a: gigEvents(gigId: $gig) { cursor } b: gigEvents(gigId: $gig) { cursor } }", gig=id)  # fmt: skip
+    assert two["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+async def test_queries_and_mutations_are_answered_the_same_way(start: Start) -> None:
+    process = await start()
+    response = await ask(process, ANONYMOUS, "{ __typename }")
+    assert isinstance(response, Response)
+    assert response.body["data"] == {"__typename": "Query"}
+
+
+async def test_over_a_transport_with_one_answer_a_subscription_is_refused_with_the_way_to_do_it(
+    start: Start,
+) -> None:
+    process = await start()
+    body = await process.world.graphql(ANONYMOUS, EVENTS, gig=encode_id("gig", new_id()))
+    assert body["errors"][0]["extensions"]["code"] == "SUBSCRIPTION_NEEDS_STREAM"
+    assert "graphql-transport-ws" in body["errors"][0]["message"]
+
+
+async def test_a_cursor_of_another_epoch_resets_the_stream(start: Start) -> None:
+    process = await start()
+    world, client = process.world, await process.world.client()
+    gig_id = await world.open_gig(client)
+    old = world.services.signer.sign("stream", orjson.dumps(["0" * 32, f"gig:{gig_id}", 2]))
+
+    async with subscribed(process, ANONYMOUS, gig=encode_id("gig", gig_id), after=old) as frames:
+        found = await items(frames, 1)
+        with pytest.raises(StopAsyncIteration):
+            await anext(frames)
+
+    assert found[0]["event"] == {"__typename": "StreamReset", "resetBecause": "NEW_EPOCH"}
+
+
+async def test_the_streams_of_a_revoked_session_end_with_the_reason(start: Start) -> None:
+    process = await start()
+    client = replace(await process.world.client(), session_id=new_id())
+    gig_id = await process.world.open_gig(client)
+    revoked = RevokedSessions()
+    assert client.session_id is not None
+
+    async with subscribed(process, client, gig=encode_id("gig", gig_id)) as frames:
+        await items(frames, 1)
+        revoked.add(client.session_id, at=process.world.clock())
+        process.streams.end_sessions(revoked)
+        found = await items(frames, 1)
+        with pytest.raises(StopAsyncIteration):
+            await anext(frames)
+
+    assert found[0]["event"] == {"__typename": "StreamEnd", "endBecause": "SESSION_ENDED"}
+    assert process.streams.followers == 0
