@@ -111,6 +111,8 @@ class ApplicationMoved(ApplicationEvent):
 class ApplicationSubmitted(ApplicationMoved):
     """A freelancer applied."""
 
+    changes_counts = True
+
 
 class ApplicationEdited(ApplicationMoved):
     """The freelancer changed the application before it was seen."""
@@ -118,6 +120,8 @@ class ApplicationEdited(ApplicationMoved):
 
 class ApplicationWithdrawn(ApplicationMoved):
     """The freelancer took the application back."""
+
+    changes_counts = True
 
 
 class ApplicationViewed(ApplicationMoved):
@@ -138,6 +142,8 @@ class ApplicationDeclined(ApplicationMoved):
 
 class ApplicationAccepted(ApplicationMoved):
     """The client said yes; a contract follows."""
+
+    changes_counts = True
 
 
 E = TypeVar("E", bound=ApplicationMoved)

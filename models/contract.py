@@ -109,6 +109,8 @@ class ContractResumed(ContractMoved):
 class ContractEnded(ContractMoved):
     """One side ended the contract early."""
 
+    changes_counts = True
+
 
 E = TypeVar("E", bound=ContractMoved)
 

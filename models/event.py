@@ -34,6 +34,9 @@ class Event(ABC):
     person_id: UUID | None = None
     remark_id: UUID | None = None
 
+    changes_counts: ClassVar[bool] = False
+    """Whether numbers of the gig that everybody sees are others after it, although the fact is not for everybody."""
+
     _IN_COLUMNS: ClassVar = frozenset({"at", "owner_id", "person_id", "remark_id"})
 
     def __init_subclass__(cls) -> None:

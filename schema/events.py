@@ -33,7 +33,7 @@ from schema.scalars import Markdown, StreamCursor
 from schema.type_names import Application, Contract, Freelancer, Gig, Invitation
 from schema.words import words
 from subscriptions.follow import EndReason
-from subscriptions.log import LoggedFact
+from subscriptions.log import COUNTS_CHANGED, LoggedFact
 
 # -- control frames ------------------------------------------------------------------------------------------------------
 
@@ -172,11 +172,28 @@ class _Kind:
 
 KINDS = {name: _Kind(kind) for name, kind in concrete_events().items()}
 
+
+@strawberry.type(
+    description="Somebody applied, took it back, was hired or left, which is not your business; but the numbers of the gig are "
+    "others now."
+)
+class GigCountsChanged:
+    gig: Gig | None = reference("gig_id", f"The gig, {_TODAY}.")
+
+
+def _event_of(fact: LoggedFact) -> Any:
+    if fact.kind != COUNTS_CHANGED:
+        return KINDS[fact.kind].read(fact)
+    event: Any = object.__new__(GigCountsChanged)
+    event.gig_id = UUID(fact.payload["gig_id"])
+    return event
+
+
 if TYPE_CHECKING:
     StreamEvent = Any
 else:
     StreamEvent = Annotated[
-        Union[tuple(kind.type for kind in KINDS.values()) + CONTROL],  # noqa: UP007
+        Union[(*(kind.type for kind in KINDS.values()), GigCountsChanged, *CONTROL)],
         strawberry.union(
             "StreamEvent",
             description="A fact, or a word about the stream itself: StreamReady, StreamReset, StreamEnd.",
@@ -210,7 +227,7 @@ def item_of(op: Operation, fact: LoggedFact) -> StreamItem:
     return StreamItem(
         cursor=stream_cursor(op, Position(fact.stream, fact.number)),
         occurred_at=fact.occurred_at,
-        event=KINDS[fact.kind].read(fact),
+        event=_event_of(fact),
         actor_id=fact.actor_id,
     )
 

@@ -78,7 +78,7 @@ class _Tail:
 
 
 class Follower:
-    """One subscriber's place in one stream. Facts that are not for its viewer are passed over."""
+    """One subscriber's place in one stream. Of facts that are not for its viewer, it tells no more than all may know."""
 
     def __init__(self, tail: _Tail, viewer: Viewer, db: Database) -> None:
         self.stream = tail.stream
@@ -105,13 +105,17 @@ class Follower:
                         continue
                 self.number = facts[-1].number
                 # Access may have been lost while the log was read.
-                return [] if self.ended else [fact for fact in facts if sees_fact(self.viewer, fact)]
+                return [] if self.ended else self._told(facts)
             self._waiting = asyncio.get_running_loop().create_future()
             try:
                 await self._waiting
             finally:
                 self._waiting = None
         return []
+
+    def _told(self, facts: Iterable[LoggedFact]) -> list[LoggedFact]:
+        told = (fact if sees_fact(self.viewer, fact) else fact.for_others() for fact in facts)
+        return [fact for fact in told if fact is not None]
 
     async def _from_the_log(self) -> list[LoggedFact] | None:
         """A page of facts after this place; None if the database could not be asked, after a while. Raises `TooOld`."""

@@ -1,7 +1,7 @@
 """Reading the log of streams: facts after a place, the heads, and which heads have moved."""
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,8 +9,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from models.event import Audience
+from models.event import EVENTS, Audience
 from models.store.sql import Database
+
+COUNTS_CHANGED = "GigCountsChanged"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +30,21 @@ class LoggedFact:
     occurred_at: datetime
     payload: Mapping[str, Any]
     rendered: dict[Hashable, Any] = field(default_factory=dict)
+    others: list["LoggedFact"] = field(default_factory=list)
+
+    def for_others(self) -> "LoggedFact | None":
+        """What those who may not see the fact are told of it: that the gig's numbers changed, where they did."""
+        kind = EVENTS.get(self.kind)
+        if kind is None or not kind.changes_counts or not self.stream.startswith("gig:"):
+            return None
+        if not self.others:
+            told = replace(
+                self, kind=COUNTS_CHANGED, audience=Audience.PUBLIC, actor_id=None, owner_id=None, person_id=None,
+                remark_id=None, payload={"gig_id": self.payload["gig_id"]}, rendered={}, others=[],
+            )  # fmt: skip
+            # Kept, so that it is rendered once for all of them.
+            self.others.append(told)
+        return self.others[0]
 
 
 async def read_after(db: Database, places: Mapping[str, int], *, limit: int) -> list[LoggedFact]:

@@ -8,7 +8,7 @@ import pytest
 
 from subscriptions.broker import Broker, MemoryBroker
 from subscriptions.follow import Streams
-from tests.world import Clock, World, make_test_services
+from tests.world import World, make_test_services
 
 
 @dataclass
@@ -28,7 +28,7 @@ async def start(database_url: str, world: World) -> AsyncIterator[Start]:
     started: list[tuple[Process, asyncio.Task[None]]] = []
 
     async def start_process(broker: Broker | None = None) -> Process:
-        services = await make_test_services(database_url, Clock())
+        services = await make_test_services(database_url, world.clock)
         streams = Streams(services.db, broker or MemoryBroker())
         services.db.on_facts = streams.committed
         process = Process(World(services, world.clock, world.schema), streams)
