@@ -57,23 +57,30 @@ class GigMovedPrivately(GigMoved):
         return Audience.OWNER
 
 
+class OfAdministration(GigEvent):
+    """What waits for administrators, or what they decided: in their stream, too."""
+
+    def streams(self) -> tuple[str, ...]:
+        return (*super().streams(), "admin")
+
+
 class GigPublished(GigMoved):
     """The gig takes applications from now on."""
 
 
-class GigSubmittedForApproval(GigMovedPrivately):
+class GigSubmittedForApproval(OfAdministration, GigMovedPrivately):
     """The client asks administrators to let the gig out."""
 
 
-class GigApproved(GigMoved):
+class GigApproved(OfAdministration, GigMoved):
     """An administrator let the gig out."""
 
 
-class GigRejected(GigMovedPrivately):
+class GigRejected(OfAdministration, GigMovedPrivately):
     """An administrator refused the gig; the remark says why."""
 
 
-class GigChangesRequested(GigMovedPrivately):
+class GigChangesRequested(OfAdministration, GigMovedPrivately):
     """An administrator wants changes first; the remark says which."""
 
 

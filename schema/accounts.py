@@ -17,7 +17,8 @@ from schema.graph import column, computed, entity, node, one, personal
 from schema.keyset import newest
 from schema.node import Node
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
-from schema.scalars import EmailAddress
+from schema.places import current_place
+from schema.scalars import EmailAddress, StreamCursor
 from schema.type_names import Client, Freelancer
 from schema.words import words
 
@@ -54,6 +55,11 @@ class UserType(Node):
     created_at: datetime = column(User.created_at, "When the account was opened.")
     freelancer: Freelancer | None = one(User.id, "The freelancer's profile; null for who is none.")
     client: Client | None = one(User.id, "The client's profile; null for who is none.")
+    stream_cursor: StreamCursor = current_place(
+        "user",
+        User.id,
+        "Where the person's stream stood when this was read; with it in `after`, `viewerEvents` tells what came later.",
+    )
     sessions: Connection[SessionType] = connection(
         Session.user_id,
         "Sign-ins, newest first; only the person sees their own.",

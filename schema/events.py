@@ -12,23 +12,24 @@ from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-import orjson
 import strawberry
+from strawberry.types.arguments import StrawberryArgument
 
 from models.application import ApplicationStatus
 from models.contract import ContractStatus
-from models.errors import Invalid
 from models.event import Event
 from models.gig_events import ConcernedEvent
 from models.gig_workflow import GigStatus
 from models.ids import decode_id
 from models.store.sql import Position
+from models.user import Role
 from resolvers import people
 from resolvers.operation import Operation
 from schema.activity import Change, changes_of, concrete_events, sentence_of
 from schema.graph import Followed, argument, attached, declare, reference
 from schema.notes import notes
-from schema.payloads import Auth, Needs, stream_cursor
+from schema.payloads import Auth, Needs
+from schema.places import stream_cursor
 from schema.scalars import Markdown, StreamCursor
 from schema.type_names import Application, Contract, Freelancer, Gig, Invitation
 from schema.words import words
@@ -238,61 +239,41 @@ def control_item(op: Operation, stream: str, number: int, event: Any) -> StreamI
     )
 
 
-# -- places --------------------------------------------------------------------------------------------------------------
-
-
-class NewEpoch(Exception):
-    """The cursor is of an earlier incarnation of the log."""
-
-
-def place_of(op: Operation, cursor: str | None, stream: str) -> int | None:
-    """The number that the cursor of this stream stands for. Raises `Invalid` and `NewEpoch`."""
-    if cursor is None:
-        return None
-    message = op.services.signer.open("stream", cursor)
-    if message is None:
-        raise Invalid(
-            ("after",),
-            "CURSOR",
-            "This is not a cursor of ours. Take `cursor` or `streamCursor` of an answer.",
-        )
-    epoch, written_for, number = orjson.loads(message)
-    if written_for != stream:
-        raise Invalid(
-            ("after",),
-            "CURSOR",
-            "This cursor belongs to another stream. Subscribe without `after`, or to that one.",
-        )
-    if epoch != op.services.epoch:
-        raise NewEpoch
-    return int(number)
-
-
 # -- the roots -----------------------------------------------------------------------------------------------------------
+
+
+_AFTER = argument(
+    "after",
+    StreamCursor | None,
+    "Go on behind this place: `cursor` of an item, `streamCursor` of a snapshot, or `position` of a payload. Without it, from now on.",
+    default=None,
+)
+
+
+def _followed(
+    stream: Callable[..., str], needs: Needs, description: str, *arguments: StrawberryArgument
+) -> Any:
+    field = declare(
+        Followed(stream),
+        f"{description} Everything after `after` once, in order, then what happens from now on.",
+        is_subscription=True,
+        directives=[Auth(requires=needs)],
+    )
+    field.arguments = [*arguments, _AFTER]
+    return field
 
 
 def _stream_of_gig(op: Operation, gig_id: str, after: str | None = None) -> str:
     return f"gig:{decode_id('gig', gig_id, path=('gigId',))}"
 
 
-def _gig_events() -> Any:
-    field = declare(
-        Followed(_stream_of_gig),
-        "What happens to a gig and around it, each fact only for its audience: everything after `after` once, in order, "
-        "then what happens from now on. A gig that is not there, or that you may not see, is refused.",
-        is_subscription=True,
-        directives=[Auth(requires=Needs.NOTHING)],
-    )
-    field.arguments = [
-        argument("gig_id", strawberry.ID, "The gig."),
-        argument(
-            "after",
-            StreamCursor | None,
-            "Go on behind this place: `cursor` of an item, `streamCursor` of the gig, or `position` of a payload. Without it, from now on.",
-            default=None,
-        ),
-    ]
-    return field
+def _stream_of_viewer(op: Operation, after: str | None = None) -> str:
+    return f"user:{op.viewer.require_user()}"
+
+
+def _stream_of_admins(op: Operation, after: str | None = None) -> str:
+    op.viewer.require(Role.ADMIN)
+    return "admin"
 
 
 @strawberry.type(
@@ -300,4 +281,20 @@ def _gig_events() -> Any:
     description="What can be followed. Streams outlive connections: go on with the last cursor.",
 )
 class Subscription:
-    gig_events: StreamItem = _gig_events()
+    gig_events: StreamItem = _followed(
+        _stream_of_gig,
+        Needs.NOTHING,
+        "What happens to a gig and around it, each fact only for its audience. A gig that is not there, or that you may not "
+        "see, is refused.",
+        argument("gig_id", strawberry.ID, "The gig."),
+    )
+    viewer_events: StreamItem = _followed(
+        _stream_of_viewer,
+        Needs.SIGNED_IN,
+        "What concerns you, of all gigs: applications, invitations, contracts, feedback, and your own profile.",
+    )
+    admin_events: StreamItem = _followed(
+        _stream_of_admins,
+        Needs.ADMIN,
+        "What waits for administrators and what they decided: gigs that were submitted, approved, rejected or sent back.",
+    )

@@ -15,8 +15,7 @@ from models.contract import Contract as ContractRow
 from models.gig import Gig, GigQuestion, GigSkill, GigVisibility, SkillNeed
 from models.gig_workflow import GIG_WORKFLOW, GigStatus
 from models.invitation import GigInvitation
-from models.store.sql import Position
-from models.stream import Fact, StreamHead
+from models.stream import Fact
 from resolvers import gigs
 from resolvers.operation import Operation
 from schema.abilities import Abilities, Transition, abilities, transitions
@@ -29,7 +28,7 @@ from schema.keyset import Key, newest
 from schema.money import Budget
 from schema.node import Node
 from schema.notes import notes
-from schema.payloads import stream_cursor
+from schema.places import current_place
 from schema.profiles import ClientType
 from schema.scalars import Markdown, StreamCursor, days
 from schema.skills import SkillType
@@ -61,18 +60,6 @@ class GigQuestionType(Node):
 
 def _can(op: Operation, client_id: UUID, status: GigStatus, hired: int, wanted: int) -> Abilities[GigAction]:
     return abilities(may.on_gig(op.viewer, client_id, status, hired, wanted))
-
-
-_STREAM_NUMBER = sa.func.coalesce(
-    sa.select(col(StreamHead.number))
-    .where(col(StreamHead.stream) == sa.literal_column("'gig:'", sa.Text) + sa.cast(sql(Gig.id), sa.Text))
-    .scalar_subquery(),
-    0,
-).label("gig_stream_number")
-
-
-def _stream_cursor(op: Operation, id: UUID, number: int) -> StreamCursor:
-    return stream_cursor(op, Position(f"gig:{id}", number))
 
 
 def applied_by_viewer(viewer: Viewer) -> Clause:
@@ -171,10 +158,9 @@ class GigType(Node):
     viewer: Abilities[GigAction] = personal(
         _can, Gig.client_id, Gig.status, Gig.hired, Gig.wanted, description="What you can do to it now."
     )
-    stream_cursor: StreamCursor = personal(
-        _stream_cursor,
+    stream_cursor: StreamCursor = current_place(
+        "gig",
         Gig.id,
-        _STREAM_NUMBER,
-        description="Where the gig's stream stood when this was read; with it in `after`, `gigEvents` tells what came later.",
+        "Where the gig's stream stood when this was read; with it in `after`, `gigEvents` tells what came later.",
     )
     is_saved: bool = source(gigs.saved_among, "Whether you keep an eye on it.", default=lambda: False)

@@ -12,7 +12,6 @@ from hashlib import sha256
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 import strawberry
 from strawberry.schema_directive import Location
 from strawberry.types.field import StrawberryField
@@ -24,12 +23,13 @@ from models.checks import Checks
 from models.errors import DomainError, Refusals
 from models.idempotency import Outcome
 from models.registry import all_refusals
-from models.store.sql import Act, Position, Receipt, Replayed
+from models.store.sql import Act, Receipt, Replayed
 from models.user import CredentialsRefused
 from models.vocabulary import Vocabulary
 from resolvers.operation import Operation
 from schema.filters import canonical
 from schema.graph import Context
+from schema.places import stream_cursor
 from schema.scalars import StreamCursor
 from schema.words import words
 
@@ -276,11 +276,6 @@ def _input_named(name: str, shape: type) -> type:
         return shape
     field = f"{name[0].lower()}{name[1:].removesuffix('Input')}"
     return strawberry.input(type(name, (shape,), {}), description=f"Input of `{field}`.")
-
-
-def stream_cursor(op: Operation, position: Position) -> StreamCursor:
-    place = [op.services.epoch, position.stream, position.number]
-    return StreamCursor(op.services.signer.sign("stream", orjson.dumps(place)))
 
 
 def _acting(op: Operation, mutation_name: str, input: Any) -> Operation:

@@ -16,7 +16,6 @@ from models.errors import DomainError, Invalid
 from resolvers.operation import Operation
 from schema.documents import Refused
 from schema.events import (
-    NewEpoch,
     ResetReason,
     StreamEnd,
     StreamItem,
@@ -24,7 +23,6 @@ from schema.events import (
     StreamReset,
     control_item,
     item_of,
-    place_of,
 )
 from schema.execution import (
     Executable,
@@ -42,6 +40,7 @@ from schema.execution import (
     to_json,
 )
 from schema.graph import Context
+from schema.places import NewEpoch, place_of
 from schema.planner.operation import OperationPlan, batch_execute, name_of
 from schema.planner.roots import Run, SubscriptionPlan
 from subscriptions.follow import Ahead, Follower, Streams, TooOld, Unseen
@@ -230,7 +229,9 @@ def _only(plan: OperationPlan) -> tuple[str, SubscriptionPlan]:
 
 def _refused(error: Exception) -> DomainError:
     if isinstance(error, Unseen):
-        return Invalid(("gigId",), "VISIBLE", "There is no such gig, or you cannot see it.")
+        return Invalid(
+            ("gigId",), "VISIBLE", "There is no such gig, or you cannot see it."
+        )  # others are one's own
     return Invalid(("after",), "CURSOR", "The stream has not come that far. Take a cursor of this server.")
 
 

@@ -14,7 +14,7 @@ from auth.viewer import ANONYMOUS, Viewer
 from models.ids import encode_id, new_id
 from models.store.sql import counting_statements
 from resolvers import applications, gigs
-from resolvers.operation import Operation
+from resolvers.operation import Operation, Rules
 from schema.execution import Frame, Request, Response
 from schema.streaming import perform
 from tests.subscriptions.conftest import Process, Start
@@ -302,3 +302,59 @@ async def test_the_streams_of_a_revoked_session_end_with_the_reason(start: Start
 
     assert found[0]["event"] == {"__typename": "StreamEnd", "endBecause": "SESSION_ENDED"}
     assert process.streams.followers == 0
+
+
+# -- the other roots ------------------------------------------------------------------------------------------------------
+
+OWN = "subscription ($after: StreamCursor) { viewerEvents(after: $after) { cursor event { __typename } } }"
+ADMINISTRATION = "subscription ($after: StreamCursor) { adminEvents(after: $after) { cursor event { __typename ... on GigRejected { note } } } }"
+
+
+async def test_everybody_follows_what_concerns_them_from_the_place_of_their_snapshot(start: Start) -> None:
+    process = await start()
+    world, client, freelancer = process.world, await process.world.client(), await process.world.freelancer()
+    place = (await world.data(freelancer, "{ viewer { streamCursor } }"))["viewer"]["streamCursor"]
+    application_id = await world.application(freelancer, await world.open_gig(client))
+    await applications.shortlist_application(world.as_(client), application_id)
+
+    async with subscribed(process, freelancer, OWN, after=place) as frames:
+        found = [orjson.loads((await anext(frames)).raw)["data"]["viewerEvents"] for _ in range(3)]
+
+    assert kinds(found) == ["ApplicationSubmitted", "ApplicationShortlisted", "StreamReady"]
+
+
+async def test_administrators_follow_what_waits_for_them_and_what_they_decided(start: Start) -> None:
+    process = await start()
+    admin, client = await process.world.admin(), await process.world.client()
+    strict = process.world.with_rules(Rules(gigs_need_approval=True))
+    gig_id = await process.world.draft(client)
+
+    async with subscribed(process, admin, ADMINISTRATION) as frames:
+        ready = orjson.loads((await anext(frames)).raw)["data"]["adminEvents"]
+        await gigs.publish_gig(strict.as_(client), gig_id)
+        await gigs.reject_gig(strict.as_(admin), gig_id, reason="Not here.")
+        async with asyncio.timeout(DEADLINE_S):
+            found = [orjson.loads((await anext(frames)).raw)["data"]["adminEvents"] for _ in range(2)]
+
+    assert kinds([ready, *found]) == ["StreamReady", "GigSubmittedForApproval", "GigRejected"]
+    assert found[1]["event"]["note"] == "Not here."
+
+
+@pytest.mark.parametrize(
+    ("document", "caller", "code"),
+    [
+        (OWN, "anonymous", "UNAUTHENTICATED"),
+        (ADMINISTRATION, "anonymous", "UNAUTHENTICATED"),
+        (ADMINISTRATION, "client", "FORBIDDEN"),
+        (ADMINISTRATION, "freelancer", "FORBIDDEN"),
+    ],
+)
+async def test_streams_are_for_those_they_say(start: Start, document: str, caller: str, code: str) -> None:
+    process = await start()
+    people = {
+        "anonymous": ANONYMOUS,
+        "client": await process.world.client(),
+        "freelancer": await process.world.freelancer(),
+    }
+
+    assert (await refusal(process, people[caller], document))["extensions"]["code"] == code
