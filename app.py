@@ -47,7 +47,8 @@ from resolvers.retention import delete_outdated
 from resolvers.views import ViewCounter
 from schema.execution import build_executable
 from settings import CHECKOUT, Settings, SettingsError
-from subscriptions.broker import MemoryBroker
+from subscriptions.broker import Broker
+from subscriptions.brokers import broker_from
 from subscriptions.follow import Streams
 from transport.graphiql import DemoAccount, DemoLogin, GraphiQLPage
 from transport.health import Health
@@ -99,7 +100,7 @@ def create_app(
     log: Callable[[dict[str, Any]], None] = log_request,
 ) -> ASGIApp:
     """The ASGI application. Background work runs for as long as its lifespan; `log` is told of each request."""
-    streams = Streams(services.db, MemoryBroker())
+    streams = Streams(services.db, _broker(settings))
     services.db.on_facts = streams.committed
     adapters = {"sql": "embedded" if settings.is_embedded else "postgresql", "broker": streams.broker.name}
     schema = build_executable(introspection=settings.introspection)
@@ -134,6 +135,13 @@ def create_app(
         await (graphql if is_graphql else enveloped)(scope, receive, send)
 
     return Envelope(_with_cors(doors, settings.cors_origins)) if settings.cors_origins else doors
+
+
+def _broker(settings: Settings) -> Broker:
+    try:
+        return broker_from(settings.broker_url)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

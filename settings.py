@@ -26,6 +26,7 @@ class Settings:
     database_pool: int
     postgres_binaries: Path | None
     postgres_data: Path | None
+    broker_url: str
     secret_keys: tuple[str, ...]
     jwt_private_keys: tuple[Path, ...]
     cors_origins: tuple[str, ...]
@@ -60,6 +61,7 @@ class Settings:
             database_pool=_number(env, "DATABASE_POOL", 10, low=1, high=200),
             postgres_binaries=_path(env, "POSTGRES_BINARIES"),
             postgres_data=_path(env, "POSTGRES_DATA"),
+            broker_url=env.get("BROKER_URL", "memory:"),
             secret_keys=_list(env, "SECRET_KEYS"),
             jwt_private_keys=tuple(Path(path) for path in _list(env, "JWT_PRIVATE_KEYS")),
             cors_origins=_origins(env, "CORS_ORIGINS"),
@@ -70,6 +72,7 @@ class Settings:
             local=_path(env, "LOCAL_DIRECTORY") or CHECKOUT / ".local",
         )
         settings._check_database()
+        settings._check_broker()
         if settings.is_production:
             settings._check_production(env)
         return settings
@@ -79,6 +82,15 @@ class Settings:
             raise SettingsError(
                 "DATABASE_URL must be embedded: or start with postgresql+asyncpg:// "
                 "(for example postgresql+asyncpg://user:password@host/skillsync)."
+            )
+
+    def _check_broker(self) -> None:
+        if self.broker_url != "memory:" and not self.broker_url.startswith(
+            ("redis://", "rediss://", "unix://")
+        ):
+            raise SettingsError(
+                "BROKER_URL must be memory: or start with redis://, rediss:// or unix:// "
+                "(for example redis://user:password@host:6379)."
             )
 
     def _check_production(self, env: Mapping[str, str]) -> None:

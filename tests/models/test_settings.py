@@ -27,6 +27,7 @@ def test_nothing_has_to_be_set() -> None:
         database_pool=10,
         postgres_binaries=None,
         postgres_data=None,
+        broker_url="memory:",
         secret_keys=(),
         jwt_private_keys=(),
         cors_origins=(),
@@ -49,6 +50,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             "DATABASE_POOL": "3",
             "POSTGRES_BINARIES": str(tmp_path / "bin"),
             "POSTGRES_DATA": str(tmp_path / "data"),
+            "BROKER_URL": "rediss://redis.example.com:6380",
             "SECRET_KEYS": " new , old ,",
             "JWT_PRIVATE_KEYS": "a.pem,b.pem",
             "CORS_ORIGINS": "https://app.example.com, https://beta.example.com",
@@ -66,6 +68,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         3,
     )
     assert (settings.postgres_binaries, settings.postgres_data) == (tmp_path / "bin", tmp_path / "data")
+    assert settings.broker_url == "rediss://redis.example.com:6380"
     assert settings.secret_keys == ("new", "old")
     assert settings.jwt_private_keys == (Path("a.pem"), Path("b.pem"))
     assert settings.cors_origins == ("https://app.example.com", "https://beta.example.com")
@@ -111,6 +114,8 @@ def test_production_runs_with_what_it_needs() -> None:
         ({"CORS_ORIGINS": "app.example.com"}, "holds 'app.example.com'"),
         ({"DATABASE_URL": "postgresql://localhost/skillsync"}, "start with postgresql+asyncpg://"),
         ({"DATABASE_URL": "sqlite:///skillsync.db"}, "DATABASE_URL must be embedded: or start with"),
+        ({"BROKER_URL": "amqp://localhost"}, "BROKER_URL must be memory: or start with redis://"),
+        ({"BROKER_URL": "memory"}, "BROKER_URL must be memory: or start with redis://"),
     ],
 )
 def test_a_setting_that_makes_no_sense_says_what_to_set(env: dict[str, str], says: str) -> None:
