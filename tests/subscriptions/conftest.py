@@ -173,31 +173,31 @@ async def two_processes(
 
 
 @dataclass
-class Process:
+class Worker:
     """One worker: its own pools and its own streams over the database of all."""
 
     world: World
     streams: Streams
 
 
-Start = Callable[..., Awaitable[Process]]
+StartWorker = Callable[..., Awaitable[Worker]]
 
 
 @pytest.fixture
-async def start(database_url: str, world: World) -> AsyncIterator[Start]:
+async def start(database_url: str, world: World) -> AsyncIterator[StartWorker]:
     """Starts workers; those that share no broker find each other's facts by sweeping."""
-    started: list[tuple[Process, asyncio.Task[None]]] = []
+    started: list[tuple[Worker, asyncio.Task[None]]] = []
 
-    async def start_process(broker: Broker | None = None) -> Process:
+    async def start_worker(broker: Broker | None = None) -> Worker:
         services = await make_test_services(database_url, world.clock)
         streams = Streams(services.db, broker or MemoryBroker())
         services.db.on_facts = streams.committed
-        process = Process(World(services, world.clock, world.schema), streams)
-        started.append((process, asyncio.create_task(streams.run())))
-        return process
+        worker = Worker(World(services, world.clock, world.schema), streams)
+        started.append((worker, asyncio.create_task(streams.run())))
+        return worker
 
-    yield start_process
-    for process, task in started:
+    yield start_worker
+    for worker, task in started:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await process.world.services.db.close()
+        await worker.world.services.db.close()

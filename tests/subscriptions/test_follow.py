@@ -26,16 +26,16 @@ from subscriptions import follow as following
 from subscriptions.broker import Heard, MemoryBroker
 from subscriptions.follow import Ahead, EndReason, Follower, TooOld, Unseen
 from subscriptions.sight import may_follow
-from tests.subscriptions.conftest import Process, Start
+from tests.subscriptions.conftest import StartWorker, Worker
 from tests.world import World
 
 DEADLINE_S = 5
 
 
-async def move(process: Process, gig_id: UUID, client: Viewer) -> None:
+async def move(worker: Worker, gig_id: UUID, client: Viewer) -> None:
     """Two facts about the gig."""
-    await gigs.pause_gig(process.world.as_(client), gig_id)
-    await gigs.resume_gig(process.world.as_(client), gig_id)
+    await gigs.pause_gig(worker.world.as_(client), gig_id)
+    await gigs.resume_gig(worker.world.as_(client), gig_id)
 
 
 async def take(follower: Follower, count: int) -> list[tuple[int, str]]:
@@ -61,51 +61,53 @@ async def logged(world: World, gig_id: UUID) -> list[tuple[int, str]]:
 # -- every fact once, in order --------------------------------------------------------------------------------------------
 
 
-async def test_a_follower_without_a_place_gets_what_happens_from_now_on(start: Start) -> None:
-    process = await start()
-    client = await process.world.client()
-    gig_id = await process.world.open_gig(client)
-    before = await logged(process.world, gig_id)
+async def test_a_follower_without_a_place_gets_what_happens_from_now_on(start: StartWorker) -> None:
+    worker = await start()
+    client = await worker.world.client()
+    gig_id = await worker.world.open_gig(client)
+    before = await logged(worker.world, gig_id)
 
-    async with process.streams.follow(f"gig:{gig_id}", ANONYMOUS) as follower:
-        await move(process, gig_id, client)
+    async with worker.streams.follow(f"gig:{gig_id}", ANONYMOUS) as follower:
+        await move(worker, gig_id, client)
         taken = await take(follower, 2)
 
     assert [kind for _, kind in taken] == ["GigPaused", "GigResumed"]
-    assert before + taken == await logged(process.world, gig_id)
+    assert before + taken == await logged(worker.world, gig_id)
 
 
-async def test_a_follower_begins_again_after_any_place(start: Start) -> None:
-    process = await start()
-    client = await process.world.client()
-    gig_id = await process.world.open_gig(client)
-    await move(process, gig_id, client)
-    everything = await logged(process.world, gig_id)
+async def test_a_follower_begins_again_after_any_place(start: StartWorker) -> None:
+    worker = await start()
+    client = await worker.world.client()
+    gig_id = await worker.world.open_gig(client)
+    await move(worker, gig_id, client)
+    everything = await logged(worker.world, gig_id)
     assert len(everything) == 4
 
     for place in range(len(everything) + 1):
-        async with process.streams.follow(f"gig:{gig_id}", client, after=place) as follower:
+        async with worker.streams.follow(f"gig:{gig_id}", client, after=place) as follower:
             assert follower.head == 4
             assert await take(follower, 4 - place) == everything[place:]
 
 
-async def test_readers_that_come_and_go_while_eight_write_get_every_fact_once_in_order(start: Start) -> None:
-    process = await start()
-    client = await process.world.client()
-    gig_id = await process.world.open_gig(client)
-    people = [await process.world.freelancer() for _ in range(8)]
+async def test_readers_that_come_and_go_while_eight_write_get_every_fact_once_in_order(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    client = await worker.world.client()
+    gig_id = await worker.world.open_gig(client)
+    people = [await worker.world.freelancer() for _ in range(8)]
     total = 2 + 8 * 2
     chance = random.Random(4)
 
     async def write(freelancer: Viewer) -> None:
-        application_id = await process.world.application(freelancer, gig_id)
-        await applications.shortlist_application(process.world.as_(client), application_id)
+        application_id = await worker.world.application(freelancer, gig_id)
+        await applications.shortlist_application(worker.world.as_(client), application_id)
 
     async def read() -> list[tuple[int, str]]:
         got: list[tuple[int, str]] = []
         while len(got) < total:
             place = got[-1][0] if got else 0
-            async with process.streams.follow(f"gig:{gig_id}", client, after=place) as follower:
+            async with worker.streams.follow(f"gig:{gig_id}", client, after=place) as follower:
                 for _ in range(chance.randint(1, 4)):
                     if len(got) < total:
                         got += await take(follower, 1)
@@ -114,58 +116,58 @@ async def test_readers_that_come_and_go_while_eight_write_get_every_fact_once_in
     async with asyncio.timeout(30):
         *_, one, two, three = await asyncio.gather(*map(write, people), read(), read(), read())
 
-    assert len(await logged(process.world, gig_id)) == total
-    assert one == two == three == await logged(process.world, gig_id)
-    assert process.streams.followers == 0
+    assert len(await logged(worker.world, gig_id)) == total
+    assert one == two == three == await logged(worker.world, gig_id)
+    assert worker.streams.followers == 0
 
 
 async def test_a_follower_behind_the_tail_reads_the_log(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "TAIL", 2)
     monkeypatch.setattr(following, "PAGE", 3)
-    process = await start()
-    client = await process.world.client()
-    gig_id = await process.world.open_gig(client)
+    worker = await start()
+    client = await worker.world.client()
+    gig_id = await worker.world.open_gig(client)
 
     async with (
-        process.streams.follow(f"gig:{gig_id}", client) as slow,
-        process.streams.follow(f"gig:{gig_id}", client) as quick,
+        worker.streams.follow(f"gig:{gig_id}", client) as slow,
+        worker.streams.follow(f"gig:{gig_id}", client) as quick,
     ):
         taken = []
         for _ in range(4):
-            await move(process, gig_id, client)
+            await move(worker, gig_id, client)
             taken += await take(quick, 2)
 
         assert await take(slow, 8) == taken
         assert len(taken) == 8
 
 
-async def test_a_stream_nobody_wrote_to_yet_can_be_followed(start: Start) -> None:
-    process = await start()
-    freelancer = await process.world.freelancer()
-    gig_id = await process.world.open_gig(await process.world.client())
+async def test_a_stream_nobody_wrote_to_yet_can_be_followed(start: StartWorker) -> None:
+    worker = await start()
+    freelancer = await worker.world.freelancer()
+    gig_id = await worker.world.open_gig(await worker.world.client())
 
-    async with process.streams.follow(f"user:{freelancer.user_id}", freelancer) as follower:
-        await process.world.application(freelancer, gig_id)
+    async with worker.streams.follow(f"user:{freelancer.user_id}", freelancer) as follower:
+        await worker.world.application(freelancer, gig_id)
 
         assert [kind for _, kind in await take(follower, 1)] == ["ApplicationSubmitted"]
 
 
-async def test_streams_do_not_mix(start: Start) -> None:
-    process = await start()
-    client = await process.world.client()
-    one, other = await process.world.open_gig(client), await process.world.open_gig(client)
+async def test_streams_do_not_mix(start: StartWorker) -> None:
+    worker = await start()
+    client = await worker.world.client()
+    one, other = await worker.world.open_gig(client), await worker.world.open_gig(client)
 
     async with (
-        process.streams.follow(f"gig:{one}", client) as first,
-        process.streams.follow(f"gig:{other}", client) as second,
+        worker.streams.follow(f"gig:{one}", client) as first,
+        worker.streams.follow(f"gig:{other}", client) as second,
     ):
-        await move(process, other, client)
-        await move(process, one, client)
+        await move(worker, other, client)
+        await move(worker, one, client)
 
-        assert await take(first, 2) == (await logged(process.world, one))[2:]
-        assert await take(second, 2) == (await logged(process.world, other))[2:]
+        assert await take(first, 2) == (await logged(worker.world, one))[2:]
+        assert await take(second, 2) == (await logged(worker.world, other))[2:]
 
 
 # -- what is lost on the way ----------------------------------------------------------------------------------------------
@@ -194,7 +196,7 @@ class Ours(MemoryBroker):
         self._between.heard.append(heard)
 
 
-async def test_another_worker_is_told(start: Start) -> None:
+async def test_another_worker_is_told(start: StartWorker) -> None:
     between = Between(loses=False)
     writer, reader = await start(Ours(between)), await start(Ours(between))
     client = await writer.world.client()
@@ -206,7 +208,7 @@ async def test_another_worker_is_told(start: Start) -> None:
         assert await take(follower, 2) == (await logged(writer.world, gig_id))[2:]
 
 
-async def test_a_lost_hint_costs_a_delay_and_no_fact(start: Start) -> None:
+async def test_a_lost_hint_costs_a_delay_and_no_fact(start: StartWorker) -> None:
     between = Between(loses=True)
     writer, reader = await start(Ours(between)), await start(Ours(between))
     client = await writer.world.client()
@@ -222,7 +224,7 @@ async def test_a_lost_hint_costs_a_delay_and_no_fact(start: Start) -> None:
         assert await take(follower, 2) == (await logged(writer.world, gig_id))[4:]
 
 
-async def test_a_sweep_finds_what_commits_after_it_began_before(start: Start) -> None:
+async def test_a_sweep_finds_what_commits_after_it_began_before(start: StartWorker) -> None:
     """The transaction takes its number before the sweep and commits after it."""
     writer, reader = await start(Ours(Between(loses=True))), await start()
     client = await writer.world.client()
@@ -250,12 +252,12 @@ async def test_a_sweep_finds_what_commits_after_it_began_before(start: Start) ->
 
 
 async def test_a_database_that_fails_for_a_while_delays_and_loses_nothing(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = await start()
-    client = await process.world.client()
-    gig_id = await process.world.open_gig(client)
-    fetch, failures = process.world.services.db.fetch, 0
+    worker = await start()
+    client = await worker.world.client()
+    gig_id = await worker.world.open_gig(client)
+    fetch, failures = worker.world.services.db.fetch, 0
 
     async def failing(statement: Any) -> Any:
         nonlocal failures
@@ -264,27 +266,27 @@ async def test_a_database_that_fails_for_a_while_delays_and_loses_nothing(
             raise ConnectionRefusedError
         return await fetch(statement)
 
-    async with process.streams.follow(f"gig:{gig_id}", client) as follower:
-        monkeypatch.setattr(process.world.services.db, "fetch", failing)
-        await move(process, gig_id, client)
+    async with worker.streams.follow(f"gig:{gig_id}", client) as follower:
+        monkeypatch.setattr(worker.world.services.db, "fetch", failing)
+        await move(worker, gig_id, client)
 
-        assert await take(follower, 2) == (await logged(process.world, gig_id))[2:]
+        assert await take(follower, 2) == (await logged(worker.world, gig_id))[2:]
     assert failures == 2
-    assert process.streams.problem is None
+    assert worker.streams.problem is None
 
 
-async def test_a_place_that_never_was_is_refused(start: Start) -> None:
-    process = await start()
-    client = await process.world.client()
-    gig_id = await process.world.open_gig(client)
+async def test_a_place_that_never_was_is_refused(start: StartWorker) -> None:
+    worker = await start()
+    client = await worker.world.client()
+    gig_id = await worker.world.open_gig(client)
 
     with pytest.raises(Ahead):
-        async with process.streams.follow(f"gig:{gig_id}", client, after=3):
+        async with worker.streams.follow(f"gig:{gig_id}", client, after=3):
             pass
-    assert process.streams.followers == 0
+    assert worker.streams.followers == 0
 
 
-async def test_a_place_this_worker_has_not_heard_of_yet_is_no_error(start: Start) -> None:
+async def test_a_place_this_worker_has_not_heard_of_yet_is_no_error(start: StartWorker) -> None:
     writer, reader = await start(), await start()
     client = await writer.world.client()
     gig_id = await writer.world.open_gig(client)
@@ -299,16 +301,16 @@ async def test_a_place_this_worker_has_not_heard_of_yet_is_no_error(start: Start
             assert await take(follower, 2) == [(5, "GigPaused"), (6, "GigResumed")]
 
 
-async def test_facts_that_are_kept_no_longer_are_told_and_not_skipped(start: Start) -> None:
-    process = await start()
-    freelancer = await process.world.freelancer()
-    gig_id = await process.world.open_gig(await process.world.client())
-    await process.world.application(freelancer, gig_id)
+async def test_facts_that_are_kept_no_longer_are_told_and_not_skipped(start: StartWorker) -> None:
+    worker = await start()
+    freelancer = await worker.world.freelancer()
+    gig_id = await worker.world.open_gig(await worker.world.client())
+    await worker.world.application(freelancer, gig_id)
     stream = f"user:{freelancer.user_id}"
-    async with process.world.as_(ANONYMOUS).transaction() as tx:
+    async with worker.world.as_(ANONYMOUS).transaction() as tx:
         await tx.execute(sa.text("delete from fact where stream = :stream").bindparams(stream=stream))
 
-    async with process.streams.follow(stream, freelancer, after=0) as follower:
+    async with worker.streams.follow(stream, freelancer, after=0) as follower:
         with pytest.raises(TooOld):
             await follower.take()
 
@@ -342,14 +344,14 @@ async def test_the_audience_of_a_fact_is_the_same_in_sql_and_here(world: World) 
         assert seen
 
 
-async def test_of_facts_for_others_no_more_is_told_than_all_may_know(start: Start) -> None:
-    process = await start()
-    client, stranger = await process.world.client(), await process.world.freelancer()
-    gig_id = await process.world.open_gig(client)
+async def test_of_facts_for_others_no_more_is_told_than_all_may_know(start: StartWorker) -> None:
+    worker = await start()
+    client, stranger = await worker.world.client(), await worker.world.freelancer()
+    gig_id = await worker.world.open_gig(client)
 
-    async with process.streams.follow(f"gig:{gig_id}", stranger) as follower:
-        await process.world.application(await process.world.freelancer(), gig_id)
-        await gigs.pause_gig(process.world.as_(client), gig_id)
+    async with worker.streams.follow(f"gig:{gig_id}", stranger) as follower:
+        await worker.world.application(await worker.world.freelancer(), gig_id)
+        await gigs.pause_gig(worker.world.as_(client), gig_id)
 
         assert await take(follower, 2) == [(3, "GigCountsChanged"), (4, "GigPaused")]
 
@@ -379,18 +381,18 @@ async def test_many_followers_are_checked_as_each_alone(world: World) -> None:
 
 
 @asynccontextmanager
-async def refused(process: Process, stream: str, viewer: Viewer) -> AsyncIterator[None]:
+async def refused(worker: Worker, stream: str, viewer: Viewer) -> AsyncIterator[None]:
     with pytest.raises(Unseen):
-        async with process.streams.follow(stream, viewer):
+        async with worker.streams.follow(stream, viewer):
             pass
-    assert process.streams.followers == 0
+    assert worker.streams.followers == 0
     yield
 
 
-async def test_what_one_may_not_see_cannot_be_followed(start: Start) -> None:
-    process = await start()
-    owner, stranger = await process.world.client(), await process.world.freelancer()
-    draft = await process.world.draft(owner)
+async def test_what_one_may_not_see_cannot_be_followed(start: StartWorker) -> None:
+    worker = await start()
+    owner, stranger = await worker.world.client(), await worker.world.freelancer()
+    draft = await worker.world.draft(owner)
 
     for stream, viewer in (
         (f"gig:{draft}", stranger),
@@ -401,28 +403,28 @@ async def test_what_one_may_not_see_cannot_be_followed(start: Start) -> None:
         ("admin", owner),
         ("admin", ANONYMOUS),
     ):
-        async with refused(process, stream, viewer):
+        async with refused(worker, stream, viewer):
             pass
 
 
 async def test_a_gig_that_is_made_private_ends_the_follows_of_strangers_before_they_learn_of_it(
-    start: Start,
+    start: StartWorker,
 ) -> None:
-    process = await start()
-    owner, invited = await process.world.client(), await process.world.freelancer()
-    gig_id = await process.world.open_gig(owner)
+    worker = await start()
+    owner, invited = await worker.world.client(), await worker.world.freelancer()
+    gig_id = await worker.world.open_gig(owner)
     await invitations.invite_freelancer(
-        process.world.as_(owner), gig_id, freelancer_id=invited.require_user(), message=None
+        worker.world.as_(owner), gig_id, freelancer_id=invited.require_user(), message=None
     )
     stream = f"gig:{gig_id}"
 
     async with (
-        process.streams.follow(stream, ANONYMOUS) as stranger,
-        process.streams.follow(stream, invited) as concerned,
-        process.streams.follow(stream, owner) as its_owner,
+        worker.streams.follow(stream, ANONYMOUS) as stranger,
+        worker.streams.follow(stream, invited) as concerned,
+        worker.streams.follow(stream, owner) as its_owner,
     ):
         content = {"visibility": GigVisibility.INVITE_ONLY}
-        await gigs.edit_gig(process.world.as_(owner), gig_id, content, expected_version=None)
+        await gigs.edit_gig(worker.world.as_(owner), gig_id, content, expected_version=None)
         edited = await take(its_owner, 1)
 
         assert await ending(stranger) is EndReason.ACCESS_LOST
@@ -431,61 +433,61 @@ async def test_a_gig_that_is_made_private_ends_the_follows_of_strangers_before_t
         assert await take(concerned, 1) == edited
 
 
-async def test_a_lost_sight_that_no_fact_told_is_found_by_the_next_recheck(start: Start) -> None:
-    process, other = await start(), await start(Ours(Between(loses=True)))
-    owner = await process.world.client()
-    gig_id = await process.world.open_gig(owner)
+async def test_a_lost_sight_that_no_fact_told_is_found_by_the_next_recheck(start: StartWorker) -> None:
+    worker, other = await start(), await start(Ours(Between(loses=True)))
+    owner = await worker.world.client()
+    gig_id = await worker.world.open_gig(owner)
 
-    async with process.streams.follow(f"gig:{gig_id}", ANONYMOUS) as follower:
+    async with worker.streams.follow(f"gig:{gig_id}", ANONYMOUS) as follower:
         content = {"visibility": GigVisibility.INVITE_ONLY}
         await gigs.edit_gig(other.world.as_(owner), gig_id, content, expected_version=None)
-        await process.streams.recheck()
+        await worker.streams.recheck()
 
         assert follower.ended is EndReason.ACCESS_LOST
         assert await follower.take() == []
 
 
-async def test_the_follows_of_a_revoked_session_end_and_no_others(start: Start) -> None:
-    process = await start()
-    owner = replace(await process.world.client(), session_id=new_id())
-    gig_id = await process.world.open_gig(owner)
+async def test_the_follows_of_a_revoked_session_end_and_no_others(start: StartWorker) -> None:
+    worker = await start()
+    owner = replace(await worker.world.client(), session_id=new_id())
+    gig_id = await worker.world.open_gig(owner)
     elsewhere = replace(owner, session_id=new_id())
     revoked = RevokedSessions()
     assert owner.session_id is not None
-    revoked.add(owner.session_id, at=process.world.clock())
+    revoked.add(owner.session_id, at=worker.world.clock())
 
     async with (
-        process.streams.follow(f"gig:{gig_id}", owner) as ended,
-        process.streams.follow(f"gig:{gig_id}", elsewhere) as stays,
+        worker.streams.follow(f"gig:{gig_id}", owner) as ended,
+        worker.streams.follow(f"gig:{gig_id}", elsewhere) as stays,
     ):
-        process.streams.end_sessions(revoked)
+        worker.streams.end_sessions(revoked)
 
         assert await ending(ended) is EndReason.SESSION_ENDED
         assert stays.ended is None
 
 
-async def test_a_stop_ends_every_follow_and_those_that_begin_after_it(start: Start) -> None:
-    process = await start()
-    owner = await process.world.client()
-    gig_id = await process.world.open_gig(owner)
+async def test_a_stop_ends_every_follow_and_those_that_begin_after_it(start: StartWorker) -> None:
+    worker = await start()
+    owner = await worker.world.client()
+    gig_id = await worker.world.open_gig(owner)
 
-    async with process.streams.follow(f"gig:{gig_id}", owner) as before:
-        process.streams.stop()
-        async with process.streams.follow(f"gig:{gig_id}", owner, after=0) as after:
+    async with worker.streams.follow(f"gig:{gig_id}", owner) as before:
+        worker.streams.stop()
+        async with worker.streams.follow(f"gig:{gig_id}", owner, after=0) as after:
             assert await ending(after) is EndReason.SERVER_STOPPING
         assert await ending(before) is EndReason.SERVER_STOPPING
 
 
-async def test_a_hidden_contract_of_others_never_reaches_a_stranger(start: Start) -> None:
+async def test_a_hidden_contract_of_others_never_reaches_a_stranger(start: StartWorker) -> None:
     """Everything two people do between them, watched by a third from the beginning."""
-    process = await start()
-    hired = await process.world.completed()
-    stranger = await process.world.freelancer()
+    worker = await start()
+    hired = await worker.world.completed()
+    stranger = await worker.world.freelancer()
 
-    async with process.streams.follow(f"gig:{hired.gig_id}", stranger, after=0) as follower:
+    async with worker.streams.follow(f"gig:{hired.gig_id}", stranger, after=0) as follower:
         seen = await take(follower, 5)
 
-    everything = await logged(process.world, hired.gig_id)
+    everything = await logged(worker.world, hired.gig_id)
     counts = [place for place in seen if place[1] == "GigCountsChanged"]
     assert [everything[number - 1][1] for number, _ in counts] == [
         "ApplicationSubmitted",

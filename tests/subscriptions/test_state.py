@@ -21,7 +21,7 @@ from schema.events import KINDS
 from schema.execution import Frame, Request, Response
 from schema.streaming import perform
 from tests.schema.stage import AXES, CALLERS, Scene, Stage, key
-from tests.subscriptions.conftest import Process, Start
+from tests.subscriptions.conftest import StartWorker, Worker
 
 FIELDS = """
 fragment G on Gig { id title status visibility wanted hired applicationCount version publishedAt updatedAt statusNote
@@ -38,9 +38,9 @@ SPREADS = {"gig": "G", "application": "A", "contract": "C", "invitation": "I"}
 DEADLINE_S = 10
 
 
-def events_document(process: Process) -> str:
+def events_document(worker: Worker) -> str:
     """Every fact with everything it links to, as the schema has it."""
-    union = process.world.schema._schema.type_map["StreamEvent"]
+    union = worker.world.schema._schema.type_map["StreamEvent"]
     assert isinstance(union, GraphQLUnionType)
     return f"""subscription ($gig: ID!, $after: StreamCursor) {{ gigEvents(gigId: $gig, after: $after) {{
       cursor event {{ __typename {" ".join(member(kind) for kind in union.types)} }} }} }} {FIELDS}"""
@@ -69,8 +69,8 @@ def apply(state: State | None, event: Mapping[str, Any]) -> State | None:
     return state
 
 
-async def snapshot(process: Process, viewer: Viewer, gig: str) -> tuple[State | None, str | None]:
-    found = (await process.world.data(viewer, SNAPSHOT + FIELDS, gig=gig))["gig"]
+async def snapshot(worker: Worker, viewer: Viewer, gig: str) -> tuple[State | None, str | None]:
+    found = (await worker.world.data(viewer, SNAPSHOT + FIELDS, gig=gig))["gig"]
     if found is None:
         return None, None
     cursor = found.pop("streamCursor")
@@ -78,16 +78,16 @@ async def snapshot(process: Process, viewer: Viewer, gig: str) -> tuple[State | 
     return {"gig": found, **lists}, cursor
 
 
-async def follow(process: Process, viewer: Viewer, gig: str, after: str) -> AsyncGenerator[Frame, None]:
-    operation = Operation(process.world.services, viewer, "test")
-    request = Request(events_document(process), {"gig": gig, "after": after})
-    frames = await perform(process.world.schema, process.streams, request, operation)
+async def follow(worker: Worker, viewer: Viewer, gig: str, after: str) -> AsyncGenerator[Frame, None]:
+    operation = Operation(worker.world.services, viewer, "test")
+    request = Request(events_document(worker), {"gig": gig, "after": after})
+    frames = await perform(worker.world.schema, worker.streams, request, operation)
     assert not isinstance(frames, Response), frames.body
     return frames
 
 
 async def caught_up(
-    process: Process, state: State | None, frames: AsyncGenerator[Frame, None], told: set[str]
+    worker: Worker, state: State | None, frames: AsyncGenerator[Frame, None], told: set[str]
 ) -> State | None:
     """The state once everything up to now was told; the kinds of what was told are added to `told`."""
     async with asyncio.timeout(DEADLINE_S):
@@ -211,59 +211,61 @@ async def _ended_early(stage: Stage, scene: Scene) -> None:
     await contracts.end_contract(stage.as_("owner"), receipt.entity_id, reason=EndReason.OTHER, note="Bye.")
 
 
-async def watched(process: Process, stage: Stage, scene: Scene, act: Act, told: set[str]) -> None:
+async def watched(worker: Worker, stage: Stage, scene: Scene, act: Act, told: set[str]) -> None:
     """Every caller takes a snapshot, the act is done, and what they are told makes what they would read."""
-    before = {name: await snapshot(process, stage[name], scene.gig) for name in CALLERS}
+    before = {name: await snapshot(worker, stage[name], scene.gig) for name in CALLERS}
     await act(stage, scene)
     for name, (state, cursor) in before.items():
-        fresh, _ = await snapshot(process, stage[name], scene.gig)
+        fresh, _ = await snapshot(worker, stage[name], scene.gig)
         if cursor is None or fresh is None:
             continue  # not theirs to see before, or not any longer: there is nothing to go on from
-        frames = await follow(process, stage[name], scene.gig, cursor)
-        assert await caught_up(process, state, frames, told) == fresh, name
+        frames = await follow(worker, stage[name], scene.gig, cursor)
+        assert await caught_up(worker, state, frames, told) == fresh, name
         await frames.aclose()
 
 
-async def test_every_kind_of_fact_keeps_every_callers_state_true(start: Start) -> None:
-    process = await start()
-    stage = await Stage.cast(process.world)
+async def test_every_kind_of_fact_keeps_every_callers_state_true(start: StartWorker) -> None:
+    worker = await start()
+    stage = await Stage.cast(worker.world)
     told: set[str] = set()
 
     scene = await stage.draft()
     for act in story():
-        await watched(process, stage, scene, act, told)
-    await watched(process, stage, await stage.draft(), _published, told)
-    await watched(process, stage, await stage.pending(), _rejected, told)
-    await watched(process, stage, await stage.open(), _cancelled, told)
-    await watched(process, stage, await stage.open(wanted=1), _ended_early, told)
-    await watched(process, stage, await stage.open(), _expired_and_reopened, told)
+        await watched(worker, stage, scene, act, told)
+    await watched(worker, stage, await stage.draft(), _published, told)
+    await watched(worker, stage, await stage.pending(), _rejected, told)
+    await watched(worker, stage, await stage.open(), _cancelled, told)
+    await watched(worker, stage, await stage.open(wanted=1), _ended_early, told)
+    await watched(worker, stage, await stage.open(), _expired_and_reopened, told)
 
     # Of the stream of a person, and before anybody can have read the gig.
     assert set(KINDS) - told == {"ProfileEdited", "GigCreated"}
 
 
 @pytest.mark.parametrize("name", ["anonymous", "owner", "hired"])
-async def test_a_snapshot_taken_while_others_write_has_no_hole_and_no_double(start: Start, name: str) -> None:
-    process = await start()
-    stage = await Stage.cast(process.world)
+async def test_a_snapshot_taken_while_others_write_has_no_hole_and_no_double(
+    start: StartWorker, name: str
+) -> None:
+    worker = await start()
+    stage = await Stage.cast(worker.world)
     scene = await stage.open(wanted=8)
-    people = [await process.world.freelancer() for _ in range(6)]
+    people = [await worker.world.freelancer() for _ in range(6)]
     questions = key(scene.question)
 
     async def write(freelancer: Viewer) -> None:
-        bid = process.world.bid(answers=(Answer(questions, "Yes."),))
-        receipt = await applications.submit_application(process.world.as_(freelancer), key(scene.gig), bid)
+        bid = worker.world.bid(answers=(Answer(questions, "Yes."),))
+        receipt = await applications.submit_application(worker.world.as_(freelancer), key(scene.gig), bid)
         await applications.accept_application(stage.as_("owner"), receipt.entity_id)
 
     async def read() -> tuple[State | None, AsyncGenerator[Frame, None]]:
-        state, cursor = await snapshot(process, stage[name], scene.gig)
+        state, cursor = await snapshot(worker, stage[name], scene.gig)
         assert cursor is not None
-        return state, await follow(process, stage[name], scene.gig, cursor)
+        return state, await follow(worker, stage[name], scene.gig, cursor)
 
     writing = asyncio.gather(*map(write, people))
     first, second = await asyncio.gather(read(), read())
     await writing
-    fresh, _ = await snapshot(process, stage[name], scene.gig)
+    fresh, _ = await snapshot(worker, stage[name], scene.gig)
     assert fresh is not None and fresh["gig"]["hired"] == 6
 
     for state, frames in (first, second):
@@ -274,7 +276,7 @@ async def test_a_snapshot_taken_while_others_write_has_no_hole_and_no_double(sta
                 frame = await anext(frames)
                 item = orjson.loads(frame.raw)["data"]["gigEvents"]
                 numbers.append(
-                    orjson.loads(process.world.services.signer.open("stream", item["cursor"]) or b"")[2]
+                    orjson.loads(worker.world.services.signer.open("stream", item["cursor"]) or b"")[2]
                 )
                 known = apply(known, item["event"])
         await frames.aclose()

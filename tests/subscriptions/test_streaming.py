@@ -17,7 +17,7 @@ from resolvers import applications, gigs
 from resolvers.operation import Operation, Rules
 from schema.execution import Frame, Request, Response
 from schema.streaming import perform
-from tests.subscriptions.conftest import Process, Start
+from tests.subscriptions.conftest import StartWorker, Worker
 
 DEADLINE_S = 5
 EVENTS = """subscription ($gig: ID!, $after: StreamCursor) { gigEvents(gigId: $gig, after: $after) {
@@ -29,17 +29,17 @@ LINKED = """subscription ($gig: ID!, $after: StreamCursor) { gigEvents(gigId: $g
 
 
 async def ask(
-    process: Process, viewer: Viewer, document: str = EVENTS, **variables: Any
+    worker: Worker, viewer: Viewer, document: str = EVENTS, **variables: Any
 ) -> Response | AsyncGenerator[Frame, None]:
-    operation = Operation(process.world.services, viewer, "test")
-    return await perform(process.world.schema, process.streams, Request(document, variables), operation)
+    operation = Operation(worker.world.services, viewer, "test")
+    return await perform(worker.world.schema, worker.streams, Request(document, variables), operation)
 
 
 @asynccontextmanager
 async def subscribed(
-    process: Process, viewer: Viewer, document: str = EVENTS, **variables: Any
+    worker: Worker, viewer: Viewer, document: str = EVENTS, **variables: Any
 ) -> AsyncIterator[AsyncGenerator[Frame, None]]:
-    frames = await ask(process, viewer, document, **variables)
+    frames = await ask(worker, viewer, document, **variables)
     assert not isinstance(frames, Response), frames.body
     yield frames
     await frames.aclose()
@@ -61,27 +61,25 @@ def kinds(found: list[dict[str, Any]]) -> list[str]:
     return [item["event"]["__typename"] for item in found]
 
 
-async def refusal(
-    process: Process, viewer: Viewer, document: str = EVENTS, **variables: Any
-) -> dict[str, Any]:
-    response = await ask(process, viewer, document, **variables)
+async def refusal(worker: Worker, viewer: Viewer, document: str = EVENTS, **variables: Any) -> dict[str, Any]:
+    response = await ask(worker, viewer, document, **variables)
     assert isinstance(response, Response)
     assert not response.executed
-    assert process.streams.followers == 0
+    assert worker.streams.followers == 0
     error: dict[str, Any] = response.body["errors"][0]
     return error
 
 
-async def test_a_subscription_is_ready_then_tells_what_happens(start: Start) -> None:
-    process = await start()
-    client = await process.world.client()
-    gig_id = await process.world.open_gig(client)
+async def test_a_subscription_is_ready_then_tells_what_happens(start: StartWorker) -> None:
+    worker = await start()
+    client = await worker.world.client()
+    gig_id = await worker.world.open_gig(client)
     id = encode_id("gig", gig_id)
 
-    async with subscribed(process, ANONYMOUS, gig=id) as frames:
+    async with subscribed(worker, ANONYMOUS, gig=id) as frames:
         ready = await items(frames, 1)
-        await gigs.pause_gig(process.world.as_(client), gig_id)
-        await gigs.resume_gig(process.world.as_(client), gig_id)
+        await gigs.pause_gig(worker.world.as_(client), gig_id)
+        await gigs.resume_gig(worker.world.as_(client), gig_id)
         told = await items(frames, 2)
 
     assert [item["event"] for item in ready + told] == [
@@ -89,12 +87,12 @@ async def test_a_subscription_is_ready_then_tells_what_happens(start: Start) -> 
         {"__typename": "GigPaused", "gigStatusBefore": "OPEN", "gigStatus": "PAUSED"},
         {"__typename": "GigResumed", "gigStatusBefore": "PAUSED", "gigStatus": "OPEN"},
     ]
-    assert process.streams.followers == 0
+    assert worker.streams.followers == 0
 
 
-async def test_it_goes_on_behind_a_cursor_of_an_item_a_snapshot_or_a_payload(start: Start) -> None:
-    process = await start()
-    world, client = process.world, await process.world.client()
+async def test_it_goes_on_behind_a_cursor_of_an_item_a_snapshot_or_a_payload(start: StartWorker) -> None:
+    worker = await start()
+    world, client = worker.world, await worker.world.client()
     gig_id = await world.open_gig(client)
     id = encode_id("gig", gig_id)
     snapshot = await world.data(ANONYMOUS, "query ($id: ID!) { gig(id: $id) { streamCursor } }", id=id)
@@ -103,11 +101,11 @@ async def test_it_goes_on_behind_a_cursor_of_an_item_a_snapshot_or_a_payload(sta
     )
     await gigs.resume_gig(world.as_(client), gig_id)
 
-    async with subscribed(process, ANONYMOUS, gig=id, after=snapshot["gig"]["streamCursor"]) as frames:
+    async with subscribed(worker, ANONYMOUS, gig=id, after=snapshot["gig"]["streamCursor"]) as frames:
         after_snapshot = await items(frames, 3)
-    async with subscribed(process, ANONYMOUS, gig=id, after=payload["gigPause"]["position"]) as frames:
+    async with subscribed(worker, ANONYMOUS, gig=id, after=payload["gigPause"]["position"]) as frames:
         after_payload = await items(frames, 2)
-    async with subscribed(process, ANONYMOUS, gig=id, after=after_snapshot[0]["cursor"]) as frames:
+    async with subscribed(worker, ANONYMOUS, gig=id, after=after_snapshot[0]["cursor"]) as frames:
         after_item = await items(frames, 2)
 
     assert kinds(after_snapshot) == ["GigPaused", "GigResumed", "StreamReady"]
@@ -116,9 +114,9 @@ async def test_it_goes_on_behind_a_cursor_of_an_item_a_snapshot_or_a_payload(sta
     assert after_payload == after_item
 
 
-async def test_facts_reach_their_audience_and_nobody_else(start: Start) -> None:
-    process = await start()
-    world = process.world
+async def test_facts_reach_their_audience_and_nobody_else(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
     client, one, other = await world.client(), await world.freelancer(), await world.freelancer()
     gig_id = await world.open_gig(client)
     application_id = await world.application(one, gig_id)
@@ -138,22 +136,22 @@ async def test_facts_reach_their_audience_and_nobody_else(start: Start) -> None:
     }  # fmt: skip
 
     for viewer, told in expected.items():
-        async with subscribed(process, viewer, gig=id, after=beginning) as frames:
+        async with subscribed(worker, viewer, gig=id, after=beginning) as frames:
             found = await items(frames, len(told) + 1)
         assert kinds(found) == [*told, "StreamReady"]
         # Whatever was passed over, the place behind it all is the same.
         assert found[-1]["cursor"] == start_of_time["streamCursor"]
 
 
-async def test_what_a_fact_links_to_is_todays_state_under_the_subscribers_scope(start: Start) -> None:
-    process = await start()
-    world, client = process.world, await process.world.client("Carla")
+async def test_what_a_fact_links_to_is_todays_state_under_the_subscribers_scope(start: StartWorker) -> None:
+    worker = await start()
+    world, client = worker.world, await worker.world.client("Carla")
     gig_id = await world.open_gig(client)
     id = encode_id("gig", gig_id)
 
     async with (
-        subscribed(process, ANONYMOUS, LINKED, gig=id) as stranger,
-        subscribed(process, client, LINKED, gig=id) as owner,
+        subscribed(worker, ANONYMOUS, LINKED, gig=id) as stranger,
+        subscribed(worker, client, LINKED, gig=id) as owner,
     ):
         await items(stranger, 1)
         await items(owner, 1)
@@ -164,16 +162,16 @@ async def test_what_a_fact_links_to_is_todays_state_under_the_subscribers_scope(
     assert seen[0]["actorName"] == own[0]["actorName"] == "Carla"
 
 
-async def test_a_fact_is_shown_once_for_all_it_is_the_same_for(start: Start) -> None:
-    process = await start()
-    world, client = process.world, await process.world.client()
+async def test_a_fact_is_shown_once_for_all_it_is_the_same_for(start: StartWorker) -> None:
+    worker = await start()
+    world, client = worker.world, await worker.world.client()
     people = [ANONYMOUS, client, *[await world.freelancer() for _ in range(3)]]
     gig_id = await world.open_gig(client)
     gig = encode_id("gig", gig_id)
 
     async def all_told(document: str) -> tuple[int, int, int]:
         """How many were told, how many different texts, and the statements that it took."""
-        asked = [await ask(process, viewer, document, gig=gig) for viewer in people for _ in range(2)]
+        asked = [await ask(worker, viewer, document, gig=gig) for viewer in people for _ in range(2)]
         frames = [frame for frame in asked if not isinstance(frame, Response)]
         for one in frames:
             await items(one, 1)
@@ -192,16 +190,16 @@ async def test_a_fact_is_shown_once_for_all_it_is_the_same_for(start: Start) -> 
 
 
 async def test_a_field_that_fails_is_told_as_the_specification_says_and_the_stream_goes_on(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = await start()
-    world, client = process.world, await process.world.client()
+    worker = await start()
+    world, client = worker.world, await worker.world.client()
     gig_id = await world.open_gig(client)
 
     async def failing(*_: Any) -> Any:
         raise ConnectionResetError
 
-    async with subscribed(process, client, LINKED, gig=encode_id("gig", gig_id)) as frames:
+    async with subscribed(worker, client, LINKED, gig=encode_id("gig", gig_id)) as frames:
         await items(frames, 1)
         with monkeypatch.context() as patch:
             patch.setattr("resolvers.people.names_of", failing)
@@ -218,9 +216,9 @@ async def test_a_field_that_fails_is_told_as_the_specification_says_and_the_stre
     assert kinds(healthy) == ["GigResumed"]
 
 
-async def test_bad_places_and_hidden_gigs_are_refused_before_anything_begins(start: Start) -> None:
-    process = await start()
-    world, client = process.world, await process.world.client()
+async def test_bad_places_and_hidden_gigs_are_refused_before_anything_begins(start: StartWorker) -> None:
+    worker = await start()
+    world, client = worker.world, await worker.world.client()
     gig_id, other_id, draft_id = (
         await world.open_gig(client), await world.open_gig(client), await world.draft(client),
     )  # fmt: skip
@@ -230,7 +228,7 @@ async def test_bad_places_and_hidden_gigs_are_refused_before_anything_begins(sta
         return world.services.signer.sign("stream", orjson.dumps([world.services.epoch, stream, number]))
 
     async def argument_of(**variables: Any) -> tuple[str, str, str]:
-        extensions = (await refusal(process, ANONYMOUS, **variables))["extensions"]
+        extensions = (await refusal(worker, ANONYMOUS, **variables))["extensions"]
         return extensions["code"], extensions["argument"], extensions["constraint"]
 
     assert await argument_of(gig=id, after="AAAA") == ("BAD_USER_INPUT", "after", "CURSOR")
@@ -247,37 +245,37 @@ async def test_bad_places_and_hidden_gigs_are_refused_before_anything_begins(sta
     assert await argument_of(gig=encode_id("gig", draft_id)) == ("BAD_USER_INPUT", "gigId", "VISIBLE")
     assert await argument_of(gig=encode_id("gig", new_id())) == ("BAD_USER_INPUT", "gigId", "VISIBLE")
     assert (await argument_of(gig=encode_id("skill", new_id())))[:2] == ("BAD_USER_INPUT", "gigId")
-    syntax = await refusal(process, ANONYMOUS, "subscription {")
+    syntax = await refusal(worker, ANONYMOUS, "subscription {")
     assert syntax["extensions"]["code"] == "GRAPHQL_PARSE_FAILED"
-    unknown = await refusal(process, ANONYMOUS, "subscription { weather }")
+    unknown = await refusal(worker, ANONYMOUS, "subscription { weather }")
     assert unknown["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
-    two = await refusal(process, ANONYMOUS, "subscription ($gig: ID!) { a: gigEvents(gigId: $gig) { cursor } b: gigEvents(gigId: $gig) { cursor } }", gig=id)  # fmt: skip
+    two = await refusal(worker, ANONYMOUS, "subscription ($gig: ID!) { a: gigEvents(gigId: $gig) { cursor } b: gigEvents(gigId: $gig) { cursor } }", gig=id)  # fmt: skip
     assert two["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
-async def test_queries_and_mutations_are_answered_the_same_way(start: Start) -> None:
-    process = await start()
-    response = await ask(process, ANONYMOUS, "{ __typename }")
+async def test_queries_and_mutations_are_answered_the_same_way(start: StartWorker) -> None:
+    worker = await start()
+    response = await ask(worker, ANONYMOUS, "{ __typename }")
     assert isinstance(response, Response)
     assert response.body["data"] == {"__typename": "Query"}
 
 
 async def test_over_a_transport_with_one_answer_a_subscription_is_refused_with_the_way_to_do_it(
-    start: Start,
+    start: StartWorker,
 ) -> None:
-    process = await start()
-    body = await process.world.graphql(ANONYMOUS, EVENTS, gig=encode_id("gig", new_id()))
+    worker = await start()
+    body = await worker.world.graphql(ANONYMOUS, EVENTS, gig=encode_id("gig", new_id()))
     assert body["errors"][0]["extensions"]["code"] == "SUBSCRIPTION_NEEDS_STREAM"
     assert "graphql-transport-ws" in body["errors"][0]["message"]
 
 
-async def test_a_cursor_of_another_epoch_resets_the_stream(start: Start) -> None:
-    process = await start()
-    world, client = process.world, await process.world.client()
+async def test_a_cursor_of_another_epoch_resets_the_stream(start: StartWorker) -> None:
+    worker = await start()
+    world, client = worker.world, await worker.world.client()
     gig_id = await world.open_gig(client)
     old = world.services.signer.sign("stream", orjson.dumps(["0" * 32, f"gig:{gig_id}", 2]))
 
-    async with subscribed(process, ANONYMOUS, gig=encode_id("gig", gig_id), after=old) as frames:
+    async with subscribed(worker, ANONYMOUS, gig=encode_id("gig", gig_id), after=old) as frames:
         found = await items(frames, 1)
         with pytest.raises(StopAsyncIteration):
             await anext(frames)
@@ -285,23 +283,23 @@ async def test_a_cursor_of_another_epoch_resets_the_stream(start: Start) -> None
     assert found[0]["event"] == {"__typename": "StreamReset", "resetBecause": "NEW_EPOCH"}
 
 
-async def test_the_streams_of_a_revoked_session_end_with_the_reason(start: Start) -> None:
-    process = await start()
-    client = replace(await process.world.client(), session_id=new_id())
-    gig_id = await process.world.open_gig(client)
+async def test_the_streams_of_a_revoked_session_end_with_the_reason(start: StartWorker) -> None:
+    worker = await start()
+    client = replace(await worker.world.client(), session_id=new_id())
+    gig_id = await worker.world.open_gig(client)
     revoked = RevokedSessions()
     assert client.session_id is not None
 
-    async with subscribed(process, client, gig=encode_id("gig", gig_id)) as frames:
+    async with subscribed(worker, client, gig=encode_id("gig", gig_id)) as frames:
         await items(frames, 1)
-        revoked.add(client.session_id, at=process.world.clock())
-        process.streams.end_sessions(revoked)
+        revoked.add(client.session_id, at=worker.world.clock())
+        worker.streams.end_sessions(revoked)
         found = await items(frames, 1)
         with pytest.raises(StopAsyncIteration):
             await anext(frames)
 
     assert found[0]["event"] == {"__typename": "StreamEnd", "endBecause": "SESSION_ENDED"}
-    assert process.streams.followers == 0
+    assert worker.streams.followers == 0
 
 
 # -- the other roots ------------------------------------------------------------------------------------------------------
@@ -310,26 +308,28 @@ OWN = "subscription ($after: StreamCursor) { viewerEvents(after: $after) { curso
 ADMINISTRATION = "subscription ($after: StreamCursor) { adminEvents(after: $after) { cursor event { __typename ... on GigRejected { note } } } }"
 
 
-async def test_everybody_follows_what_concerns_them_from_the_place_of_their_snapshot(start: Start) -> None:
-    process = await start()
-    world, client, freelancer = process.world, await process.world.client(), await process.world.freelancer()
+async def test_everybody_follows_what_concerns_them_from_the_place_of_their_snapshot(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world, client, freelancer = worker.world, await worker.world.client(), await worker.world.freelancer()
     place = (await world.data(freelancer, "{ viewer { streamCursor } }"))["viewer"]["streamCursor"]
     application_id = await world.application(freelancer, await world.open_gig(client))
     await applications.shortlist_application(world.as_(client), application_id)
 
-    async with subscribed(process, freelancer, OWN, after=place) as frames:
+    async with subscribed(worker, freelancer, OWN, after=place) as frames:
         found = [orjson.loads((await anext(frames)).raw)["data"]["viewerEvents"] for _ in range(3)]
 
     assert kinds(found) == ["ApplicationSubmitted", "ApplicationShortlisted", "StreamReady"]
 
 
-async def test_administrators_follow_what_waits_for_them_and_what_they_decided(start: Start) -> None:
-    process = await start()
-    admin, client = await process.world.admin(), await process.world.client()
-    strict = process.world.with_rules(Rules(gigs_need_approval=True))
-    gig_id = await process.world.draft(client)
+async def test_administrators_follow_what_waits_for_them_and_what_they_decided(start: StartWorker) -> None:
+    worker = await start()
+    admin, client = await worker.world.admin(), await worker.world.client()
+    strict = worker.world.with_rules(Rules(gigs_need_approval=True))
+    gig_id = await worker.world.draft(client)
 
-    async with subscribed(process, admin, ADMINISTRATION) as frames:
+    async with subscribed(worker, admin, ADMINISTRATION) as frames:
         ready = orjson.loads((await anext(frames)).raw)["data"]["adminEvents"]
         await gigs.publish_gig(strict.as_(client), gig_id)
         await gigs.reject_gig(strict.as_(admin), gig_id, reason="Not here.")
@@ -349,12 +349,14 @@ async def test_administrators_follow_what_waits_for_them_and_what_they_decided(s
         (ADMINISTRATION, "freelancer", "FORBIDDEN"),
     ],
 )
-async def test_streams_are_for_those_they_say(start: Start, document: str, caller: str, code: str) -> None:
-    process = await start()
+async def test_streams_are_for_those_they_say(
+    start: StartWorker, document: str, caller: str, code: str
+) -> None:
+    worker = await start()
     people = {
         "anonymous": ANONYMOUS,
-        "client": await process.world.client(),
-        "freelancer": await process.world.freelancer(),
+        "client": await worker.world.client(),
+        "freelancer": await worker.world.freelancer(),
     }
 
-    assert (await refusal(process, people[caller], document))["extensions"]["code"] == code
+    assert (await refusal(worker, people[caller], document))["extensions"]["code"] == code
