@@ -13,7 +13,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ from transport.health import Health
 from transport.http import Envelope, GraphQLEndpoint
 from transport.logs import RequestLines, configure_logs, log_request
 from transport.server import AnnouncingServer, CannotListen, bound_sockets, stop_signals
+from transport.workers import FIRST, Parent, WorkersFail, inherited_sockets, run_workers
 
 VERSION = "0.1.0"
 DATABASE = "skillsync"
@@ -98,8 +99,12 @@ def create_app(
     services: Services,
     *,
     log: Callable[[dict[str, Any]], None] = log_request,
+    parent: Parent | None = None,
 ) -> ASGIApp:
-    """The ASGI application. Background work runs for as long as its lifespan; `log` is told of each request."""
+    """The ASGI application. Background work runs for as long as its lifespan; `log` is told of each request.
+
+    A worker ends with its `parent`.
+    """
     streams = Streams(services.db, _broker(settings))
     services.db.on_facts = streams.committed
     adapters = {"sql": "embedded" if settings.is_embedded else "postgresql", "broker": streams.broker.name}
@@ -120,7 +125,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with background_work(services, streams, health):
+        async with background_work(services, streams, health, parent):
             yield
 
     others = Starlette(routes=routes, lifespan=lifespan)
@@ -156,7 +161,9 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
 
 
 @contextlib.asynccontextmanager
-async def background_work(services: Services, streams: Streams, health: Health) -> AsyncIterator[None]:
+async def background_work(
+    services: Services, streams: Streams, health: Health, parent: Parent | None
+) -> AsyncIterator[None]:
     """Streams, jobs, revocations, view counts and retention; what was counted is written before it ends."""
     op = Operation(services)
 
@@ -188,6 +195,8 @@ async def background_work(services: Services, streams: Streams, health: Health) 
         asyncio.create_task(_every(5, "views", write_views, health)),
         asyncio.create_task(_every(3600, "retention", forget, health)),
     ]
+    if parent is not None:
+        tasks.append(asyncio.create_task(_every(1, "parent", parent.check, health)))
     try:
         yield
     finally:
@@ -308,13 +317,33 @@ async def prepare(settings: Settings, url: str) -> None:
             say("Built the demo world.")
 
 
-def run(settings: Settings, _: argparse.Namespace) -> int:
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Start the server."""
+    count: int = arguments.workers
+    if count > 1 and settings.broker_url == "memory:":
+        raise SettingsError(
+            "Several workers need a broker that reaches all of them: set BROKER_URL=redis://…, or run one worker."
+        )
     # The address comes first: who starts a second server is told at once, and nothing was touched.
     with bound_sockets(settings.host, settings.port) as sockets, database_url(settings) as url:
         asyncio.run(_check_or_prepare(settings, url))
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(settings, url, sockets))
+        if count == 1:
+            return _run_loop(_serve(settings, url, sockets))
+        command = [sys.executable, str(CHECKOUT / "app.py"), "worker"]
+        run_workers(command, count, sockets, {**os.environ, "DATABASE_URL": url})
+        return 0
+
+
+def worker(settings: Settings, _: argparse.Namespace) -> int:
+    """One of several, started by `run`, which has prepared everything."""
+    sockets = inherited_sockets(os.environ)
+    is_first = os.environ.get(FIRST) == "1"
+    return _run_loop(_serve(settings, settings.database_url, sockets, says=is_first, parent=Parent()))
+
+
+def _run_loop(serving: Coroutine[Any, Any, int]) -> int:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(serving)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -340,11 +369,19 @@ async def _require_no_demo_world(settings: Settings, url: str) -> None:
             )
 
 
-async def _serve(settings: Settings, url: str, sockets: list[socket.socket]) -> int:
+async def _serve(
+    settings: Settings,
+    url: str,
+    sockets: list[socket.socket],
+    *,
+    says: bool = True,
+    parent: Parent | None = None,
+) -> int:
     async with opened_services(settings, url) as services:
         lines = RequestLines(sys.stderr)
-        app = create_app(settings, services, log=lines)
-        server = AnnouncingServer(app, settings.host, settings.port, functools.partial(announce, settings))
+        app = create_app(settings, services, log=lines, parent=parent)
+        say_where = functools.partial(announce, settings) if says else lambda port: None
+        server = AnnouncingServer(app, settings.host, settings.port, say_where)
         await server.serve(sockets)
         lines.flush()
         return 0 if server.started else 1
@@ -452,7 +489,18 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="app.py", description="SkillSync, a freelance collaboration platform."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, command in (("run", run), ("migrate", migrate), ("export-schema", export_schema)):
+    server = commands.add_parser("run", help=run.__doc__)
+    server.add_argument(
+        "--workers",
+        type=int,
+        choices=range(1, 65),
+        default=1,
+        metavar="N",
+        help="processes behind the one port; more than one need BROKER_URL=redis://…",
+    )
+    server.set_defaults(act=run)
+    commands.add_parser("worker").set_defaults(act=worker)  # without help: `run` starts it
+    for name, command in (("migrate", migrate), ("export-schema", export_schema)):
         commands.add_parser(name, help=command.__doc__).set_defaults(act=command)
     admin = commands.add_parser("create-admin", help=create_admin.__doc__)
     admin.add_argument("email")
@@ -489,6 +537,7 @@ def main() -> int:
     except (
         SettingsError,
         CannotListen,
+        WorkersFail,
         EmbeddedPostgresError,
         migrations.SchemaOutdated,
         migrations.DatabaseUnreachable,

@@ -19,7 +19,10 @@ from resolvers.operation import Operation, Services
 from resolvers.taxonomy import SKILLS, load_skills
 from resolvers.views import ViewCounter
 from schema.execution import Executable, build_executable
+from tests.redis_server import redis_server, start_redis
 from tests.world import Clock, World, make_test_services
+
+__all__ = ["redis_server", "start_redis"]
 
 CHECKOUT = Path(__file__).parent.parent
 _numbers = itertools.count()

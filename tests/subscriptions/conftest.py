@@ -2,25 +2,18 @@
 
 import asyncio
 import contextlib
-import os
-import shutil
-import signal
 import socket
-import subprocess
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-import redis
-from redis.exceptions import RedisError
 
 from subscriptions.broker import Broker, MemoryBroker
 from subscriptions.follow import Streams
 from subscriptions.redis_broker import RedisBroker
+from tests.redis_server import RedisServer
 from tests.world import World, make_test_services
 
 CHANNEL = "test:hints"
@@ -33,89 +26,6 @@ async def until(holds: Callable[[], bool], *, seconds: float = 5) -> float:
         while not holds():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.005)
     return time.monotonic() - began
-
-
-class RedisServer:
-    """A redis-server that keeps nothing, on a socket of its own; `port` adds TCP."""
-
-    def __init__(self, program: str, directory: Path, *, port: int = 0, password: str | None = None) -> None:
-        self.socket = directory / "redis.sock"
-        self.url = f"unix://{self.socket}"
-        self.admin = redis.Redis(unix_socket_path=str(self.socket), password=password, socket_timeout=5)
-        self._arguments = [program, "--port", str(port), "--unixsocket", str(self.socket)]
-        self._arguments += [
-            "--bind",
-            "127.0.0.1",
-            "--dir",
-            str(directory),
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]
-        self._arguments += ["--requirepass", password] if password else []
-        self.start()
-
-    def start(self) -> None:
-        """Ends when the server answers."""
-        self._process = subprocess.Popen(self._arguments, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while not self._answers():
-            assert self._process.poll() is None, "redis-server ended at once"
-            assert time.monotonic() < deadline, "redis-server does not answer"
-            time.sleep(0.01)
-
-    def send(self, sign: signal.Signals) -> None:
-        self._process.send_signal(sign)
-
-    def kill(self) -> None:
-        """At once, as a machine dies. Also ends a stopped server."""
-        self._process.kill()
-        self._process.wait()
-
-    def close(self) -> None:
-        self.admin.close()
-        self.kill()
-
-    def count_subscribers(self) -> int:
-        [(_, count)] = self.admin.pubsub_numsub(CHANNEL)
-        return int(count)
-
-    def count_calls(self, command: str) -> int:
-        return int(self.admin.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"])
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self.admin.ping())
-        except (RedisError, OSError):
-            return False
-
-
-StartRedis = Callable[..., RedisServer]
-
-
-@pytest.fixture
-def start_redis() -> Iterator[StartRedis]:
-    program = shutil.which("redis-server")
-    if program is None:
-        if "redis-server" in os.environ.get("REQUIRE", ""):
-            pytest.fail("REQUIRE asks for redis-server, and there is none on the path")
-        pytest.skip("no redis-server on the path")
-    with contextlib.ExitStack() as stack:
-
-        def start(*, port: int = 0, password: str | None = None) -> RedisServer:
-            # pytest's own directories are too deep for the name of a socket on some systems.
-            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="skillsync-redis-"))
-            server = RedisServer(program, Path(directory), port=port, password=password)
-            stack.callback(server.close)
-            return server
-
-        yield start
-
-
-@pytest.fixture
-def redis_server(start_redis: StartRedis) -> RedisServer:
-    return start_redis()
 
 
 @pytest.fixture
@@ -160,7 +70,7 @@ async def two_processes(
     """Two that can hear each other, with all said that they say when they begin."""
     ours, theirs = (RedisBroker(url or server.url, channel=CHANNEL) for _ in range(2))
     async with running(ours) as one, running(theirs) as other:
-        await until(lambda: server.count_subscribers() == 2 and server.count_calls("publish") == 2)
+        await until(lambda: server.count_subscribers(CHANNEL) == 2 and server.count_calls("publish") == 2)
         one.broker.publish(["one is here"])
         other.broker.publish(["other is here"])
         await until(lambda: one.names == {"other is here"} and other.names == {"one is here"})

@@ -12,11 +12,10 @@ import pytest
 from subscriptions.broker import Broker, MemoryBroker
 from subscriptions.brokers import broker_from
 from subscriptions.redis_broker import PENDING_LIMIT, RedisBroker
+from tests.redis_server import RedisServer, StartRedis
 from tests.subscriptions.conftest import (
     CHANNEL,
     Process,
-    RedisServer,
-    StartRedis,
     running,
     two_processes,
     until,
@@ -288,7 +287,7 @@ async def test_connections_that_redis_ends_are_made_anew(redis_server: RedisServ
 
         # By its name, or as one of any.
         await until(lambda: other.told != [], seconds=2)
-        await until(lambda: redis_server.count_subscribers() == 2 and are_well(one, other), seconds=2)
+        await until(lambda: redis_server.count_subscribers(CHANNEL) == 2 and are_well(one, other), seconds=2)
         one.broker.publish(["gig:2"])
         await until(lambda: "gig:2" in other.names)
 

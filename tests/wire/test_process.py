@@ -22,6 +22,7 @@ from models.store.embedded import EmbeddedCluster
 from models.store.embedded_place import choose_place, wheel_binaries
 from resolvers.demo import LOGINS, build_world
 from resolvers.demo import PASSWORD as DEMO_PASSWORD
+from tests.redis_server import RedisServer
 from tests.world import Clock, make_test_services
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -428,3 +429,69 @@ def test_production_refuses_the_demo_world_whose_passwords_are_public(run: Run) 
         said = refusal(run("run", **variables, DEMO_WORLD="1"))
 
     assert said.startswith("ENV=production cannot have DEMO_WORLD")
+
+
+# -- several workers ------------------------------------------------------------------------------------------------------
+
+
+def workers_of(command: Command) -> set[int]:
+    """The process ids of the workers that run."""
+    children = Path(f"/proc/{command.process.pid}/task/{command.process.pid}/children").read_text().split()
+    return {int(pid) for pid in children if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.long
+def test_workers_share_the_port_are_started_again_and_end_together(
+    home: Home, run: Run, redis_server: RedisServer
+) -> None:
+    server = run("run", "--workers", "2", BROKER_URL=redis_server.url)
+    address = server.address()
+    before = workers_of(server)
+    health = httpx.get(f"{address}/health/ready", timeout=20).json()
+
+    victim = min(before)
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: len(workers_of(server) - {victim}) == 2)
+    after = workers_of(server)
+    answer = server.ask("{ __typename }")
+    code = server.end(signal.SIGINT)
+
+    assert (health["adapters"]["broker"], health["status"]) == ("redis", "ok")
+    assert len(before) == len(after) == 2
+    assert before - after == {victim}
+    assert answer["data"] == {"__typename": "Query"}
+    assert (code, home.postmaster) == (0, None)
+    assert all(map(is_gone, before | after))
+    assert "Traceback" not in server.text
+
+
+@pytest.mark.long
+def test_workers_whose_parent_was_killed_end_by_themselves(run: Run, redis_server: RedisServer) -> None:
+    server = run("run", "--workers", "2", BROKER_URL=redis_server.url)
+    server.address()
+    workers = workers_of(server)
+
+    server.end(signal.SIGKILL)
+
+    until(lambda: all(map(is_gone, workers)))
+
+
+def test_several_workers_without_a_broker_are_refused_before_anything_is_started(run: Run) -> None:
+    command = run("run", "--workers", "2")
+
+    assert refusal(command).startswith("Several workers need a broker that reaches all of them")
+    assert len(command.lines) == 1
