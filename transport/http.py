@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-import uuid_utils
 from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,13 +17,12 @@ from models.store.sql import counting_statements
 from resolvers.operation import Operation, Services
 from schema.execution import MUTATION_NEEDS_POST, Executable, Request, Response, execute, fault
 from transport.logs import log_request
+from transport.operations import Log, logged_name, new_request_id
 from transport.protocol import BODY_DEADLINE_S, TOO_SLOW
 
 MAX_BODY = 1_000_000
-MAX_LOGGED_NAME = 100
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 _ALLOW = "GET, POST"
-_OPERATION = re.compile(r"\b(?:query|mutation|subscription)\s+([_A-Za-z][_0-9A-Za-z]*)")
 _MARKS = (b"x-request-id", b"x-content-type-options")
 Headers = Mapping[str, str]
 Page = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -51,7 +49,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(_headers_of(scope))
+        request_id = _request_id(headers_of(scope))
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_marked(message: Message) -> None:
@@ -76,7 +74,7 @@ class GraphQLEndpoint:
         page: Page | None,
         *,
         explains: bool = False,
-        log: Callable[[dict[str, Any]], None] = log_request,
+        log: Log = log_request,
     ) -> None:
         """`explains`: a request with the header `x-explain` is told how it was answered; for development."""
         self._schema = schema
@@ -86,7 +84,7 @@ class GraphQLEndpoint:
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers_of(scope)
+        headers = headers_of(scope)
         if self._page is not None and _wants_page(scope, headers):
             await self._page(scope, receive, send)
             return
@@ -134,7 +132,7 @@ class GraphQLEndpoint:
             request = await _from_body(scope, headers, receive)
         if self._explains and "x-explain" in headers:
             request = dataclasses.replace(request, explain=True)
-        line["operation"] = _logged_name(request)
+        line["operation"] = logged_name(request)
         op = Operation(self._services, viewer, request_id, device=headers.get("user-agent", ""))
         response = await execute(self._schema, request, op, mutations_allowed=scope["method"] == "POST")
         status = _status_of(response, headers)
@@ -272,15 +270,7 @@ async def _send(
     await send({"type": "http.response.body", "body": raw})
 
 
-def _logged_name(request: Request) -> str | None:
-    """The operation's name, cut: it is a stranger's text. Without one, the first that the document names."""
-    if request.operation_name is not None:
-        return request.operation_name[:MAX_LOGGED_NAME]
-    named = _OPERATION.search(request.query, 0, 2_000)
-    return named[1][:MAX_LOGGED_NAME] if named else None
-
-
-def _headers_of(scope: Scope) -> Headers:
+def headers_of(scope: Scope) -> Headers:
     """Headers by their names in small letters; of several with one name the first, as Starlette reads them."""
     return {
         name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(list(scope["headers"]))
@@ -290,4 +280,4 @@ def _headers_of(scope: Scope) -> Headers:
 def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
     sound = 8 <= len(given) <= 64 and given.replace("-", "").isalnum() and given.isascii()
-    return given if sound else uuid_utils.uuid7().hex
+    return given if sound else new_request_id()

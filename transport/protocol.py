@@ -1,14 +1,22 @@
-"""The HTTP parser's missing limits: how much may come before the headers end, and how long a body may take."""
+"""What uvicorn's protocols lack: limits of the HTTP parser (how much may come before the headers end, how long a body
+may take), and how a WebSocket is dropped whose peer reads nothing."""
 
 import asyncio
 from typing import Any
 
+from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_HEAD = 65_536
 BODY_DEADLINE_S = 10
 TOO_SLOW = "too_slow"
 """Set in the scope's `state` when the deadline passed; whoever reads the body is woken, and answers."""
+
+
+ABORT = "abort"
+"""In the `state` of a WebSocket's scope: a function that ends the connection at once, whatever is unsent."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -60,3 +68,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _is_too_slow(self, cycle: RequestResponseCycle) -> None:
         cycle.scope.setdefault("state", {})[TOO_SLOW] = True
         cycle.message_event.set()
+
+
+class DroppableWebSocketProtocol(WebSocketsSansIOProtocol):
+    """ASGI can only close, which waits for a peer to read what is left. A peer that does not gets ten seconds."""
+
+    async def run_asgi(self) -> None:
+        self.scope["state"][ABORT] = self.transport.abort
+        await super().run_asgi()
+        if not self.disconnected:
+            self.loop.call_later(self.close_timeout, self.transport.abort)
+
+    async def send(self, message: Message) -> None:  # type: ignore[override]
+        """Raises `ClientDisconnected`, an OSError, also where the parser has closed on its own: a message too large."""
+        # Again and again: whoever was woken first may have filled the transport for the others.
+        while not self.writable.is_set():
+            await self.writable.wait()
+        if self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)  # type: ignore[arg-type]

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from transport.protocol import BoundedHttpProtocol
+from transport.protocol import BoundedHttpProtocol, DroppableWebSocketProtocol
+
+MAX_MESSAGE = 65_536
 
 
 class CannotListen(Exception):
@@ -44,10 +46,17 @@ def _listening(host: str, port: int) -> Iterator[None]:
 
 
 def server_config(app: ASGIApp) -> uvicorn.Config:
-    """How we serve HTTP. A stop lets running requests finish for ten seconds."""
+    """How we serve HTTP and WebSockets. A stop lets running requests finish for ten seconds."""
     return uvicorn.Config(
         app,
         http=BoundedHttpProtocol,
+        ws=DroppableWebSocketProtocol,
+        ws_max_size=MAX_MESSAGE,
+        # Our own pings are messages of the protocol, which pages can answer and see.
+        ws_ping_interval=None,
+        ws_ping_timeout=None,
+        # A compressor for each socket would take more memory than all the rest of it.
+        ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
         access_log=False,
