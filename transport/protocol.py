@@ -16,7 +16,7 @@ TOO_SLOW = "too_slow"
 
 
 ABORT = "abort"
-"""In the `state` of a WebSocket's scope: a function that ends the connection at once, whatever is unsent."""
+"""In the scope's `state`: a function that ends the connection at once, whatever is unsent."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -31,6 +31,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._head: int | None = 0
         self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._abort = transport.abort
 
     def data_received(self, data: bytes) -> None:
         if self._head is not None:
@@ -50,6 +54,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head = None
         super().on_headers_complete()
+        self.scope["state"][ABORT] = self._abort
 
     def on_message_complete(self) -> None:
         self._head = 0

@@ -45,7 +45,7 @@ async def serving_doors() -> AsyncIterator[Doors]:
 
 @dataclass
 class Play:
-    """Performs by the first word of a document, and remembers whom it did what for."""
+    """Performs by the first words of a document, or of the comment it begins with, and remembers whom it did what for."""
 
     asked: list[tuple[Request, Operation]] = field(default_factory=list)
     happened: Counter[str] = field(default_factory=Counter)
@@ -54,7 +54,7 @@ class Play:
 
     async def __call__(self, request: Request, op: Operation) -> Response | AsyncGenerator[Frame, None]:
         self.asked.append((request, op))
-        match request.query.split():
+        match request.query.removeprefix("#").partition("\n")[0].split():
             case ["answer"]:
                 return Response(b'{"data": {"spaces":  1}}', executed=True)
             case ["refuse"]:
