@@ -99,9 +99,11 @@ class AnnouncingServer(uvicorn.Server):
             self._announce(self.servers[0].sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._before_stop is not None:
-            await self._before_stop()
-        await super().shutdown(sockets)
+        try:
+            if self._before_stop is not None:
+                await self._before_stop()
+        finally:
+            await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

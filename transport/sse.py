@@ -101,14 +101,11 @@ class EventStreams:
         try:
             outcome = await self._perform(request, op)
             if isinstance(outcome, Response):
-                await self._give(caller, _next(outcome.raw))
+                await self._give_result(caller, outcome.raw, None)
                 return
             async with aclosing(outcome) as frames:
                 async for frame in frames:
-                    # A cancellation can be lost: `asyncio.wait_for` does so in Python 3.11.
-                    if asyncio.current_task() not in self._telling:
-                        return
-                    await self._give(caller, _next(frame.raw, frame.cursor))
+                    await self._give_result(caller, frame.raw, frame.cursor)
         except _TooSlow:
             raise
         except Exception as error:
@@ -136,6 +133,12 @@ class EventStreams:
             return self._schema.documents.read(request.query).operation(request.operation_name)
         except Refused:
             return None
+
+    async def _give_result(self, caller: Caller, result: bytes, cursor: str | None) -> None:
+        if asyncio.current_task() not in self._telling:
+            # It was cancelled and did not learn of it: `asyncio.wait_for` of Python 3.11 can lose a cancellation.
+            raise asyncio.CancelledError
+        await self._give(caller, _next(result, cursor))
 
     async def _give(self, caller: Caller, text: bytes, *, is_last: bool = False) -> None:
         """Wait until the transport takes it. Raises `_TooSlow` if that takes too long; the client is dropped then."""

@@ -61,6 +61,8 @@ class Play:
                 return Response(b'{"errors":[{"message":"no such field"}]}', executed=False)
             case ["fail"]:
                 raise ConnectionError("a secret")
+            case ["leak"]:
+                raise asyncio.CancelledError
             case ["answer-on-cue"]:
                 await self.cue.wait()
                 return Response(b'{"data":"late"}', executed=True)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
@@ -17,14 +18,22 @@ from websockets.typing import Origin, Subprotocol
 from auth.tokens import ACCESS_LIFETIME
 from auth.viewer import ANONYMOUS, Viewer
 from resolvers.operation import Services
+from schema.execution import Executable, execute
 from tests.wire.doors import Doors, Play, bearer, somebody
-from tests.wire.server import until
+from tests.wire.server import serving, until
 from tests.world import Clock
+from transport.connection import MAX_REASON_BYTES
+from transport.operations import Perform
+from transport.protocol import DroppableWebSocketProtocol
 from transport.server import MAX_MESSAGE
-from transport.sockets import MAX_REASON_BYTES, USUAL, GraphQLSockets
+from transport.sockets import USUAL, GraphQLSockets
 
 PUBLIC_URL = "https://SkillSync.test:443/"
 QUICK = replace(USUAL, look_s=0.01)
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 FAULT = (
     "Something went wrong on our side; nothing of it is your fault. Name the request id when you report it."
 )
@@ -69,6 +78,7 @@ class House:
     doors: Doors
     services: Services
     play: Play = field(default_factory=Play)
+    perform: Perform | None = None
     lines: list[dict[str, Any]] = field(default_factory=list)
     sockets: GraphQLSockets = field(init=False)
     address: str = field(init=False)
@@ -80,7 +90,7 @@ class House:
     def limited(self, **limits: Any) -> None:
         """Open the door with these limits."""
         self.sockets = GraphQLSockets(
-            self.play,
+            self.perform or self.play,
             self.services,
             allowed_origins=["https://spa.example"],
             public_url=PUBLIC_URL,
@@ -399,7 +409,7 @@ async def test_a_subscription_gets_its_frames_in_order_and_is_closed(house: Hous
     await house.play.until("closed")
 
 
-@pytest.mark.parametrize(("query", "frames"), [("fail", 0), ("break 1", 1)])
+@pytest.mark.parametrize(("query", "frames"), [("fail", 0), ("leak", 0), ("break 1", 1)])
 async def test_a_bug_is_masked_and_ends_its_operation_only(house: House, query: str, frames: int) -> None:
     client = await house.client()
     await client.subscribe("wait", "other")
@@ -416,6 +426,27 @@ async def test_a_bug_is_masked_and_ends_its_operation_only(house: House, query: 
     await client.subscribe("answer")
     assert (await client.hear_json())["type"] == "next"
     assert house.play.happened["opened"] - house.play.happened["closed"] == 1
+
+
+async def test_documents_are_answered_as_over_http(house: House, schema: Executable) -> None:
+    house.perform = lambda request, op: execute(schema, request, op)
+    house.limited()
+    client = await house.client()
+
+    for id, document in enumerate(["{ __typename }", "{", "{ noSuchField }", "query A { a: __typename }"]):
+        await client.subscribe(document, str(id), operationName="B" if id == 3 else None)
+    heard = [await client.hear_json() for _ in range(5)]
+
+    by_id = {message["id"]: message for message in heard if message["type"] != "complete"}
+    assert by_id["0"]["payload"]["data"] == {"__typename": "Query"}
+    assert [(by_id[id]["type"], by_id[id]["payload"][0]["extensions"]["code"]) for id in ("1", "2", "3")] == [
+        ("error", "GRAPHQL_PARSE_FAILED"),
+        ("error", "GRAPHQL_VALIDATION_FAILED"),
+        ("error", "GRAPHQL_VALIDATION_FAILED"),
+    ]
+    assert [message for message in heard if message["type"] == "complete"] == [
+        {"id": "0", "type": "complete"}
+    ]
 
 
 async def test_an_id_is_used_once_at_a_time(house: House) -> None:
@@ -627,6 +658,28 @@ async def test_who_does_not_read_delays_nobody_holds_little_and_is_dropped(house
     assert waiting == 2
     assert house.play.happened["big"] < 200  # 20 MB: what the system buffers for both ends of the line
     await other.answers()
+
+
+async def test_a_connection_ends_though_its_peer_does_not_read_what_is_left() -> None:
+    class Impatient(DroppableWebSocketProtocol):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.close_timeout = 0.1
+
+    async def talk(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "x" * 20_000_000})
+
+    async with serving(talk, websockets=Impatient) as (address, server):
+        host, _, port = address.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+        writer.write(HANDSHAKE)
+        await reader.readexactly(12)
+        open_at_first = len(server.server_state.connections)
+        await until(lambda: not server.server_state.connections)
+        writer.close()
+
+    assert open_at_first == 1
 
 
 async def test_stopping_sends_everybody_away_and_lets_nobody_in(house: House) -> None:

@@ -296,6 +296,15 @@ async def test_what_runs_is_closed_when_the_client_leaves(house: House) -> None:
     await until(lambda: house.lines)
 
 
+async def test_an_operation_that_misses_its_cancellation_is_not_heard_either(house: House) -> None:
+    async with house.stream("deaf") as texts:
+        await house.play.until("began")
+        house.endpoint.stop()
+        await house.play.until("heard")
+
+        assert [text async for text in texts] == []
+
+
 async def test_a_stop_ends_streams_without_completing_them(house: House) -> None:
     async with house.stream("wait 1") as texts:
         first = await anext(texts)
