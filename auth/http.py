@@ -6,6 +6,8 @@ from auth.revocation import RevokedSessions
 from auth.tokens import Tokens
 from auth.viewer import ANONYMOUS, SignInRequired, Viewer
 
+SESSION_ENDED = "This session was ended. Sign in again."
+
 
 def viewer_of(
     authorization: str | None, tokens: Tokens, revoked: RevokedSessions, *, now: datetime
@@ -16,10 +18,22 @@ def viewer_of(
     """
     if authorization is None:
         return ANONYMOUS
+    viewer = tokens.viewer_of(_bearer_token(authorization), now=now)
+    if viewer.session_id is not None and viewer.session_id in revoked:
+        raise SignInRequired(SESSION_ENDED)
+    return viewer
+
+
+def expiry_of(authorization: str | None, tokens: Tokens, *, now: datetime) -> datetime | None:
+    """When the access token in an Authorization header expires; None without one.
+
+    Raises `SignInRequired` for a token that does not hold.
+    """
+    return None if authorization is None else tokens.expiry_of(_bearer_token(authorization), now=now)
+
+
+def _bearer_token(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise SignInRequired("The Authorization header must read: Bearer <access token>.")
-    viewer = tokens.viewer_of(token.strip(), now=now)
-    if viewer.session_id is not None and viewer.session_id in revoked:
-        raise SignInRequired("This session was ended. Sign in again.")
-    return viewer
+    return token.strip()

@@ -4,27 +4,27 @@ import dataclasses
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import orjson
-import uuid_utils
 from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth.http import viewer_of
+from auth.http import expiry_of, viewer_of
 from auth.viewer import SignInRequired, Viewer
 from models.store.sql import counting_statements
 from resolvers.operation import Operation, Services
 from schema.execution import MUTATION_NEEDS_POST, Executable, Request, Response, execute, fault
 from transport.logs import log_request
-from transport.protocol import BODY_DEADLINE_S, TOO_SLOW
+from transport.operations import Log, Perform, logged_name, new_request_id
+from transport.protocol import ABORT, BODY_DEADLINE_S, TOO_SLOW
+from transport.sse import EVENT_STREAM, Caller, EventStreams
 
 MAX_BODY = 1_000_000
-MAX_LOGGED_NAME = 100
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 _ALLOW = "GET, POST"
-_OPERATION = re.compile(r"\b(?:query|mutation|subscription)\s+([_A-Za-z][_0-9A-Za-z]*)")
 _MARKS = (b"x-request-id", b"x-content-type-options")
 Headers = Mapping[str, str]
 Page = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -51,7 +51,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(_headers_of(scope))
+        request_id = _request_id(headers_of(scope))
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_marked(message: Message) -> None:
@@ -76,17 +76,29 @@ class GraphQLEndpoint:
         page: Page | None,
         *,
         explains: bool = False,
-        log: Callable[[dict[str, Any]], None] = log_request,
+        perform: Perform | None = None,
+        keep_alive_s: float = 15,
+        send_s: float = 30,
+        log: Log = log_request,
     ) -> None:
-        """`explains`: a request with the header `x-explain` is told how it was answered; for development."""
+        """`explains`: a request with the header `x-explain` is told how it was answered; for development.
+
+        `perform` answers who prefers server-sent events; without it everybody gets JSON. A comment goes out every
+        `keep_alive_s` then, and who takes nothing for `send_s` is dropped.
+        """
         self._schema = schema
         self._services = services
         self._page = page
         self._explains = explains
+        self._streams = (
+            None
+            if perform is None
+            else EventStreams(schema, perform, keep_alive_s=keep_alive_s, send_s=send_s)
+        )
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers_of(scope)
+        headers = headers_of(scope)
         if self._page is not None and _wants_page(scope, headers):
             await self._page(scope, receive, send)
             return
@@ -101,6 +113,9 @@ class GraphQLEndpoint:
         }
         with counting_statements() as statements:
             try:
+                if self._streams is not None and _prefers_events(headers.get("accept", "")):
+                    await self._stream(self._streams, scope, headers, receive, send, request_id, line)
+                    return
                 status, raw, extra = await self._answered(scope, headers, receive, request_id, line)
                 line["status"] = status
                 await _send(send, status, raw, _content_type(headers), request_id, extra)
@@ -109,21 +124,52 @@ class GraphQLEndpoint:
                 line["statements"] = sum(statements.values())
                 self._log(line)
 
+    def stop(self) -> None:
+        """End what is streamed: it would not end by itself."""
+        if self._streams is not None:
+            self._streams.stop()
+
     async def _answered(
         self, scope: Scope, headers: Headers, receive: Receive, request_id: str, line: dict[str, Any]
     ) -> tuple[int, bytes, dict[str, str]]:
         try:
-            return await self._answer(scope, headers, receive, request_id, line)
-        except HttpError as error:
-            extensions = {"code": error.code, "requestId": request_id}
-            body = {"errors": [{"message": error.message, "extensions": extensions}]}
-            return error.status, orjson.dumps(body), error.headers
-        except Exception as error:  # a bug of ours outside of the resolvers, and answered like one inside
-            return 500, orjson.dumps({"errors": [fault(error, request_id)]}), {}
+            request, op = await self._read(scope, headers, receive, request_id, line)
+            response = await execute(self._schema, request, op, mutations_allowed=scope["method"] == "POST")
+        except Exception as error:
+            return _refusal(error, request_id)
+        status = _status_of(response, headers)
+        return status, response.raw, {"allow": "POST"} if status == 405 else {}
 
-    async def _answer(
+    async def _stream(
+        self,
+        streams: EventStreams,
+        scope: Scope,
+        headers: Headers,
+        receive: Receive,
+        send: Send,
+        request_id: str,
+        line: dict[str, Any],
+    ) -> None:
+        line["transport"] = "sse"
+        try:
+            request, op = await self._read(scope, headers, receive, request_id, line)
+            expires_at = self._expiry(headers)
+        except Exception as error:
+            status, raw, extra = _refusal(error, request_id)
+            line["status"] = status
+            await _send(send, status, raw, "application/json", request_id, extra)
+            return
+        line["status"] = 200
+        # Whoever buffers on the way, nginx above all, would keep the events until there are many.
+        head = _head(EVENT_STREAM, request_id, {"x-accel-buffering": "no"})
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        caller = Caller(receive, send, scope["state"][ABORT], headers.get("last-event-id"), expires_at)
+        await streams.answer(request, op, caller, mutations_allowed=scope["method"] == "POST")
+
+    async def _read(
         self, scope: Scope, headers: Headers, receive: Receive, request_id: str, line: dict[str, Any]
-    ) -> tuple[int, bytes, dict[str, str]]:
+    ) -> tuple[Request, Operation]:
+        """Who asks for what. Raises `HttpError`."""
         if scope["method"] not in {"GET", "POST"}:
             raise HttpError(405, "METHOD_NOT_ALLOWED", "Use POST, or GET for a query.", allow=_ALLOW)
         viewer = self._viewer(headers)
@@ -134,11 +180,8 @@ class GraphQLEndpoint:
             request = await _from_body(scope, headers, receive)
         if self._explains and "x-explain" in headers:
             request = dataclasses.replace(request, explain=True)
-        line["operation"] = _logged_name(request)
-        op = Operation(self._services, viewer, request_id, device=headers.get("user-agent", ""))
-        response = await execute(self._schema, request, op, mutations_allowed=scope["method"] == "POST")
-        status = _status_of(response, headers)
-        return status, response.raw, {"allow": "POST"} if status == 405 else {}
+        line["operation"] = logged_name(request)
+        return request, Operation(self._services, viewer, request_id, device=headers.get("user-agent", ""))
 
     def _viewer(self, headers: Headers) -> Viewer:
         services = self._services
@@ -147,9 +190,29 @@ class GraphQLEndpoint:
                 headers.get("authorization"), services.tokens, services.revoked, now=services.clock()
             )
         except SignInRequired as error:
-            raise HttpError(
-                401, "UNAUTHENTICATED", error.message, **{"www-authenticate": 'Bearer error="invalid_token"'}
-            ) from error
+            raise _unauthenticated(error) from error
+
+    def _expiry(self, headers: Headers) -> datetime | None:
+        services = self._services
+        try:
+            return expiry_of(headers.get("authorization"), services.tokens, now=services.clock())
+        except SignInRequired as error:
+            raise _unauthenticated(error) from error
+
+
+def _unauthenticated(error: SignInRequired) -> HttpError:
+    challenge = {"www-authenticate": 'Bearer error="invalid_token"'}
+    return HttpError(401, "UNAUTHENTICATED", error.message, **challenge)
+
+
+def _refusal(error: Exception, request_id: str) -> tuple[int, bytes, dict[str, str]]:
+    if not isinstance(
+        error, HttpError
+    ):  # a bug of ours outside of the resolvers, and answered like one inside
+        return 500, orjson.dumps({"errors": [fault(error, request_id)]}), {}
+    extensions = {"code": error.code, "requestId": request_id}
+    body = {"errors": [{"message": error.message, "extensions": extensions}]}
+    return error.status, orjson.dumps(body), error.headers
 
 
 def _wants_page(scope: Scope, headers: Headers) -> bool:
@@ -249,6 +312,14 @@ def _preferred_type(accept: str) -> str:
     return GRAPHQL_RESPONSE if newer > 0 and newer >= plain else "application/json"
 
 
+@lru_cache(100)
+def _prefers_events(accept: str) -> bool:
+    """Who ranks JSON as high wants events for subscriptions only, and cannot be told before the document is read."""
+    accepted = dict(_accepted(accept))
+    events = accepted.pop(EVENT_STREAM, 0.0)
+    return events > max(accepted.get(GRAPHQL_RESPONSE, 0.0), accepted.get("application/json", 0.0))
+
+
 def _accepted(accept: str) -> Iterator[tuple[str, float]]:
     for choice in accept.lower().split(","):
         media_type, *parameters = (part.strip() for part in choice.split(";"))
@@ -259,28 +330,24 @@ def _accepted(accept: str) -> Iterator[tuple[str, float]]:
 async def _send(
     send: Send, status: int, raw: bytes, content_type: str, request_id: str, extra: dict[str, str]
 ) -> None:
-    headers = [
-        (_MARKS[0], request_id.encode()),
-        (_MARKS[1], b"nosniff"),
-        (b"content-type", f"{content_type}; charset=utf-8".encode()),
-        (b"content-length", str(len(raw)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"vary", b"accept, authorization"),
-        *((name.encode(), value.encode()) for name, value in extra.items()),
-    ]
+    headers = _head(f"{content_type}; charset=utf-8", request_id, extra)
+    headers.append((b"content-length", str(len(raw)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": raw})
 
 
-def _logged_name(request: Request) -> str | None:
-    """The operation's name, cut: it is a stranger's text. Without one, the first that the document names."""
-    if request.operation_name is not None:
-        return request.operation_name[:MAX_LOGGED_NAME]
-    named = _OPERATION.search(request.query, 0, 2_000)
-    return named[1][:MAX_LOGGED_NAME] if named else None
+def _head(content_type: str, request_id: str, extra: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [
+        (_MARKS[0], request_id.encode()),
+        (_MARKS[1], b"nosniff"),
+        (b"content-type", content_type.encode()),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"accept, authorization"),
+        *((name.encode(), value.encode()) for name, value in extra.items()),
+    ]
 
 
-def _headers_of(scope: Scope) -> Headers:
+def headers_of(scope: Scope) -> Headers:
     """Headers by their names in small letters; of several with one name the first, as Starlette reads them."""
     return {
         name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(list(scope["headers"]))
@@ -290,4 +357,4 @@ def _headers_of(scope: Scope) -> Headers:
 def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
     sound = 8 <= len(given) <= 64 and given.replace("-", "").isalnum() and given.isascii()
-    return given if sound else uuid_utils.uuid7().hex
+    return given if sound else new_request_id()

@@ -1,14 +1,22 @@
-"""The HTTP parser's missing limits: how much may come before the headers end, and how long a body may take."""
+"""What uvicorn's protocols lack: limits of the HTTP parser (how much may come before the headers end, how long a body
+may take), and how a WebSocket is dropped whose peer reads nothing."""
 
 import asyncio
 from typing import Any
 
+from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_HEAD = 65_536
 BODY_DEADLINE_S = 10
 TOO_SLOW = "too_slow"
 """Set in the scope's `state` when the deadline passed; whoever reads the body is woken, and answers."""
+
+
+ABORT = "abort"
+"""In the scope's `state`: a function that ends the connection at once, whatever is unsent."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -23,6 +31,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._head: int | None = 0
         self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._abort = transport.abort
 
     def data_received(self, data: bytes) -> None:
         if self._head is not None:
@@ -42,6 +54,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head = None
         super().on_headers_complete()
+        self.scope["state"][ABORT] = self._abort
 
     def on_message_complete(self) -> None:
         self._head = 0
@@ -60,3 +73,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _is_too_slow(self, cycle: RequestResponseCycle) -> None:
         cycle.scope.setdefault("state", {})[TOO_SLOW] = True
         cycle.message_event.set()
+
+
+class DroppableWebSocketProtocol(WebSocketsSansIOProtocol):
+    """ASGI can only close, which waits for a peer to read what is left. A peer that does not gets ten seconds."""
+
+    async def run_asgi(self) -> None:
+        self.scope["state"][ABORT] = self.transport.abort
+        await super().run_asgi()
+        if not self.disconnected:
+            self.loop.call_later(self.close_timeout, self.transport.abort)
+
+    async def send(self, message: Message) -> None:  # type: ignore[override]
+        """Raises `ClientDisconnected`, an OSError, also where the parser has closed on its own: a message too large."""
+        # Again and again: whoever was woken first may have filled the transport for the others.
+        while not self.writable.is_set():
+            await self.writable.wait()
+        if self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)  # type: ignore[arg-type]

@@ -4,12 +4,14 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from transport.protocol import BoundedHttpProtocol
+from transport.protocol import BoundedHttpProtocol, DroppableWebSocketProtocol
+
+MAX_MESSAGE = 65_536
 
 
 class CannotListen(Exception):
@@ -44,10 +46,17 @@ def _listening(host: str, port: int) -> Iterator[None]:
 
 
 def server_config(app: ASGIApp) -> uvicorn.Config:
-    """How we serve HTTP. A stop lets running requests finish for ten seconds."""
+    """How we serve HTTP and WebSockets. A stop lets running requests finish for ten seconds."""
     return uvicorn.Config(
         app,
         http=BoundedHttpProtocol,
+        ws=DroppableWebSocketProtocol,
+        ws_max_size=MAX_MESSAGE,
+        # Our own pings are messages of the protocol, which pages can answer and see.
+        ws_ping_interval=None,
+        ws_ping_timeout=None,
+        # A compressor for each socket would take more memory than all the rest of it.
+        ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -60,11 +69,23 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
 class AnnouncingServer(uvicorn.Server):
     """Says where it is once it listens, and ends in peace when told to. Raises `CannotListen`."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, announce: Callable[[int], None]) -> None:
-        """`announce` is told the port, which the system chooses where `port` is 0."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        announce: Callable[[int], None],
+        *,
+        before_stop: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`announce` is told the port, which the system chooses where `port` is 0.
+
+        `before_stop` ends what would not end by itself, such as subscriptions, while connections still work.
+        """
         super().__init__(server_config(app))
         self._address = host, port
         self._announce = announce
+        self._before_stop = before_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         with _listening(*self._address):
@@ -76,6 +97,13 @@ class AnnouncingServer(uvicorn.Server):
             # An answer is hundreds of small objects that die at once: looking for cycles every 700 of them finds none.
             gc.set_threshold(20_000, 20, 20)
             self._announce(self.servers[0].sockets[0].getsockname()[1])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            if self._before_stop is not None:
+                await self._before_stop()
+        finally:
+            await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

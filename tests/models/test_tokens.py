@@ -79,6 +79,12 @@ def test_a_token_holds_until_the_last_moment_of_its_lifetime() -> None:
         TOKENS.viewer_of(issue(), now=end)
 
 
+def test_a_token_says_when_it_expires() -> None:
+    assert TOKENS.expiry_of(issue(), now=NOW) == NOW + ACCESS_LIFETIME
+    with pytest.raises(SignInRequired, match="has expired"):
+        TOKENS.expiry_of(issue(), now=NOW + ACCESS_LIFETIME)
+
+
 def test_the_hand_made_token_of_these_tests_holds_when_nothing_is_changed() -> None:
     assert TOKENS.viewer_of(signed(), now=NOW).user_id == USER
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from schema.execution import Executable
+from tests.wire.doors import Doors, serving_doors
 from tests.wire.server import Api, Log, serving_services
 from tests.world import Clock, World, make_test_services
 
@@ -31,3 +32,9 @@ def log() -> Iterator[Log]:
     yield log
     logger.removeHandler(log)
     logger.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+async def doors() -> AsyncIterator[Doors]:
+    async with serving_doors() as doors:
+        yield doors

@@ -31,10 +31,13 @@ class QuietServer(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, *, background: bool = False) -> AsyncIterator[tuple[str, uvicorn.Server]]:
+async def serving(
+    app: ASGIApp, *, background: bool = False, websockets: type[asyncio.Protocol] | None = None
+) -> AsyncIterator[tuple[str, uvicorn.Server]]:
     """The address and the server of an app, served as the product serves it; `background` runs its jobs as well."""
     hush_libraries()
     config = server_config(app)
+    config.ws = websockets or config.ws
     config.lifespan = "on" if background else "off"
     server = QuietServer(config)
     with bound_sockets("127.0.0.1", 0) as sockets:
