@@ -46,6 +46,7 @@ from resolvers.operation import Operation, Rules, Services
 from resolvers.retention import delete_outdated
 from resolvers.views import ViewCounter
 from schema.execution import build_executable
+from schema.streaming import perform
 from settings import CHECKOUT, Settings, SettingsError
 from subscriptions.broker import Broker
 from subscriptions.brokers import broker_from
@@ -55,6 +56,7 @@ from transport.health import Health
 from transport.http import Envelope, GraphQLEndpoint
 from transport.logs import RequestLines, configure_logs, log_request
 from transport.server import AnnouncingServer, CannotListen, bound_sockets, stop_signals
+from transport.sockets import GraphQLSockets
 from transport.workers import FIRST, Parent, WorkersFail, inherited_sockets, run_workers
 
 VERSION = "0.1.0"
@@ -94,52 +96,79 @@ async def opened_services(settings: Settings, database_url: str) -> AsyncIterato
         await db.close()
 
 
-def create_app(
-    settings: Settings,
-    services: Services,
-    *,
-    log: Callable[[dict[str, Any]], None] = log_request,
-    parent: Parent | None = None,
-) -> ASGIApp:
+class Application:
     """The ASGI application. Background work runs for as long as its lifespan; `log` is told of each request.
 
     A worker ends with its `parent`.
     """
-    streams = Streams(services.db, _broker(settings))
-    services.db.on_facts = streams.committed
-    adapters = {"sql": "embedded" if settings.is_embedded else "postgresql", "broker": streams.broker.name}
-    schema = build_executable(introspection=settings.introspection)
-    health = Health(services.db, adapters, VERSION, schema.documents.unplanned, streams)
-    page = _graphiql(settings) if settings.graphiql else None
-    graphql = GraphQLEndpoint(
-        schema, services, page and Envelope(page), explains=not settings.is_production, log=log
-    )
-    routes: list[Route | Mount] = [
-        Route("/health/live", health.live),
-        Route("/health/ready", health.ready),
-        Route("/.well-known/jwks.json", _jwks(services.tokens)),
-    ]
-    if page is not None:
-        routes.insert(0, Mount("/graphql/assets", page.static_app))
-        routes.append(Route("/", lambda _: RedirectResponse("/graphql")))
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with background_work(services, streams, health, parent):
-            yield
+    def __init__(
+        self,
+        settings: Settings,
+        services: Services,
+        *,
+        log: Callable[[dict[str, Any]], None] = log_request,
+        parent: Parent | None = None,
+    ) -> None:
+        self._streams = Streams(services.db, _broker(settings))
+        services.db.on_facts = self._streams.committed
+        adapters = {
+            "sql": "embedded" if settings.is_embedded else "postgresql",
+            "broker": self._streams.broker.name,
+        }
+        schema = build_executable(introspection=settings.introspection)
+        health = Health(services.db, adapters, VERSION, schema.documents.unplanned, self._streams)
+        page = _graphiql(settings) if settings.graphiql else None
+        answer = functools.partial(perform, schema, self._streams)
+        self._graphql = GraphQLEndpoint(
+            schema,
+            services,
+            page and Envelope(page),
+            explains=not settings.is_production,
+            perform=answer,
+            log=log,
+        )
+        self._sockets = GraphQLSockets(
+            answer, services, allowed_origins=settings.cors_origins, public_url=settings.public_url, log=log
+        )
+        routes: list[Route | Mount] = [
+            Route("/health/live", health.live),
+            Route("/health/ready", health.ready),
+            Route("/.well-known/jwks.json", _jwks(services.tokens)),
+        ]
+        if page is not None:
+            routes.insert(0, Mount("/graphql/assets", page.static_app))
+            routes.append(Route("/", lambda _: RedirectResponse("/graphql")))
 
-    others = Starlette(routes=routes, lifespan=lifespan)
-    # It would redirect to whatever host the request names.
-    others.router.redirect_slashes = False
+        @contextlib.asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            async with background_work(services, self._streams, health, parent):
+                yield
 
-    enveloped = Envelope(others)
+        others = Starlette(routes=routes, lifespan=lifespan)
+        # It would redirect to whatever host the request names.
+        others.router.redirect_slashes = False
+        self._others = Envelope(others)
+        origins = settings.cors_origins
+        self._entrance = Envelope(_with_cors(self._doors, origins)) if origins else self._doors
 
-    async def doors(scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._entrance(scope, receive, send)
+
+    async def _doors(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GraphQL first: Starlette's routing would cost a fifth of a small query."""
-        is_graphql = scope["type"] == "http" and scope["path"] == "/graphql"
-        await (graphql if is_graphql else enveloped)(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] == "/graphql":
+            await self._graphql(scope, receive, send)
+        elif scope["type"] == "websocket" and scope["path"] == "/graphql":
+            await self._sockets(scope, receive, send)
+        else:
+            await self._others(scope, receive, send)
 
-    return Envelope(_with_cors(doors, settings.cors_origins)) if settings.cors_origins else doors
+    async def stop(self) -> None:
+        """Let all streams end with a word, then part with who holds them, while connections still work."""
+        await self._streams.stop()
+        self._graphql.stop()
+        await self._sockets.stop()
 
 
 def _broker(settings: Settings) -> Broker:
@@ -274,9 +303,7 @@ def _graphiql(settings: Settings) -> GraphiQLPage:
         DemoAccount(label=person.label, email=person.email, password=demo.PASSWORD) for person in demo.LOGINS
     )
     login = DemoLogin(accounts, token_ttl_s=900) if settings.demo_world else None
-    return GraphiQLPage(
-        settings.local / "graphiql", CHECKOUT / "transport" / "tour", login, subscriptions=None
-    )
+    return GraphiQLPage(settings.local / "graphiql", CHECKOUT / "transport" / "tour", login)
 
 
 def _jwks(tokens: Tokens) -> Callable[[Request], Awaitable[Response]]:
@@ -379,9 +406,9 @@ async def _serve(
 ) -> int:
     async with opened_services(settings, url) as services:
         lines = RequestLines(sys.stderr)
-        app = create_app(settings, services, log=lines, parent=parent)
+        app = Application(settings, services, log=lines, parent=parent)
         say_where = functools.partial(announce, settings) if says else lambda port: None
-        server = AnnouncingServer(app, settings.host, settings.port, say_where)
+        server = AnnouncingServer(app, settings.host, settings.port, say_where, before_stop=app.stop)
         await server.serve(sockets)
         lines.flush()
         return 0 if server.started else 1

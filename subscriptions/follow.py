@@ -7,10 +7,10 @@ nor repeats to drop. A follower is nothing but a number: whoever falls behind th
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
 from itertools import islice
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -152,6 +152,8 @@ class Streams:
         self._has_grown = asyncio.Event()
         self._horizon: int | None = None
         self._is_stopping = False
+        self._nobody_follows = asyncio.Event()
+        self._nobody_follows.set()
 
     @property
     def followers(self) -> int:
@@ -234,7 +236,7 @@ class Streams:
 
     # -- following -----------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def follow(
         self, stream: str, viewer: Viewer, *, after: int | None = None
     ) -> AsyncIterator[Follower]:
@@ -243,6 +245,7 @@ class Streams:
         follower = Follower(tail, viewer, self._db)
         # First of all: whatever is committed, or takes the sight away, from now on finds the follower here.
         tail.followers.add(follower)
+        self._nobody_follows.clear()
         try:
             await self._begin(tail, follower, after)
             if self._is_stopping:
@@ -252,6 +255,8 @@ class Streams:
             tail.followers.discard(follower)
             if not tail.followers and self._tails.get(stream) is tail:
                 del self._tails[stream]
+            if not self._tails:
+                self._nobody_follows.set()
 
     async def _begin(self, tail: _Tail, follower: Follower, after: int | None) -> None:
         if not await may_follow(self._db, [follower]):
@@ -288,9 +293,12 @@ class Streams:
                 if follower.viewer.session_id in revoked:
                     follower.end(EndReason.SESSION_ENDED)
 
-    def stop(self) -> None:
-        """End all follows; those that begin later end at once."""
+    async def stop(self, *, timeout_s: float = 1) -> None:
+        """End all follows, and those that begin later at once; then wait until everybody was told, or has had the time."""
         self._is_stopping = True
         for tail in self._tails.values():
             for follower in tail.followers:
                 follower.end(EndReason.SERVER_STOPPING)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._nobody_follows.wait()

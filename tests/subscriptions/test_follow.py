@@ -472,7 +472,7 @@ async def test_a_stop_ends_every_follow_and_those_that_begin_after_it(start: Sta
     gig_id = await worker.world.open_gig(owner)
 
     async with worker.streams.follow(f"gig:{gig_id}", owner) as before:
-        worker.streams.stop()
+        await worker.streams.stop(timeout_s=0)
         async with worker.streams.follow(f"gig:{gig_id}", owner, after=0) as after:
             assert await ending(after) is EndReason.SERVER_STOPPING
         assert await ending(before) is EndReason.SERVER_STOPPING

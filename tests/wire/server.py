@@ -13,7 +13,7 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
-from app import create_app
+from app import Application
 from auth.viewer import Viewer
 from resolvers.operation import Services
 from settings import Settings
@@ -32,7 +32,7 @@ class QuietServer(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: ASGIApp, *, background: bool = False, websockets: type[asyncio.Protocol] | None = None
+    app: ASGIApp, *, background: bool = False, port: int = 0, websockets: type[asyncio.Protocol] | None = None
 ) -> AsyncIterator[tuple[str, uvicorn.Server]]:
     """The address and the server of an app, served as the product serves it; `background` runs its jobs as well."""
     hush_libraries()
@@ -40,7 +40,7 @@ async def serving(
     config.ws = websockets or config.ws
     config.lifespan = "on" if background else "off"
     server = QuietServer(config)
-    with bound_sockets("127.0.0.1", 0) as sockets:
+    with bound_sockets("127.0.0.1", port) as sockets:
         port = sockets[0].getsockname()[1]
         task = asyncio.create_task(server.serve(sockets))
         try:
@@ -60,7 +60,7 @@ async def serving_services(
     services: Services, local: Path, *, background: bool = False, **variables: str
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the whole product over these services."""
-    app = create_app(settings_for(local, **variables), services)
+    app = Application(settings_for(local, **variables), services)
     async with (
         serving(app, background=background) as (address, _),
         httpx.AsyncClient(base_url=address, timeout=20) as client,

@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app import create_app
+from app import Application
 from auth.tokens import AUDIENCE, Tokens, new_private_key
 from models.ids import encode_id, new_id
 from models.user import Role
@@ -713,7 +713,7 @@ async def test_a_stop_lets_a_running_request_finish_and_takes_no_new_one(
     gig_id = await empty_world.draft(client)
     headers = {"authorization": f"Bearer {token_of(empty_world, client)}"}
     request = {"query": PUBLISH, "variables": {"id": encode_id("gig", gig_id)}}
-    app = create_app(settings_for(tmp_path), empty_world.services)
+    app = Application(settings_for(tmp_path), empty_world.services)
     async with serving(app) as (address, server), httpx.AsyncClient(base_url=address, timeout=20) as http:
         async with empty_world.services.db.transaction(actor_id=None, at=empty_world.clock()) as tx:
             await tx.execute(_lock(gig_id))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app import create_app
+from app import Application
 from resolvers.operation import Rules
 from settings import CHECKOUT
 from tests.wire.server import serving, settings_for
@@ -35,7 +35,7 @@ async def tell(address: str) -> tuple[int, str, str]:
 
 @pytest.fixture
 async def address(empty_world: World, tmp_path: Path) -> AsyncIterator[str]:
-    app = create_app(settings_for(tmp_path), empty_world.services)
+    app = Application(settings_for(tmp_path), empty_world.services)
     async with serving(app) as (address, _):
         yield f"{address}/graphql"
 
@@ -57,7 +57,7 @@ async def test_the_story_goes_from_registration_to_mutual_feedback_and_can_be_to
 
 async def test_the_story_stops_at_the_step_that_is_different(empty_world: World, tmp_path: Path) -> None:
     services = replace(empty_world.services, rules=Rules(gigs_need_approval=True))
-    app = create_app(settings_for(tmp_path), services)
+    app = Application(settings_for(tmp_path), services)
 
     async with serving(app) as (address, _):
         code, printed, complained = await tell(f"{address}/graphql")
