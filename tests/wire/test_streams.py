@@ -23,7 +23,7 @@ from resolvers import accounts, gigs
 from tests.wire.server import serving, settings_for
 from tests.world import World, make_test_services
 
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 @asynccontextmanager
