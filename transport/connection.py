@@ -343,8 +343,6 @@ class Connection:
 
     async def _send(self, text: str) -> None:
         """Raises `_Gone`."""
-        if self._is_closing:
-            raise _Gone
         await self._give({"type": "websocket.send", "text": text})
 
     async def _ping(self, text: str) -> None:

@@ -59,7 +59,7 @@ class GraphQLSockets:
         self._sockets.add(socket)
         self._none_left.clear()
         if self._watch is None or self._watch.done():
-            self._watch = asyncio.create_task(self._look_at_all())
+            self._watch = asyncio.create_task(self._look_at_all(), name="sockets")
         try:
             await socket.run()
         finally:

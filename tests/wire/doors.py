@@ -98,6 +98,17 @@ class Play:
                 await self.cue.wait()
             self.happened["closed"] += 1
 
+    async def until_stalled(self) -> None:
+        """Until nobody takes another big frame."""
+        before = 0
+
+        def stalled() -> bool:
+            nonlocal before
+            last, before = before, self.happened["big"]
+            return last == before > 0
+
+        await until(stalled)
+
     async def until(self, what: str, times: int = 1) -> None:
         await until(lambda: self.happened[what] >= times)
 

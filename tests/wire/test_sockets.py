@@ -122,6 +122,15 @@ class House:
         assert await client.hear() == '{"type":"connection_ack"}'
         return client
 
+    async def slow_client(self) -> Client:
+        """One at the end of a narrow line, which reads nothing that it is not asked for."""
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.setblocking(False)
+        host, _, port = self.doors.address.partition(":")
+        await asyncio.get_running_loop().sock_connect(line, (host, int(port)))
+        return await self.client(sock=line, max_queue=1)
+
 
 @pytest.fixture
 async def house(doors: Doors, services: Services) -> AsyncIterator[House]:
@@ -251,6 +260,16 @@ async def test_a_connection_is_begun_in_time(house: House) -> None:
     await begun.answers()
 
 
+async def test_time_is_kept_again_after_nobody_was_there(house: House) -> None:
+    house.limited(init_s=0.05)
+    await (await house.visit()).end()
+    await until(lambda: all(task.get_name() != "sockets" for task in asyncio.all_tasks()))
+
+    silent = await house.visit()
+
+    assert await silent.end() == (4408, "Connection initialisation timeout")
+
+
 async def test_a_user_has_only_so_many_sockets_until_one_is_gone(house: House) -> None:
     house.limited(sockets=2)
     viewer = somebody()
@@ -333,6 +352,16 @@ async def test_what_is_not_json_ends_the_socket(house: House) -> None:
 
     code, reason = await client.end()
     assert code == 4400 and reason.startswith("The message is not JSON: ")
+
+
+async def test_nothing_is_heard_after_what_ends_the_socket(house: House) -> None:
+    client = await house.client()
+
+    await client.connection.send("[]")
+    await client.subscribe("answer")
+
+    assert await client.end() == (4400, "A message must be a JSON object.")
+    assert house.play.asked == []
 
 
 async def test_a_message_may_be_large_but_not_too_large(house: House) -> None:
@@ -639,12 +668,7 @@ async def test_who_answers_pings_may_be_silent_otherwise(house: House) -> None:
 
 async def test_who_does_not_read_delays_nobody_holds_little_and_is_dropped(house: House) -> None:
     house.limited(send_s=0.3)
-    line = socket.socket()
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    line.setblocking(False)
-    host, _, port = house.doors.address.partition(":")
-    await asyncio.get_running_loop().sock_connect(line, (host, int(port)))
-    slow, other = await house.client(sock=line, max_queue=1), await house.client()
+    slow, other = await house.slow_client(), await house.client()
     await slow.subscribe("big", "1")
     await slow.subscribe("big", "2")
     await house.play.until("big", 2)
@@ -658,6 +682,39 @@ async def test_who_does_not_read_delays_nobody_holds_little_and_is_dropped(house
     assert waiting == 2
     assert house.play.happened["big"] < 200  # 20 MB: what the system buffers for both ends of the line
     await other.answers()
+
+
+async def test_what_runs_is_closed_before_a_slow_peer_has_read_the_goodbye(house: House) -> None:
+    house.limited(stop_s=0.05)
+    slow = await house.slow_client()
+    await slow.subscribe("big")
+    await house.play.until_stalled()
+
+    await slow.subscribe("answer")
+
+    await house.play.until("closed")
+    assert len(house.play.asked) == 1
+
+
+async def test_who_sends_after_the_parser_has_closed_is_told_that_nobody_listens(doors: Doors) -> None:
+    errors: list[Exception] = []
+
+    async def talk(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+        try:
+            await send({"type": "websocket.send", "text": "too late"})
+        except Exception as error:
+            errors.append(error)
+
+    async with connect(f"ws://{doors.open(talk)}", compression=None, proxy=None) as connection:
+        await connection.send("x" * (MAX_MESSAGE + 1))
+        await connection.wait_closed()
+        await until(lambda: errors)
+
+    assert connection.close_code == 1009
+    assert isinstance(errors[0], OSError)
 
 
 async def test_a_connection_ends_though_its_peer_does_not_read_what_is_left() -> None:
@@ -754,12 +811,14 @@ async def test_subscriptions_of_a_revoked_session_that_do_not_end_are_ended(
 async def test_an_expired_token_is_announced_once_and_then_ends_the_socket(
     house: House, clock: Clock
 ) -> None:
+    house.limited(init_s=0.05)
     client = await house.client(somebody())
     await client.subscribe("wait 1")
     await client.hear()
 
     clock.move(ACCESS_LIFETIME)
     announced = await client.hear()
+    await (await house.visit()).end()  # which takes a few more looks
     await client.answers()
     clock.move(timedelta(seconds=USUAL.expired_s))
 

@@ -343,7 +343,9 @@ async def test_a_stream_ends_with_the_session_it_was_begun_in(house: House, cloc
     assert house.play.happened["closed"] == 1
 
 
-async def test_who_does_not_read_delays_nobody_holds_little_and_is_dropped(house: House) -> None:
+async def test_who_does_not_read_delays_nobody_holds_little_and_is_dropped(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
     house.opened(send_s=0.3)
     line = socket.socket()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -359,7 +361,9 @@ async def test_who_does_not_read_delays_nobody_holds_little_and_is_dropped(house
         assert (await house.post("answer")).text == ONE_ANSWER
     waiting = house.play.happened["closed"]
     await house.play.until("closed")
-    line.close()
 
     assert waiting == 0
+    await until(lambda: house.lines[10:])
+    line.close()
+    assert caplog.text == ""
     assert house.play.happened["big"] < 100  # 10 MB: what the system buffers for both ends of the line
