@@ -183,7 +183,7 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         app,
         allow_origins=origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "x-request-id"],
+        allow_headers=["authorization", "content-type", "last-event-id", "x-request-id"],
         expose_headers=["x-request-id"],
         max_age=600,
     )

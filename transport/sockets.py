@@ -90,7 +90,7 @@ class GraphQLSockets:
         headers = headers_of(scope)
         await receive()
         origin = headers.get("origin")
-        if origin is not None and origin not in self._origins:
+        if origin is not None and not self._may_connect(origin, headers.get("host")):
             await send({"type": "websocket.close"})  # before it is accepted, this is an answer of HTTP: 403
             return None
         if SUBPROTOCOL not in scope["subprotocols"]:
@@ -104,6 +104,11 @@ class GraphQLSockets:
         return Connection(
             self._terms, receive, send, scope["state"][ABORT], device=headers.get("user-agent", "")
         )
+
+    def _may_connect(self, origin: str, host: str | None) -> bool:
+        # A page that we served, by whatever name it reached us. Nothing comes along by itself, as a cookie would.
+        is_from_here = origin.partition("://")[2] == host
+        return is_from_here or origin in self._origins
 
     def _forget(self, socket: Connection) -> None:
         self._sockets.discard(socket)

@@ -158,6 +158,12 @@ async def test_another_subprotocol_is_not_spoken(house: House) -> None:
     assert await client.end() == (4406, "Subprotocol not acceptable")
 
 
+async def test_a_page_that_came_from_here_may_connect_by_whatever_name_it_reached_us(house: House) -> None:
+    client = await house.client(origin=Origin(f"http://{house.doors.address}"))
+
+    await client.answers()
+
+
 @pytest.mark.parametrize("origin", ["https://skillsync.test", "https://spa.example", None])
 async def test_allowed_pages_and_whatever_is_no_page_may_connect(house: House, origin: str | None) -> None:
     client = await house.client(origin=None if origin is None else Origin(origin))
