@@ -101,6 +101,8 @@ class _Subscriber:
         self._ready = ready
         self._whole = ready.document.plan(ready.operation, ready.values)
         self._key, self._plan = _only(self._whole)
+        self._replayed = 0
+        self._is_ready = False
         self._shown = _Shown(
             self._plan,
             _canonical(self._variables, without=self._plan.after_variable),
@@ -129,61 +131,63 @@ class _Subscriber:
         try:
             async with streams.follow(stream, self._op.viewer, after=after) as follower:
                 yield _BEGUN
-                async for frame in self._followed(follower):
-                    yield frame
+                is_last = False
+                while not is_last:
+                    frames, is_last = await self._more(follower)
+                    for frame in frames:
+                        yield frame
         except (Unseen, Ahead) as error:
             raise self._located(_refused(error)) from error
 
-    async def _followed(self, follower: Follower) -> AsyncGenerator[Frame, None]:
-        replayed, is_ready = 0, False
-        while True:
-            if not is_ready and follower.number >= follower.head:
-                is_ready = True
-                yield await self._control(follower.stream, follower.number, StreamReady(replayed=replayed))
-            try:
-                facts = await follower.take()
-            except TooOld:
-                reset = StreamReset(reason=ResetReason.NOT_KEPT)
-                yield await self._control(follower.stream, follower.number, reset)
-                return
-            if follower.ended is not None:
-                end = StreamEnd(reason=follower.ended)
-                yield await self._control(follower.stream, follower.number, end)
-                return
-            for frame in await self._rendered(facts):
-                replayed += not is_ready
-                yield frame
+    async def _more(self, follower: Follower) -> tuple[list[Frame], bool]:
+        """The next frames, and whether they are the last."""
+        if not self._is_ready and follower.number >= follower.head:
+            self._is_ready = True
+            ready = StreamReady(replayed=self._replayed)
+            return [await self._control(follower.stream, follower.number, ready)], False
+        try:
+            facts = await follower.take()
+        except TooOld:
+            reset = StreamReset(reason=ResetReason.NOT_KEPT)
+            return [await self._control(follower.stream, follower.number, reset)], True
+        if follower.ended is not None:
+            end = StreamEnd(reason=follower.ended)
+            return [await self._control(follower.stream, follower.number, end)], True
+        frames = await self._rendered(facts)
+        if not self._is_ready:
+            self._replayed += len(frames)
+        return frames, False
 
     # -- rendering -----------------------------------------------------------------------------------------------------
 
     async def _rendered(self, facts: Sequence[LoggedFact]) -> list[Frame]:
-        """One frame for each fact; what nobody like this subscriber asked for yet is made now, all at once."""
-        missing = [fact for fact in facts if self._shown not in fact.rendered]
-        if missing:
-            waiting = asyncio.get_running_loop().create_future()
-            for fact in missing:
-                fact.rendered[self._shown] = waiting
-            try:
-                made = await self._made([item_of(self._op, fact) for fact in missing])
-            except BaseException:
-                for fact in missing:
-                    del fact.rendered[self._shown]
-                # Whoever waits for these makes them itself.
-                waiting.set_result(None)
-                raise
-            for fact, frame in zip(missing, made, strict=True):
-                fact.rendered[self._shown] = frame
-            waiting.set_result(None)
-        frames = []
+        """One frame for each fact. What nobody like this subscriber asked for yet is made now, all at once."""
+        while True:
+            found = [fact.rendered.get(self._shown) for fact in facts]
+            frames = [made for made in found if isinstance(made, Frame)]
+            if len(frames) == len(found):
+                return frames
+            if missing := [fact for fact, made in zip(facts, found, strict=True) if made is None]:
+                await self._render(missing)
+            else:
+                # Somebody else is at it.
+                await next(made for made in found if isinstance(made, asyncio.Future))
+
+    async def _render(self, facts: Sequence[LoggedFact]) -> None:
+        done = asyncio.get_running_loop().create_future()
         for fact in facts:
-            found = fact.rendered.get(self._shown)
-            while not isinstance(found, Frame):
-                if found is None:
-                    return await self._rendered(facts)
-                await found
-                found = fact.rendered.get(self._shown)
-            frames.append(found)
-        return frames
+            fact.rendered[self._shown] = done
+        try:
+            made = await self._made([item_of(self._op, fact) for fact in facts])
+            for fact, frame in zip(facts, made, strict=True):
+                fact.rendered[self._shown] = frame
+        except BaseException:
+            # Whoever waits for these makes them itself.
+            for fact in facts:
+                del fact.rendered[self._shown]
+            raise
+        finally:
+            done.set_result(None)
 
     async def _control(self, stream: str, number: int, event: Any) -> Frame:
         return (await self._made([control_item(self._op, stream, number, event)]))[0]

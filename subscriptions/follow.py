@@ -89,6 +89,8 @@ class Follower:
         self.ended: EndReason | None = None
         self._tail = tail
         self._db = db
+        # Kept: each time it is asked for costs a system call.
+        self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[None] | None = None
 
     async def take(self) -> list[LoggedFact]:
@@ -106,7 +108,7 @@ class Follower:
                 self.number = facts[-1].number
                 # Access may have been lost while the log was read.
                 return [] if self.ended else self._told(facts)
-            self._waiting = asyncio.get_running_loop().create_future()
+            self._waiting = self._loop.create_future()
             try:
                 await self._waiting
             finally:

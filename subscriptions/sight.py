@@ -10,9 +10,8 @@ from sqlmodel import col
 
 from auth.access import visible_gigs
 from auth.viewer import Viewer
-from models.event import EVENTS
 from models.gig import Gig
-from models.gig_events import ConcernedEvent, GigCreated
+from models.gig_workflow import HIDDEN
 from models.store.sql import Database
 from subscriptions.log import LoggedFact
 
@@ -23,12 +22,12 @@ class Following(Protocol):
 
 
 F = TypeVar("F", bound=Following)
+_HIDDEN = frozenset(status.value for status in HIDDEN)
 
 
 def may_take_sight(fact: LoggedFact) -> bool:
-    """Whether somebody may see less after it: facts of the gig itself, which its status and visibility are among."""
-    kind = EVENTS.get(fact.kind)
-    return kind is None or not issubclass(kind, ConcernedEvent | GigCreated)
+    """Whether somebody may see less of the gig after it: its visibility, or a status in which it is hidden."""
+    return fact.payload.get("after") in _HIDDEN or "visibility" in (fact.payload.get("changes") or ())
 
 
 async def may_follow(db: Database, followers: Iterable[F]) -> set[F]:

@@ -66,6 +66,9 @@ class Terms:
     """Whether the user may have one more socket; it is then counted until the socket ends."""
 
 
+_Running = asyncio.Task[None] | None
+
+
 class _Closing(Exception):
     """The client did what ends its socket."""
 
@@ -276,38 +279,40 @@ class Connection:
 
     async def _operate(self, message: Subscribe) -> None:
         op = self._operation()
+        # Asked for once: each time costs a system call.
+        task = asyncio.current_task()
         with self._logged(message, op), contextlib.suppress(_Gone):
             try:
-                await self._send_for(message.id, await self._last_message(message, op))
+                await self._send_for(message.id, task, await self._last_message(message, op, task))
             finally:
                 # Nothing is waited for since the last message went out: the client may use the id again.
-                if self._is_wanted(message.id):
+                if self._running.get(message.id) is task:
                     del self._running[message.id]
 
-    async def _last_message(self, message: Subscribe, op: Operation) -> str:
+    async def _last_message(self, message: Subscribe, op: Operation, task: _Running) -> str:
         """Send what the operation answers; what is to be said after that is returned."""
         try:
-            return await self._perform(message, op)
+            return await self._perform(message, op, task)
         except _Gone:
             raise
         except asyncio.CancelledError as error:
-            if self._is_closing or not self._is_wanted(message.id):
+            if self._is_closing or self._running.get(message.id) is not task:
                 raise
             # Nobody cancelled it: something inside was cancelled and told it on.
             return messages.error(message.id, [fault(error, op.request_id)])
         except Exception as error:
             return messages.error(message.id, [fault(error, op.request_id)])
 
-    async def _perform(self, message: Subscribe, op: Operation) -> str:
+    async def _perform(self, message: Subscribe, op: Operation, task: _Running) -> str:
         outcome = await self._terms.perform(message.request, op)
         if isinstance(outcome, Response):
             if not outcome.executed:
                 return messages.error(message.id, outcome.body["errors"])
-            await self._send_for(message.id, messages.next_(message.id, outcome.raw))
+            await self._send_for(message.id, task, messages.next_(message.id, outcome.raw))
         else:
             async with aclosing(outcome) as frames:
                 async for frame in frames:
-                    await self._send_for(message.id, messages.next_(message.id, frame.raw))
+                    await self._send_for(message.id, task, messages.next_(message.id, frame.raw))
         return messages.complete(message.id)
 
     @contextlib.contextmanager
@@ -328,18 +333,14 @@ class Connection:
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
-    async def _send_for(self, id: str, text: str) -> None:
-        """Raises `_Gone` if the client has completed the operation.
+    async def _send_for(self, id: str, task: _Running, text: str) -> None:
+        """Raises `_Gone` if the id does not mean the operation of this task any more: the client has completed it.
 
-        Its task was cancelled then, but a cancellation can be lost: `asyncio.wait_for` does so in Python 3.11.
+        The task was cancelled then, but a cancellation can be lost: `asyncio.wait_for` does so in Python 3.11.
         """
-        if not self._is_wanted(id):
+        if self._running.get(id) is not task:
             raise _Gone
         await self._send(text)
-
-    def _is_wanted(self, id: str) -> bool:
-        """Whether the id still means the operation of this task."""
-        return self._running.get(id) is asyncio.current_task()
 
     async def _send(self, text: str) -> None:
         """Raises `_Gone`."""
