@@ -57,7 +57,7 @@ class NotificationType(Node):
     )
     group_key: str = column(
         Notification.group_key,
-        "The same for all that tell the same kind of thing about the same gig, to be shown as one: “3 people applied”.",
+        "Opaque; the same for all that tell the same kind of thing about the same gig, to be shown as one: “3 people applied”.",
     )
     actor_name: str | None = source(
         names,

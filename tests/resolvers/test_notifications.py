@@ -648,6 +648,25 @@ async def test_a_mark_takes_few_statements_however_many_it_marks(world: World) -
     assert sum(of_all.values()) == 2
 
 
+async def test_telling_takes_no_statement_of_its_own(world: World) -> None:
+    client, gig_id = await client_with(world, 0)
+    taken = []
+
+    for is_on in (True, False):
+        await notifications.set_preference(
+            world.as_(client), NotificationCategory.APPLICATIONS, IN_APP, is_on=is_on
+        )
+        freelancer = await world.freelancer()
+        with counting_statements() as hot:
+            application_id = await world.application(freelancer, gig_id)
+        with counting_statements() as ordinary:
+            await applications.mark_application_viewed(world.as_(client), application_id)
+        taken.append((dict(hot), dict(ordinary)))
+
+    assert taken == [({"select": 1, "with": 1}, {"select": 3, "update": 1, "with": 1})] * 2
+    assert len(await feed_of(world, client)) == 1
+
+
 # -- at once -------------------------------------------------------------------------------------------------------------
 
 
