@@ -19,6 +19,7 @@ from models.feedback import Feedback
 from models.gig import Gig, GigQuestion, GigVisibility, SavedGig
 from models.gig_workflow import HIDDEN, GigStatus
 from models.invitation import GigInvitation
+from models.notification import Notification
 from models.profile import ClientProfile, FreelancerProfile, Visibility
 from models.stream import Fact
 from models.user import Session, User
@@ -139,6 +140,11 @@ def visible_sessions(viewer: Viewer) -> Clause:
 
 def visible_saved_gigs(viewer: Viewer) -> Clause:
     return _is(viewer, col(SavedGig.user_id))
+
+
+def visible_notifications(viewer: Viewer) -> Clause:
+    """One's own, for administrators too."""
+    return _is(viewer, col(Notification.user_id))
 
 
 def visible_jobs(viewer: Viewer) -> Clause:

@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel
 from models.errors import AlreadyExists, NotOpen
 from models.gig_events import ConcernedEvent
 from models.money import Money
+from models.notice import Notice, NotificationCategory, NotificationReason
 from models.table import Versioned, big, long_text, reference, utc, words
 from models.vocabulary import Vocabulary
 from models.workflow import Workflow, step
@@ -98,6 +99,8 @@ class ApplicationIdTaken(AlreadyExists):
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicationEvent(ConcernedEvent):
+    notice = Notice(NotificationCategory.APPLICATIONS, NotificationReason.YOU_APPLIED)
+
     application_id: UUID
 
 
@@ -144,6 +147,7 @@ class ApplicationAccepted(ApplicationMoved):
     """The client said yes; a contract follows."""
 
     changes_counts = True
+    notice = Notice(NotificationCategory.APPLICATIONS, NotificationReason.YOU_APPLIED, is_decision=True)
 
 
 E = TypeVar("E", bound=ApplicationMoved)

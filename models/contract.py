@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from models.errors import NotOpen
 from models.gig_events import ConcernedEvent
 from models.ids import new_id
 from models.money import Money
+from models.notice import Notice, NotificationCategory, NotificationReason
 from models.table import Versioned, big, reference, utc, words
 from models.vocabulary import Vocabulary
 from models.workflow import Workflow, step
@@ -54,6 +55,8 @@ CONTRACT_WORKFLOW = Workflow[ContractStatus](
     ],
 )
 
+_THE_END = Notice(NotificationCategory.CONTRACTS, NotificationReason.YOU_WORK_ON_IT, is_decision=True)
+
 LIVE = frozenset({C.ACTIVE, C.PAUSED, C.SUBMITTED})
 
 
@@ -67,6 +70,10 @@ class ContractNotOver(NotOpen):
 
 @dataclass(frozen=True, kw_only=True)
 class ContractEvent(ConcernedEvent):
+    notice: ClassVar[Notice | None] = Notice(
+        NotificationCategory.CONTRACTS, NotificationReason.YOU_WORK_ON_IT
+    )
+
     contract_id: UUID
 
 
@@ -80,6 +87,8 @@ class ContractMoved(ContractEvent):
 
 class ContractStarted(ContractMoved):
     """The work may begin."""
+
+    notice = None  # the same act told the freelancer that they were accepted
 
 
 class ContractProgressReported(ContractMoved):
@@ -97,6 +106,8 @@ class ChangesRequested(ContractMoved):
 class ContractCompleted(ContractMoved):
     """The client approved the work."""
 
+    notice = _THE_END
+
 
 class ContractPaused(ContractMoved):
     """The work rests."""
@@ -110,6 +121,7 @@ class ContractEnded(ContractMoved):
     """One side ended the contract early."""
 
     changes_counts = True
+    notice = _THE_END
 
 
 E = TypeVar("E", bound=ContractMoved)

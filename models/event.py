@@ -1,6 +1,6 @@
 """Facts: what happened, told in the past tense, written in the transaction that made it true.
 
-An event declares the streams it belongs to and its audience. It carries ids, numbers and codes; free text that people
+An event declares the streams it belongs to, its audience, and who is notified of it. It carries ids, numbers and codes; free text that people
 wrote is referenced by `remark_id`, so that it disappears when its author is erased.
 """
 
@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from models.notice import Notice, NotificationReason
 from models.vocabulary import Vocabulary
 
 EVENTS: dict[str, type["Event"]] = {}
@@ -37,6 +38,9 @@ class Event(ABC):
     changes_counts: ClassVar[bool] = False
     """Whether numbers of the gig that everybody sees are others after it, although the fact is not for everybody."""
 
+    notice: ClassVar[Notice | None] = None
+    """How owner and person are notified; None if nobody is."""
+
     _IN_COLUMNS: ClassVar = frozenset({"at", "owner_id", "person_id", "remark_id"})
 
     def __init_subclass__(cls) -> None:
@@ -49,6 +53,17 @@ class Event(ABC):
     @abstractmethod
     def streams(self) -> tuple[str, ...]:
         """Names of the streams that get this fact; the first one gives the payload its `position`."""
+
+    def recipients(self, *, actor_id: UUID | None) -> dict[UUID, NotificationReason]:
+        """Who is notified, and why: owner and person, but never of what they did themselves."""
+        if self.notice is None:
+            return {}
+        reasons = {self.owner_id: NotificationReason.YOU_ARE_THE_CLIENT, self.person_id: self.notice.person}
+        return {
+            id: reason
+            for id, reason in reasons.items()
+            if id is not None and id != actor_id and reason is not None
+        }
 
     def payload(self) -> dict[str, object]:
         """What the fact says beyond its columns: absolute values, never deltas."""

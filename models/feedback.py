@@ -17,6 +17,7 @@ from models.checks import Checks
 from models.contract import Contract, ContractEvent
 from models.errors import AlreadyExists, NotAllowed, NotOpen
 from models.ids import new_id
+from models.notice import Notice, NotificationCategory, NotificationReason
 from models.table import long_text, reference, utc, words
 from models.vocabulary import Vocabulary
 
@@ -64,9 +65,14 @@ class ReplyExists(AlreadyExists):
     """One public reply to each feedback."""
 
 
+_NOTICE = Notice(NotificationCategory.FEEDBACK, NotificationReason.YOU_WORK_ON_IT)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FeedbackEvent(ContractEvent):
     """Carries nothing of the content: who answered is known to both sides, what was said is not."""
+
+    notice = _NOTICE
 
     side: FeedbackSide
 
@@ -82,6 +88,8 @@ class FeedbackReplied(FeedbackEvent):
 @dataclass(frozen=True, kw_only=True)
 class FeedbackRevealed(ContractEvent):
     """What both said can be read from now on."""
+
+    notice = _NOTICE
 
     sides: tuple[FeedbackSide, ...]
 

@@ -5,6 +5,10 @@ from uuid import UUID
 
 from models.event import Audience, Event
 from models.gig_workflow import HIDDEN, GigStatus
+from models.notice import Notice, NotificationCategory
+
+# Clients are told what others did to their gig: administrators, or the platform at the deadline.
+_TO_THE_CLIENT = Notice(NotificationCategory.SYSTEM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +79,19 @@ class GigSubmittedForApproval(OfAdministration, GigMovedPrivately):
 class GigApproved(OfAdministration, GigMoved):
     """An administrator let the gig out."""
 
+    notice = _TO_THE_CLIENT
+
 
 class GigRejected(OfAdministration, GigMovedPrivately):
     """An administrator refused the gig; the remark says why."""
 
+    notice = _TO_THE_CLIENT
+
 
 class GigChangesRequested(OfAdministration, GigMovedPrivately):
     """An administrator wants changes first; the remark says which."""
+
+    notice = _TO_THE_CLIENT
 
 
 class GigPaused(GigMoved):
@@ -103,6 +113,8 @@ class GigFilled(GigMoved):
 class GigHiringStopped(GigMoved):
     """The client hires nobody more."""
 
+    notice = _TO_THE_CLIENT
+
 
 class GigCompleted(GigMoved):
     """All work is done."""
@@ -114,6 +126,8 @@ class GigFellBack(GigMoved):
 
 class GigExpired(GigMoved):
     """The deadline passed."""
+
+    notice = _TO_THE_CLIENT
 
 
 @dataclass(frozen=True, kw_only=True)

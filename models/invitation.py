@@ -12,6 +12,7 @@ from models.errors import AlreadyExists
 from models.gig import Gig
 from models.gig_events import ConcernedEvent
 from models.ids import new_id
+from models.notice import Notice, NotificationCategory, NotificationReason
 from models.table import Versioned, reference, utc, words
 from models.vocabulary import Vocabulary
 from models.workflow import Workflow, step
@@ -46,6 +47,8 @@ class AlreadyInvited(AlreadyExists):
 
 @dataclass(frozen=True, kw_only=True)
 class InvitationEvent(ConcernedEvent):
+    notice = Notice(NotificationCategory.INVITATIONS, NotificationReason.YOU_ARE_INVITED)
+
     invitation_id: UUID
 
 

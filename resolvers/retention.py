@@ -1,7 +1,8 @@
 """What is kept for a while only: deleted in small batches, so that nobody's act waits for it.
 
-Deleted are idempotency keys, jobs that were done, and refresh tokens of sessions that have ended. Dead jobs wait for an
-administrator, and facts, sessions and everything people wrote stay.
+Deleted are idempotency keys, jobs that were done, refresh tokens of sessions that have ended, and, after half a year,
+notifications that were read or archived. Dead jobs wait for an administrator, and facts, sessions and everything people
+wrote stay.
 """
 
 from datetime import datetime, timedelta
@@ -12,17 +13,20 @@ from sqlmodel import SQLModel, col
 
 from models.idempotency import KEPT_DAYS, IdempotencyKey
 from models.job import Job, JobStatus
+from models.notification import KEPT_DAYS as NOTIFICATION_KEPT_DAYS
+from models.notification import Notification
 from models.user import RefreshToken, Session
 from resolvers.operation import Operation
 
 Clause = sa.ColumnElement[bool]
 KEPT = timedelta(days=KEPT_DAYS)
+NOTIFICATION_KEPT = timedelta(days=NOTIFICATION_KEPT_DAYS)
 
 
 async def delete_outdated(op: Operation, *, batch: int = 1_000, batches: int = 100) -> int:
     """Delete what is kept no longer, one transaction a batch; how many rows. What is left is for the next time."""
     deleted = 0
-    for model, outdated in _outdated(before=op.now() - KEPT):
+    for model, outdated in _outdated(now=op.now()):
         for _ in range(batches):
             count = await _delete_batch(op, model, outdated, limit=batch)
             deleted += count
@@ -31,7 +35,8 @@ async def delete_outdated(op: Operation, *, batch: int = 1_000, batches: int = 1
     return deleted
 
 
-def _outdated(*, before: datetime) -> list[tuple[type[SQLModel], Clause]]:
+def _outdated(*, now: datetime) -> list[tuple[type[SQLModel], Clause]]:
+    before = now - KEPT
     ended = sa.select(col(Session.id)).where(
         (col(Session.expires_at) <= before) | (col(Session.revoked_at) <= before)
     )
@@ -39,6 +44,11 @@ def _outdated(*, before: datetime) -> list[tuple[type[SQLModel], Clause]]:
         (IdempotencyKey, col(IdempotencyKey.created_at) <= before),
         (Job, (col(Job.status) == JobStatus.DONE) & (col(Job.finished_at) <= before)),
         (RefreshToken, col(RefreshToken.session_id).in_(ended)),
+        (
+            Notification,
+            (col(Notification.created_at) <= now - NOTIFICATION_KEPT)
+            & (col(Notification.read_at).is_not(None) | col(Notification.archived_at).is_not(None)),
+        ),
     ]
 
 

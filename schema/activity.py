@@ -70,7 +70,7 @@ def _subject(payload: dict[str, Any]) -> strawberry.ID | None:
     return None
 
 
-async def _names(op: Operation, keys: Any) -> dict[Any, str]:
+async def names(op: Operation, keys: Any) -> dict[Any, str]:
     return await people.names_of(op, [key for key in keys if key is not None])
 
 
@@ -88,7 +88,7 @@ class ActivityType:
     occurred_at: datetime = column(Fact.occurred_at, "When.")
     audience: Audience = column(Fact.audience, "Who else can see this item, besides administrators.")
     actor_name: str | None = source(
-        _names,
+        names,
         "Who did it; null for the platform itself, if they are gone, or if they hide their profile from you.",
         key=Fact.actor_id,
     )

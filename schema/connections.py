@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import strawberry
 
 from models.errors import Invalid
+from resolvers.operation import Operation
 from schema.filters import compile_where, fingerprint_of
 from schema.graph import (
     Context,
@@ -168,10 +169,14 @@ class ConnectionOf(Declaration):
         keys, order = self.order_of(arguments.get("order_by"), field.target)
         where = arguments.get("where")
         fingerprint = self.fingerprint(field, where, arguments.get("search"), order)
-        conditions = [] if where is None else [compile_where(where, context.op)]
+        conditions = self.conditions(where, context.op)
         if self.narrowed is not None:
             conditions.append(self.narrowed(context.op.viewer))
         return Request(self, field.target, context, page, keys, conditions, fingerprint)
+
+    def conditions(self, where: Any, op: Operation) -> list[Clause]:
+        """What the filter stands for. Raises `Invalid`."""
+        return [] if where is None else [compile_where(where, op)]
 
     def fingerprint(self, field: GraphField, where: Any, search: str | None, order: str) -> str:
         """The name of a list, which its cursors carry: the same for the same filter, search and order."""

@@ -99,6 +99,8 @@ _VALUES = {
     "side": "Which side it is about.",
     "sides": "Which sides it is about.",
     "parts": "What changed, as the API names it.",
+    "unseen": "How many notifications were unseen then.",
+    "unread": "How many notifications were unread then.",
 }
 
 

@@ -7,7 +7,17 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import create_type
 from strawberry.types.field import StrawberryField
 
-from schema import accounts, applications, contracts, feedback, gig_acts, invitations, jobs, profiles
+from schema import (
+    accounts,
+    applications,
+    contracts,
+    feedback,
+    gig_acts,
+    invitations,
+    jobs,
+    notifications,
+    profiles,
+)
 from schema.accounts import UserType
 from schema.applications import ApplicationQuery
 from schema.contracts import ContractQuery
@@ -16,6 +26,7 @@ from schema.gig_browsing import GigQuery
 from schema.graph import NODES, AnyNode, Own, argument, declare
 from schema.jobs import JobQuery
 from schema.node import Node, key_of_one, keys_of_several
+from schema.notifications import NotificationQuery
 from schema.payloads import MEMBERS
 from schema.profiles import ProfileQuery
 from schema.rate_limit import RateLimitQuery
@@ -26,7 +37,17 @@ from schema.skills import SkillQuery
 MUTATIONS = sorted(
     (
         field
-        for module in (accounts, applications, contracts, feedback, gig_acts, invitations, jobs, profiles)
+        for module in (
+            accounts,
+            applications,
+            contracts,
+            feedback,
+            gig_acts,
+            invitations,
+            jobs,
+            notifications,
+            profiles,
+        )
         for field in vars(module).values()
         if isinstance(field, StrawberryField)
     ),
@@ -59,7 +80,16 @@ def _nodes() -> Any:
 @strawberry.type(
     name="Query", description="What can be asked. Everything is scoped to what the caller may see."
 )
-class Query(GigQuery, ApplicationQuery, ContractQuery, ProfileQuery, SkillQuery, JobQuery, RateLimitQuery):
+class Query(
+    GigQuery,
+    ApplicationQuery,
+    ContractQuery,
+    ProfileQuery,
+    SkillQuery,
+    NotificationQuery,
+    JobQuery,
+    RateLimitQuery,
+):
     viewer: UserType | None = _own_account()
     node: Node | None = _node()
     nodes: list[Node | None] = _nodes()

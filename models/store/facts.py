@@ -1,12 +1,12 @@
-"""What every transaction writes last, whatever it is made with: its facts, and the answer for a repeat of its act.
+"""What every transaction writes last, whatever it is made with: its facts, whom they notify, and the answer for a repeat.
 
-One statement locks every stream head that is needed, ordered by stream name, takes the next numbers, inserts the facts
-and completes the idempotency row. Nothing runs between that and COMMIT, so numbers are gapless, commit order is number
+One statement inserts the notifications, locks every stream head that is needed, ordered by stream name, takes the next
+numbers, inserts the facts and completes the idempotency row. A fact goes to the streams of those who are notified, too. Nothing runs between that and COMMIT, so numbers are gapless, commit order is number
 order, and two transactions cannot deadlock on heads.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -18,6 +18,7 @@ import orjson
 from models.event import Event
 from models.idempotency import Outcome
 from models.ids import new_id
+from models.notice import NotificationReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,16 @@ class Ledger:
     @property
     def streams(self) -> frozenset[str]:
         """Those that get a fact."""
-        return frozenset(stream for event in self._events for stream in event.streams())
+        return frozenset(stream for event in self._events for stream in self._streams_of(event))
+
+    def _streams_of(self, event: Event) -> Iterable[str]:
+        """Those that the event names, and those of whom it notifies; each once."""
+        told = (f"user:{user_id}" for user_id in event.recipients(actor_id=self._actor_id))
+        return dict.fromkeys((*event.streams(), *told))
+
+    @property
+    def _notifies(self) -> bool:
+        return any(event.recipients(actor_id=self._actor_id) for event in self._events)
 
     def settle_receipt(self) -> None:
         if self._receipt is not None:
@@ -109,7 +119,7 @@ class Ledger:
             (stream, new_id(), row)
             for event in self._events
             for row in (_columns_of(event, self._actor_id),)
-            for stream in dict.fromkeys(event.streams())
+            for stream in self._streams_of(event)
         ]
         remaining = Counter(stream for stream, _, _ in rows)
         heads = [{"stream": stream, "taken": taken} for stream, taken in sorted(remaining.items())]
@@ -117,7 +127,16 @@ class Ledger:
         for stream, fact_id, row in rows:
             remaining[stream] -= 1
             facts.append({**row, "stream": stream, "after_it": remaining[stream], "id": fact_id})
-        return {"heads": as_json(heads), "facts": as_json(facts), "first_id": rows[0][1]}
+        values = {"heads": as_json(heads), "facts": as_json(facts), "first_id": rows[0][1]}
+        if self._notifies:
+            values["notifications"] = as_json(
+                [
+                    _notification(event, user_id, reason, self._actor_id)
+                    for event in self._events
+                    for user_id, reason in event.recipients(actor_id=self._actor_id).items()
+                ]
+            )
+        return values
 
 
 def as_json(value: object) -> str:
@@ -126,11 +145,13 @@ def as_json(value: object) -> str:
 
 
 @cache
-def last_statement(*, changes: Sequence[str] = (), has_facts: bool, has_key: bool) -> str:
+def last_statement(*, changes: Sequence[str] = (), has_facts: bool, notifies: bool, has_key: bool) -> str:
     """The text, with named parameters; answers the first fact's place, if there are facts, and the transaction.
 
-    `changes` are statements that write the act itself and return a row each; they run before the heads are locked.
+    `changes` are statements that write the act itself and return a row each; they and the notifications are written
+    before the heads are locked.
     """
+    changes = [*changes, _NOTIFICATIONS] if notifies else changes
     parts = [f"change_{number} as ({text})" for number, text in enumerate(changes)]
     counts = " + ".join(f"(select count(*) from change_{number})" for number in range(len(changes)))  # noqa: S608  numbers
     parts.append(f"changed as (select {counts or 0} as rows)")
@@ -155,6 +176,27 @@ def _columns_of(event: Event, actor_id: UUID | None) -> dict[str, Any]:
     }
 
 
+def _notification(
+    event: Event, user_id: UUID, reason: NotificationReason, actor_id: UUID | None
+) -> dict[str, Any]:
+    """What a fact says in the feed of one person."""
+    kind, about, notice = type(event).__name__, event.payload(), event.notice
+    assert notice is not None
+    return {
+        "id": new_id(),
+        "user_id": user_id,
+        "kind": kind,
+        "category": notice.category,
+        "is_critical": notice.is_critical,
+        "reason": reason,
+        "actor_id": actor_id,
+        **{name: about.get(name) for name in ("gig_id", "application_id", "contract_id", "invitation_id")},
+        "remark_id": event.remark_id,
+        "group_key": f"gig:{about['gig_id']}:{kind}",
+        "created_at": event.at,
+    }
+
+
 CLAIM_KEY = """
     insert into idempotency_key (actor_id, mutation, key, input_hash, outcome, created_at)
     values (:actor_id, :mutation, :key, :input_hash, 'APPLIED', :at)
@@ -164,6 +206,21 @@ CLAIM_KEY = """
 READ_KEY = """
     select input_hash, entity_id, stream, number from idempotency_key
     where actor_id = :actor_id and mutation = :mutation and key = :key
+"""
+
+_NOTIFICATIONS = """
+    insert into notification (id, user_id, kind, category, reason, actor_id, gig_id, application_id, contract_id,
+                              invitation_id, remark_id, group_key, created_at)
+    select n.id, n.user_id, n.kind, n.category, n.reason, n.actor_id, n.gig_id, n.application_id, n.contract_id,
+           n.invitation_id, n.remark_id, n.group_key, n.created_at
+    from jsonb_to_recordset(cast(:notifications as jsonb)) as n(
+        id uuid, user_id uuid, kind text, category text, is_critical boolean, reason text, actor_id uuid, gig_id uuid,
+        application_id uuid, contract_id uuid, invitation_id uuid, remark_id uuid, group_key text,
+        created_at timestamptz)
+    where n.is_critical or not exists (
+        select from notification_preference p
+        where p.user_id = n.user_id and p.category = n.category and p.channel = 'IN_APP' and not p.is_on)
+    returning 1
 """
 
 # `changed` is asked for only to have it run first: the parts of a WITH run when somebody reads them.

@@ -168,7 +168,7 @@ class HotTransaction(Ledger):
                 lists[name] = rows
         if not changes and not self._events and self._act is None:
             return
-        statement = _last(tuple(changes), bool(self._events), self._act is not None)
+        statement = _last(tuple(changes), bool(self._events), self._notifies, self._act is not None)
         (last,) = await self._fetch(statement, self._last_values() | {"changes": as_json(lists)})
         self.xid = int(last["xid"])
         self._position = Position(last["stream"], last["number"]) if self._events else None
@@ -225,5 +225,6 @@ _READ_KEY = compiled(sa.text(READ_KEY))
 
 
 @cache
-def _last(changes: tuple[str, ...], has_facts: bool, has_key: bool) -> Compiled:
-    return compiled(sa.text(last_statement(changes=changes, has_facts=has_facts, has_key=has_key)))
+def _last(changes: tuple[str, ...], has_facts: bool, notifies: bool, has_key: bool) -> Compiled:
+    text = last_statement(changes=changes, has_facts=has_facts, notifies=notifies, has_key=has_key)
+    return compiled(sa.text(text))

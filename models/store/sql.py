@@ -249,6 +249,13 @@ class Transaction(Ledger):
         await self.session.flush()
         return await self.session.execute(statement)
 
+    async def lock_head(self, stream: str) -> None:
+        """Take the head of the one stream that gets facts before they are made, because they sum up what came before.
+
+        Nothing may be locked afterwards: heads come last.
+        """
+        await self.execute(_LOCK_HEAD.bindparams(stream=stream))
+
     # -- for the database --------------------------------------------------------------------------------------------
 
     async def claim_key(self, act: Act) -> None:
@@ -272,7 +279,7 @@ class Transaction(Ledger):
         """Flush, then write the facts and complete the idempotency row: the last statement before COMMIT."""
         await self.session.flush()
         if self._events or self._act is not None:
-            statement = _last(bool(self._events), self._act is not None)
+            statement = _last(bool(self._events), self._notifies, self._act is not None)
             last = (await self.session.execute(statement, self._last_values())).one()
             self.xid = int(last.xid)
             self._position = Position(last.stream, last.number) if self._events else None
@@ -318,10 +325,14 @@ def _refusal_of(error: BaseException | None) -> DomainError | None:
 
 _CLAIM_KEY = sa.text(CLAIM_KEY).bindparams(sa.bindparam("at", type_=sa.DateTime(timezone=True)))
 _READ_KEY = sa.text(READ_KEY)
+_LOCK_HEAD = sa.text("""
+    insert into stream_head (stream, number, x) values (:stream, 0, pg_current_xact_id())
+    on conflict (stream) do update set x = excluded.x
+""")
 # Null for a transaction that has written nothing.
 _READ_XID = sa.text("select cast(cast(pg_current_xact_id_if_assigned() as text) as bigint)")
 
 
 @cache
-def _last(has_facts: bool, has_key: bool) -> sa.TextClause:
-    return sa.text(last_statement(has_facts=has_facts, has_key=has_key))
+def _last(has_facts: bool, notifies: bool, has_key: bool) -> sa.TextClause:
+    return sa.text(last_statement(has_facts=has_facts, notifies=notifies, has_key=has_key))

@@ -12,7 +12,6 @@ from graphql.execution.values import VariableValues
 
 from resolvers.operation import Operation
 from schema.connections import Page, Request, SearchReport
-from schema.filters import compile_where
 from schema.gig_search import CANDIDATES, Sought
 from schema.keyset import Key, after, order_text, read_cursor, write_cursor
 
@@ -60,7 +59,7 @@ class BoundPage:
             keys,
             order,
             fingerprint,
-            conditions=[] if where is None else [compile_where(where, op)],
+            conditions=declaration.conditions(where, op),
             beyond=[],
         )
         if page.cursor is not None:

@@ -12,10 +12,12 @@ from models.application import DeclineReason, WithdrawReason
 from models.contract import EndReason
 from models.feedback import AXES
 from models.ids import new_id
+from models.notice import NotificationCategory
+from models.notification import NotificationChannel
 from models.profile import SkillLevel
 from models.store.sql import Receipt
 from models.user import Role
-from resolvers import accounts, applications, contracts, feedback, gigs, invitations, profiles
+from resolvers import accounts, applications, contracts, feedback, gigs, invitations, notifications, profiles
 from resolvers.profiles import Expertise
 from tests.world import PASSWORD, World
 
@@ -39,6 +41,8 @@ HOMES = {
     "application_answer": "'gig:' || (select gig_id from application where application.id = application_id)",
     "contract": "'gig:' || gig_id",
     "feedback": "'gig:' || gig_id",
+    "notification": "'user:' || user_id",
+    "notification_preference": "'user:' || user_id",
     "job": "'gig:' || coalesce((select gig_id from contract where contract.id = subject_id), subject_id)",
     "stream_head": "stream",
     "fact": "stream",
@@ -89,6 +93,9 @@ async def test_each_use_case_writes_the_homes_that_it_says(world: World) -> None
 
     market = {"gig:gig", "market"}
     concerned = {"gig:gig", "user:freelancer"}
+    # Whoever is notified learns of it in a stream of their own.
+    told = {"user:client"}
+    by_other = {"gig:gig", "user:other"} | told
     story: list[tuple[Callable[[], Awaitable[object]], set[str]]] = [
         (
             lambda: profiles.edit_freelancer(as_freelancer, {"headline": "B"}, expected_version=None),
@@ -121,31 +128,31 @@ async def test_each_use_case_writes_the_homes_that_it_says(world: World) -> None
         ),
         (
             lambda: invitations.answer_invitation(as_freelancer, ids["invitation"], accepts=True, note=None),
-            concerned,
+            concerned | told,
         ),
         (
             lambda: keep("bid", applications.submit_application(as_freelancer, gig_id, world.bid())),
-            concerned,
+            concerned | told,
         ),
         (
             lambda: applications.edit_application(
                 as_freelancer, ids["bid"], {"cover_letter": "L"}, expected_version=None
             ),
-            concerned,
+            concerned | told,
         ),
         (
             lambda: keep("second", applications.submit_application(as_other, gig_id, world.bid())),
-            {"gig:gig", "user:other"},
+            by_other,
         ),
         (
             lambda: applications.withdraw_application(
                 as_other, ids["second"], reason=WithdrawReason.TERMS, note="No."
             ),
-            {"gig:gig", "user:other"},
+            by_other,
         ),
         (
             lambda: keep("third", applications.submit_application(as_other, gig_id, world.bid())),
-            {"gig:gig", "user:other"},
+            by_other,
         ),
         (
             lambda: applications.decline_application(
@@ -160,11 +167,11 @@ async def test_each_use_case_writes_the_homes_that_it_says(world: World) -> None
             lambda: contracts.report_progress(
                 as_freelancer, ids["work"], percent=50, note="Half.", expected_version=None
             ),
-            concerned,
+            concerned | told,
         ),
-        (lambda: contracts.pause_contract(as_freelancer, ids["work"], note=None), concerned),
+        (lambda: contracts.pause_contract(as_freelancer, ids["work"], note=None), concerned | told),
         (lambda: contracts.resume_contract(as_client, ids["work"]), concerned),
-        (lambda: contracts.submit_work(as_freelancer, ids["work"], note=None), concerned),
+        (lambda: contracts.submit_work(as_freelancer, ids["work"], note=None), concerned | told),
         (lambda: contracts.approve_work(as_client, ids["work"]), concerned | market),
         (
             lambda: keep(
@@ -180,7 +187,18 @@ async def test_each_use_case_writes_the_homes_that_it_says(world: World) -> None
             ),
             concerned | {"user:client"},
         ),
-        (lambda: feedback.reply_to_feedback(as_freelancer, ids["said"], body="Thanks."), concerned),
+        (lambda: feedback.reply_to_feedback(as_freelancer, ids["said"], body="Thanks."), concerned | told),
+        (lambda: notifications.mark_seen(as_client, up_to=None), {"user:client"}),
+        (lambda: notifications.mark_all_read(as_freelancer, category=None), {"user:freelancer"}),
+        (
+            lambda: notifications.set_preference(
+                as_other,
+                NotificationCategory.CONTRACTS,
+                NotificationChannel.EMAIL,
+                is_on=True,
+            ),
+            {"user:other"},
+        ),
     ]
 
     for act, expected in story:

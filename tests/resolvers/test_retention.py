@@ -10,10 +10,10 @@ from models.errors import IdempotencyConflict
 from models.ids import new_id
 from models.job import JobStatus
 from models.user import SessionEnded
-from resolvers import accounts, gigs
+from resolvers import accounts, gigs, notifications
 from resolvers.jobs import HANDLERS, job, run_due_jobs, schedule
 from resolvers.operation import Operation
-from resolvers.retention import KEPT, delete_outdated
+from resolvers.retention import KEPT, NOTIFICATION_KEPT, delete_outdated
 from tests.world import PASSWORD, World, race
 
 MOMENT = timedelta(microseconds=1)
@@ -107,6 +107,28 @@ async def test_refresh_tokens_go_thirty_days_after_their_session_ended(empty_wor
     await accounts.refresh_session(system(world), refresh_token=credentials.refresh_token)
     with pytest.raises(SessionEnded):
         await accounts.refresh_session(system(world), refresh_token=forgotten.refresh_token)
+
+
+async def test_notifications_go_half_a_year_later_once_they_were_read_or_archived(empty_world: World) -> None:
+    world, client = empty_world, await empty_world.client()
+    gig_id = await world.open_gig(client, deadline=world.clock() + 2 * NOTIFICATION_KEPT)
+    for _ in range(4):
+        await world.application(await world.freelancer(), gig_id)
+    rows = await world.rows("select id from notification order by id")
+    read, archived, seen, unseen = [row[0] for row in rows]
+    as_client = world.as_(client)
+    await notifications.mark_seen(as_client, up_to=seen)
+    await notifications.archive(as_client, [archived])
+    await notifications.mark_read(as_client, [read])
+    world.clock.move(NOTIFICATION_KEPT - MOMENT)
+    await delete_outdated(system(world))
+    assert await count(world, "notification") == 4
+    world.clock.move(MOMENT)
+
+    assert await delete_outdated(system(world)) == 2
+
+    left = await world.rows("select id from notification order by id")
+    assert [row[0] for row in left] == [seen, unseen]
 
 
 async def test_what_is_deleted_at_once_is_bounded_and_the_rest_follows(empty_world: World) -> None:

@@ -64,6 +64,7 @@ IDS = {
     "skill": ("python", "react", "postgresql", "missing"),
     "session": ("owner", "hired", "missing"),
     "job": ("expiry", "missing"),
+    "notification": ("owner", "hired", "missing"),
 }  # fmt: skip
 """Things the stage must have, by the prefix of their ids."""
 
@@ -71,7 +72,7 @@ PREFIXES = {
     f"... on {name}": name.removeprefix("Gig").lower() or "gig"
     for name in (
         "Gig", "Application", "Contract", "Feedback", "GigInvitation", "GigQuestion", "User", "Freelancer", "Client", "Skill",
-        "Session", "Job",
+        "Session", "Job", "Notification",
     )
 }  # fmt: skip
 """Which ids a type has, by its type condition."""

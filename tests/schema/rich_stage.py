@@ -18,7 +18,7 @@ from models.gig_content import WantedSkill
 from models.ids import encode_id
 from models.profile import SkillLevel
 from models.user import Session
-from resolvers import applications, contracts, feedback, gigs, invitations, jobs, profiles
+from resolvers import applications, contracts, feedback, gigs, invitations, jobs, notifications, profiles
 from resolvers.operation import Rules
 from tests.schema.documents import IDS, PAGES, Case
 from tests.schema.stage import AXES, Stage, key
@@ -33,6 +33,7 @@ _LISTS = {
     "Query.freelancers": ("admin", "freelancers"),
     "Query.skills": ("anonymous", "skills"),
     "Query.jobs": ("admin", "jobs"),
+    "Query.notifications": ("owner", "notifications"),
     "Gig.applications": ("owner", 'gig(id: "<gig.applied>") { applications'),
     "Gig.viewerApplications": ("applicant", 'gig(id: "<gig.applied>") { viewerApplications'),
     "Gig.contracts": ("owner", 'gig(id: "<gig.ended>") { contracts'),
@@ -247,6 +248,17 @@ class _Story:
         }
         await feedback.reply_to_feedback(hired, key(scene.feedback_of_owner), body="Thank you.")
 
+    async def notifications(self) -> None:
+        """Some of the owner's are read, some archived."""
+        owner = self.stage.as_("owner")
+        rows = await self.world.rows(
+            "select id from notification where user_id = :id order by id limit 6", id=owner.viewer.user_id
+        )
+        ids = [row[0] for row in rows]
+        await notifications.mark_read(owner, ids[:4])
+        await notifications.archive(owner, ids[3:5])
+        await notifications.mark_seen(owner, up_to=ids[5])
+
     async def what_stands_alone(self) -> None:
         for prefix in ("user", "freelancer", "client"):
             for name in IDS[prefix]:
@@ -258,6 +270,13 @@ class _Story:
             of_person = sa.select(col(Session.id)).where(col(Session.user_id) == self.stage[name].user_id)
             rows = await self.world.services.db.fetch(of_person)
             self.ids["session"][name] = encode_id("session", rows[0][0])
+        for name in ("owner", "hired"):
+            newest = (
+                "select id from notification where user_id = :id order by created_at desc, id desc limit 1"
+            )
+            rows = await self.world.rows(newest, id=self.stage[name].user_id)
+            self.ids["notification"][name] = encode_id("notification", rows[0][0])
+        await self.notifications()
         rows = await self.world.rows(
             "select id from job where subject_id = :id", id=key(self.ids["gig"]["open"])
         )

@@ -39,6 +39,10 @@ WAYS = {
     "Skill": ["{ gigs(first: 2) { nodes { title skills { id FIELD } } } }", '{ skillSuggest(prefix: "py", first: 2) { name FIELD } }'],
     "User": ["{ viewer { name FIELD } }"],
     "Session": ["{ viewer { name sessions { totalCount nodes { id FIELD } } } }"],
+    "Notification": [
+        "{ notifications(first: 3) { nodes { id FIELD } } }",
+        '{ node(id: "<notification.owner>") { id ... on Notification { FIELD } } }',
+    ],
     "Job": ['{ jobs(first: 2) { nodes { id FIELD } } }', '{ node(id: "<job.expiry>") { id ... on Job { FIELD } } }'],
 }  # fmt: skip
 

@@ -104,7 +104,7 @@ async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: S
     assert [node["__typename"] for node in found] == [
         "Gig", "GigQuestion", "Application", "Contract", "GigInvitation", "Feedback", "User", "Client", "Freelancer", "Job",
     ]  # fmt: skip
-    assert set(NODES) == set(ids) | {"skill", "session"}
+    assert set(NODES) == set(ids) | {"skill", "session", "notification"}
 
 
 async def test_fragments_aliases_directives_and_defaults_mean_what_they_say(stage: Stage) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import strawberry
 
-from resolvers import applications, contracts, gigs
+from models.ids import encode_id
+from resolvers import applications, contracts, gigs, invitations, notifications
 from schema.root import MUTATIONS
 from tests.schema.stage import AXES, CALLERS, Scene, Stage, key
 from tests.world import PASSWORD
@@ -36,6 +37,8 @@ BY_CLIENT = cells("NOT_FOUND", **OF_APPLICATION, hired="NOT_ALLOWED", owner="APP
 BY_EITHER = cells("NOT_FOUND", **OF_APPLICATION, hired="APPLIED", owner="APPLIED")
 SIGNED_IN = cells("APPLIED")
 FREELANCERS = cells("NOT_ALLOWED", freelancer="APPLIED", applicant="APPLIED", hired="APPLIED")
+NOTIFIED = cells("NOOP", freelancer="APPLIED", applicant="APPLIED", hired="APPLIED", owner="APPLIED")
+BY_NOTIFIED = cells("NOT_FOUND", owner="APPLIED")
 CLIENTS = cells("APPLIED", freelancer="NOT_ALLOWED", applicant="NOT_ALLOWED", hired="NOT_ALLOWED")
 
 
@@ -82,6 +85,32 @@ async def resting(stage: Stage, scene: Scene) -> None:
 
 async def hiring_over(stage: Stage, scene: Scene) -> None:
     await gigs.stop_hiring(stage.as_("owner"), key(scene.gig))
+
+
+async def notified(stage: Stage) -> Scene:
+    """Everybody with a part in it, and a freelancer who is invited, has something new; `notification` is the owner's."""
+    scene = await stage.working()
+    invited = stage["freelancer"].user_id
+    assert invited is not None
+    await invitations.invite_freelancer(
+        stage.as_("owner"), key(scene.gig), freelancer_id=invited, message=None
+    )
+    newest = "select id from notification where user_id = :id order by created_at desc, id desc limit 1"
+    rows = await stage.world.rows(newest, id=stage["owner"].user_id)
+    scene.ids["notification"] = encode_id("notification", rows[0][0])
+    return scene
+
+
+async def read(stage: Stage, scene: Scene) -> None:
+    await notifications.mark_read(stage.as_("owner"), [key(scene.notification)])
+
+
+async def archived(stage: Stage, scene: Scene) -> None:
+    await notifications.archive(stage.as_("owner"), [key(scene.notification)])
+
+
+def the_notification(scene: Scene, caller: str) -> dict[str, Any]:
+    return {"ids": [scene.notification]}
 
 
 async def nothing(stage: Stage) -> Scene:
@@ -142,6 +171,14 @@ MUTATION_ROWS: dict[str, Row] = {
     # Revealed feedback is public, so everybody learns that it speaks of somebody else.
     "feedbackReply": Row("SIGNED_IN", cells("NOT_ALLOWED", hired="APPLIED"), Stage.judged,
         lambda scene, caller: {"id": scene.feedback_of_owner, "reply": "Thank you."}),
+    "notificationsMarkSeen": Row("SIGNED_IN", NOTIFIED, notified, lambda _, caller: {}),
+    "notificationsMarkRead": Row("SIGNED_IN", BY_NOTIFIED, notified, the_notification),
+    "notificationsMarkUnread": Row("SIGNED_IN", BY_NOTIFIED, after(notified, read), the_notification),
+    "notificationsMarkAllRead": Row("SIGNED_IN", NOTIFIED, notified, lambda _, caller: {}),
+    "notificationsArchive": Row("SIGNED_IN", BY_NOTIFIED, notified, the_notification),
+    "notificationsUnarchive": Row("SIGNED_IN", BY_NOTIFIED, after(notified, archived), the_notification),
+    "notificationPreferenceSet": Row("SIGNED_IN", SIGNED_IN, nothing,
+        lambda _, caller: {"category": "FEEDBACK", "channel": "EMAIL", "isOn": True}),
     "jobRetry": Row("ADMIN", cells("NOT_ALLOWED", admin="NOOP", super_admin="NOOP"), Stage.expiring, of("job")),
 }  # fmt: skip
 
@@ -208,7 +245,7 @@ async def test_an_anonymous_caller_learns_to_sign_in_before_anything_about_the_i
     type_name = f"{name[0].upper()}{name[1:]}Input"
     document = f"mutation($input: {type_name}!) {{ {name}(input: $input) {{ outcome }} }}"
     scene = Scene(dict.fromkeys(
-        ["gig", "application", "contract", "invitation", "job", "feedback_of_owner", "question"], "nonsense"
+        ["gig", "application", "contract", "invitation", "job", "feedback_of_owner", "question", "notification"], "nonsense"
     ))  # fmt: skip
     variables = MUTATION_ROWS[name].input(scene, "anonymous")
     if name == "applicationSubmit":

@@ -65,6 +65,13 @@ ROWS = {
     "Client.gigs":                    "-      -      -      1      1      1      1      1",
     "Client.contracts":               "-      -      -      0      1      1      1      1",
     "Client.feedback":                "-      -      -      1      1      1      1      1",
+    # What was said to the owner alone, an administrator does not read either.
+    "Notification.actorName":         "-      -      -      -      -      shown  -      -",
+    "Notification.gig":               "-      -      -      -      -      shown  -      -",
+    "Notification.application":       "-      -      -      -      -      none   -      -",
+    "Notification.contract":          "-      -      -      -      -      shown  -      -",
+    "Notification.invitation":        "-      -      -      -      -      none   -      -",
+    "Notification.note":              "-      -      -      -      -      shown  -      -",
     "User.freelancer":                "-      -      -      shown  -      -      shown  shown",
     "User.client":                    "-      -      -      none   -      -      none   none",
     "User.sessions":                  "-      -      -      1      -      -      0      0",
@@ -88,6 +95,7 @@ SELECTIONS = {
     "invitations { totalCount } feedback { totalCount } completeness { percent }",
     "Client": "trackRecord { contractsCompleted } recentTrackRecord { contractsCompleted } gigs { totalCount } "
     "contracts { totalCount } feedback { totalCount }",
+    "Notification": "actorName gig { id } application { id } contract { id } invitation { id } note",
     "User": "freelancer { id } client { id } sessions { totalCount }",
 }
 
@@ -123,7 +131,10 @@ def relations_of(schema: strawberry.Schema) -> list[str]:
 async def scene(stage: Stage) -> Scene:
     expertise = [profiles.Expertise(await stage.world.skill(), SkillLevel.EXPERT, 3)]
     await profiles.set_expertise(stage.as_("hired"), expertise, expected_version=None)
-    return await stage.judged()
+    scene = await stage.judged()
+    told = "select id from notification where user_id = :id and kind = 'WorkSubmitted'"
+    rows = await stage.world.rows(told, id=stage["owner"].user_id)
+    return Scene(scene.ids | {"notification": encode_id("notification", rows[0][0])})
 
 
 @pytest.mark.parametrize("type_name", SELECTIONS)
@@ -139,6 +150,7 @@ async def test_each_relation_shows_each_caller_what_the_table_says(
         "Freelancer": stage.id("freelancer", "hired"),
         "Client": stage.id("client", "owner"),
         "User": stage.id("user", "applicant"),
+        "Notification": scene.notification,
     }
 
     answers = [
@@ -190,6 +202,9 @@ QUERY_ROWS = {
     "skills":       "1     1     1     1     1     1     1     1",
     "skillSuggest": "1     1     1     1     1     1     1     1",
     "jobs":         "0     0     0     0     0     0     1     1",
+    "notifications": "0    0     0     1     1     1     0     0",
+    "notificationCounts": "0 0    0     1     1     1     0     0",
+    "notificationPreferences": "0 15 15 15    15    15    15    15",
     "viewer":       "none  shown shown shown shown shown shown shown",
     "node":         "none  none  none  none  shown shown shown shown",
     "nodes":        "1     1     1     2     2     3     3     3",
@@ -220,6 +235,9 @@ async def test_each_root_query_shows_each_caller_what_the_table_says(
         "skills": 'skills(where: {name: {eq: "Python"}}) { nodes { id } }',
         "skillSuggest": 'skillSuggest(prefix: "python", first: 1) { id }',
         "jobs": "jobs(first: 1) { nodes { id } }",
+        "notifications": "notifications(first: 1) { nodes { id } }",
+        "notificationCounts": "notificationCounts { unread }",
+        "notificationPreferences": "notificationPreferences { isOn }",
         "viewer": "viewer { id }",
         "node": f'node(id: "{scene.contract}") {{ id }}',
         "nodes": f'nodes(ids: ["{scene.gig}", "{scene.application}", "{scene.contract}"]) {{ id }}',
@@ -237,6 +255,8 @@ def count(answer: Any) -> str:
     """Like `summary`, for what root queries answer."""
     if isinstance(answer, dict) and "skills" in answer:
         return str(answer["skills"][0]["count"])
+    if isinstance(answer, dict) and "unread" in answer:
+        return str(int(answer["unread"] > 0))
     if isinstance(answer, dict) and "nodes" in answer:
         return str(len(answer["nodes"]))
     if isinstance(answer, list):

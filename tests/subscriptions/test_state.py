@@ -239,7 +239,7 @@ async def test_every_kind_of_fact_keeps_every_callers_state_true(start: StartWor
     await watched(worker, stage, await stage.open(), _expired_and_reopened, told)
 
     # Of the stream of a person, and before anybody can have read the gig.
-    assert set(KINDS) - told == {"ProfileEdited", "GigCreated"}
+    assert set(KINDS) - told == {"ProfileEdited", "NotificationsChanged", "GigCreated"}
 
 
 @pytest.mark.parametrize("name", ["anonymous", "owner", "hired"])

@@ -1,0 +1,44 @@
+"""Whom a fact concerns so much that they are notified: declared beside each kind of fact, as its `notice`."""
+
+from dataclasses import dataclass
+
+from models.vocabulary import Vocabulary
+
+
+class NotificationCategory(Vocabulary):
+    """What a notification is about, as people choose what to be told."""
+
+    APPLICATIONS = "APPLICATIONS", "Bids on your gigs, and what becomes of your own bids."
+    INVITATIONS = "INVITATIONS", "Invitations to apply, and the answers to them."
+    CONTRACTS = "CONTRACTS", "Work that you do, or that is done for you."
+    FEEDBACK = "FEEDBACK", "Feedback after the work; what it says is never part of a notification."
+    SYSTEM = "SYSTEM", "What the platform or its administrators did to your gig. Cannot be switched off."
+
+
+class NotificationReason(Vocabulary):
+    """Why somebody is notified."""
+
+    YOU_ARE_THE_CLIENT = "YOU_ARE_THE_CLIENT", "You posted the gig."
+    YOU_APPLIED = "YOU_APPLIED", "It is about your application."
+    YOU_ARE_INVITED = "YOU_ARE_INVITED", "It is about an invitation to you."
+    YOU_WORK_ON_IT = "YOU_WORK_ON_IT", "You are the freelancer of the contract."
+
+
+CRITICAL = frozenset({NotificationCategory.SYSTEM})
+"""Categories that nobody can switch off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """How a kind of fact is notified: to the owner of the gig, and to the person it is about for the reason given.
+
+    `is_decision`: it begins or ends work, so it is told whatever people have switched off.
+    """
+
+    category: NotificationCategory
+    person: NotificationReason | None = None
+    is_decision: bool = False
+
+    @property
+    def is_critical(self) -> bool:
+        return self.is_decision or self.category in CRITICAL
