@@ -1,7 +1,7 @@
 """Facts: what happened, told in the past tense, written in the transaction that made it true.
 
-An event declares the streams it belongs to, its audience, and who is notified of it. It carries ids, numbers and codes; free text that people
-wrote is referenced by `remark_id`, so that it disappears when its author is erased.
+An event declares the streams it belongs to, its audience, and who is notified of it. It carries ids, numbers and codes;
+free text that people wrote is referenced by `remark_id`, so that it disappears when its author is erased.
 """
 
 from abc import ABC, abstractmethod
@@ -55,10 +55,16 @@ class Event(ABC):
         """Names of the streams that get this fact; the first one gives the payload its `position`."""
 
     def recipients(self, *, actor_id: UUID | None) -> dict[UUID, NotificationReason]:
-        """Who is notified, and why: owner and person, but never of what they did themselves."""
-        if self.notice is None:
+        return self.told(owner_id=self.owner_id, person_id=self.person_id, actor_id=actor_id)
+
+    @classmethod
+    def told(
+        cls, *, owner_id: UUID | None, person_id: UUID | None, actor_id: UUID | None
+    ) -> dict[UUID, NotificationReason]:
+        """Who is notified of such a fact, and why: owner and person, but never of what they did themselves."""
+        if cls.notice is None:
             return {}
-        reasons = {self.owner_id: NotificationReason.YOU_ARE_THE_CLIENT, self.person_id: self.notice.person}
+        reasons = {owner_id: NotificationReason.YOU_ARE_THE_CLIENT, person_id: cls.notice.person}
         return {
             id: reason
             for id, reason in reasons.items()

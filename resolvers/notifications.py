@@ -25,6 +25,7 @@ from models.notification import (
     is_on_by_default,
 )
 from models.store.sql import Receipt, Transaction
+from models.stream import StreamHead
 from resolvers.operation import Operation
 
 MAX_IDS = 100
@@ -122,11 +123,14 @@ class Counts:
     """What is in the feed and not archived."""
 
     by_category: tuple[CategoryCounts, ...]
+    number: int
+    """Where the person's stream stood."""
 
     @classmethod
-    def of(cls, rows: Sequence[sa.Row[Any]]) -> "Counts":
+    def of(cls, rows: Sequence[sa.Row[Any]], *, number: int = 0) -> "Counts":
         found = {row.category: CategoryCounts(row.category, row.unseen, row.unread) for row in rows}
-        return cls(tuple(found.get(category, CategoryCounts(category)) for category in NotificationCategory))
+        counts = (found.get(category, CategoryCounts(category)) for category in NotificationCategory)
+        return cls(tuple(counts), number)
 
     @property
     def unseen(self) -> int:
@@ -141,7 +145,15 @@ async def counts_of(op: Operation) -> Counts:
     """The caller's own; nothing for anonymous callers."""
     if op.viewer.user_id is None:
         return Counts.of(())
-    return Counts.of(await op.db.fetch(_counting(op.viewer.user_id)))
+    stream = f"user:{op.viewer.user_id}"
+    head = sa.select(col(StreamHead.number)).where(col(StreamHead.stream) == stream).scalar_subquery()
+    # One statement, so that the place belongs to the counts; a row without a category where nothing is counted.
+    place = sa.select(sa.func.coalesce(head, 0).label("number")).subquery("place")
+    counting = _counting(op.viewer.user_id).subquery("counting")
+    rows = await op.db.fetch(
+        sa.select(place.c.number, *counting.c).select_from(place.outerjoin(counting, sa.true()))
+    )
+    return Counts.of([row for row in rows if row.category is not None], number=rows[0].number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from uuid import UUID
 import strawberry
 from strawberry.types.arguments import StrawberryArgument
 
+from auth.viewer import Viewer
 from models.application import ApplicationStatus
 from models.contract import ContractStatus
 from models.event import Event
@@ -28,6 +29,7 @@ from resolvers.operation import Operation
 from schema.activity import Change, changes_of, concrete_events, sentence_of
 from schema.graph import Followed, argument, attached, declare, reference
 from schema.notes import notes
+from schema.notifications import NotificationCounts, NotificationType, counts_for
 from schema.payloads import Auth, Needs
 from schema.places import stream_cursor
 from schema.scalars import Markdown, StreamCursor
@@ -218,11 +220,22 @@ class StreamItem:
     )
     event: StreamEvent = strawberry.field(description="What happened.")
     actor_id: strawberry.Private[UUID | None]
+    fact_id: strawberry.Private[UUID | None]
 
     actor_name: str | None = attached(
         _names,
         "actor_id",
         "Who did it; null for the platform itself, if they are gone, or if they hide their profile from you.",
+    )
+
+    notification: NotificationType | None = reference(
+        "fact_id",
+        "Your notification of it, as it is now; null if it is none, as in streams that are not your own, or if you switched it off.",
+    )
+    notification_counts: NotificationCounts | None = attached(
+        counts_for,
+        "cursor",
+        "How many of your notifications wait for you now: the badge. Zeros for an anonymous caller.",
     )
 
 
@@ -232,12 +245,17 @@ def item_of(op: Operation, fact: LoggedFact) -> StreamItem:
         occurred_at=fact.occurred_at,
         event=_event_of(fact),
         actor_id=fact.actor_id,
+        fact_id=fact.id,
     )
 
 
 def control_item(op: Operation, stream: str, number: int, event: Any) -> StreamItem:
     return StreamItem(
-        cursor=stream_cursor(op, Position(stream, number)), occurred_at=op.now(), event=event, actor_id=None
+        cursor=stream_cursor(op, Position(stream, number)),
+        occurred_at=op.now(),
+        event=event,
+        actor_id=None,
+        fact_id=None,
     )
 
 
@@ -253,10 +271,14 @@ _AFTER = argument(
 
 
 def _followed(
-    stream: Callable[..., str], needs: Needs, description: str, *arguments: StrawberryArgument
+    stream: Callable[..., str],
+    needs: Needs,
+    description: str,
+    *arguments: StrawberryArgument,
+    tells: Callable[[Viewer, LoggedFact], bool] | None = None,
 ) -> Any:
     field = declare(
-        Followed(stream),
+        Followed(stream, tells),
         f"{description} Everything after `after` once, in order, then what happens from now on.",
         is_subscription=True,
         directives=[Auth(requires=needs)],
@@ -294,6 +316,12 @@ class Subscription:
         _stream_of_viewer,
         Needs.SIGNED_IN,
         "What concerns you, of all gigs: applications, invitations, contracts, feedback, and your own profile.",
+    )
+    notification_events: StreamItem = _followed(
+        _stream_of_viewer,
+        Needs.SIGNED_IN,
+        "What you are notified of, and `NotificationsChanged` when you marked something, in whatever tab.",
+        tells=lambda viewer, fact: fact.notifies(viewer.user_id),
     )
     admin_events: StreamItem = _followed(
         _stream_of_admins,

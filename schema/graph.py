@@ -422,9 +422,11 @@ class Attached(Declaration):
 
 @dataclass(eq=False)
 class Followed(Declaration):
-    """A root field of a subscription: the items of the stream that `stream(op, **arguments)` names."""
+    """A root field of a subscription: the items of the stream that `stream(op, **arguments)` names, or those of them that
+    `tells(viewer, fact)` picks."""
 
     stream: Callable[..., str]
+    tells: Callable[[Viewer, Any], bool] | None = None
 
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
         raise LookupError("streams are followed by schema.streaming")

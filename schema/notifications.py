@@ -1,6 +1,7 @@
 """Notifications as the person they are for sees them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from models.errors import NotFound
 from models.ids import decode_id
 from models.notice import NotificationCategory, NotificationReason
 from models.notification import AlwaysOn, Notification, NotificationChannel
+from models.store.sql import Position
 from models.vocabulary import Vocabulary
 from resolvers import notifications
 from resolvers.operation import Operation
@@ -26,7 +28,8 @@ from schema.keyset import newest
 from schema.node import Node
 from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
-from schema.scalars import Markdown
+from schema.places import stream_cursor
+from schema.scalars import Markdown, StreamCursor
 from schema.type_names import Application, Contract, Gig, Invitation
 from schema.words import words
 
@@ -151,6 +154,10 @@ class NotificationCounts:
     by_category: list[NotificationCategoryCounts] = strawberry.field(
         description="The same for every category, also for those without any."
     )
+    stream_cursor: StreamCursor | None = strawberry.field(
+        description="Where your stream stood when this was counted; with it in `after`, `notificationEvents` tells what came "
+        "later. Null for an anonymous caller."
+    )
 
 
 @strawberry.type(description="Whether notifications of a category reach you by a channel.")
@@ -166,8 +173,17 @@ class NotificationPreference:
     )
 
 
-async def _counts(context: Context) -> Any:
-    return await notifications.counts_of(context.op)
+async def counts_now(op: Operation) -> NotificationCounts:
+    counts, user_id = await notifications.counts_of(op), op.viewer.user_id
+    by_category = [NotificationCategoryCounts(**asdict(part)) for part in counts.by_category]
+    place = None if user_id is None else stream_cursor(op, Position(f"user:{user_id}", counts.number))
+    return NotificationCounts(
+        unseen=counts.unseen, unread=counts.unread, by_category=by_category, stream_cursor=place
+    )
+
+
+async def _counts(context: Context) -> NotificationCounts:
+    return await counts_now(context.op)
 
 
 async def _preferences(context: Context) -> Any:
@@ -190,9 +206,9 @@ class NotificationQuery:
 # -- mutations -----------------------------------------------------------------------------------------------------------
 
 
-async def _counts_of(op: Operation, keys: Sequence[UUID]) -> Mapping[UUID, Any]:
-    counts = await notifications.counts_of(op)
-    return dict.fromkeys(keys, counts)
+async def counts_for(op: Operation, keys: Sequence[Any]) -> Mapping[Any, NotificationCounts]:
+    """The caller's, whatever they are asked for."""
+    return dict.fromkeys(keys, await counts_now(op))
 
 
 async def _preferences_of(op: Operation, keys: Sequence[UUID]) -> Mapping[UUID, Any]:
@@ -203,7 +219,7 @@ async def _preferences_of(op: Operation, keys: Sequence[UUID]) -> Mapping[UUID, 
 @strawberry.type(description="Answer to a mutation of notifications.")
 class NotificationsPayload(MutationPayload):
     counts: NotificationCounts | None = attached(
-        _counts_of, "entity_id", "How many of your notifications wait for you now; null if it was refused."
+        counts_for, "entity_id", "How many of your notifications wait for you now; null if it was refused."
     )
 
 

@@ -120,7 +120,7 @@ class _Subscriber:
         """First an empty frame once the follow has begun. Raises `GraphQLError` before that."""
         try:
             arguments = self._plan.read(self._ready.values)
-            stream = self._plan.stream(self._op, **arguments)
+            stream = self._plan.followed.stream(self._op, **arguments)
             after = place_of(self._op, arguments.get("after"), stream)
         except NewEpoch:
             yield _BEGUN
@@ -153,6 +153,8 @@ class _Subscriber:
         if follower.ended is not None:
             end = StreamEnd(reason=follower.ended)
             return [await self._control(follower.stream, follower.number, end)], True
+        if tells := self._plan.followed.tells:
+            facts = [fact for fact in facts if tells(follower.viewer, fact)]
         frames = await self._rendered(facts)
         if not self._is_ready:
             self._replayed += len(frames)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from models.event import EVENTS, Audience
+from models.notification import NotificationsChanged
 from models.store.sql import Database
 
 COUNTS_CHANGED = "GigCountsChanged"
@@ -21,6 +22,7 @@ class LoggedFact:
 
     stream: str
     number: int
+    id: UUID
     kind: str
     audience: Audience
     actor_id: UUID | None
@@ -31,6 +33,16 @@ class LoggedFact:
     payload: Mapping[str, Any]
     rendered: dict[Hashable, Any] = field(default_factory=dict)
     others: list["LoggedFact"] = field(default_factory=list)
+
+    def notifies(self, user_id: UUID | None) -> bool:
+        """Whether it tells this person of what others did, or how many notifications are left after what they did."""
+        kind = EVENTS.get(self.kind)
+        if kind is None or user_id is None:
+            return False
+        if issubclass(kind, NotificationsChanged):
+            return self.person_id == user_id
+        people = kind.told(owner_id=self.owner_id, person_id=self.person_id, actor_id=self.actor_id)
+        return user_id in people
 
     def for_others(self) -> "LoggedFact | None":
         """What those who may not see the fact are told of it: that the gig's numbers changed, where they did."""
@@ -52,7 +64,7 @@ async def read_after(db: Database, places: Mapping[str, int], *, limit: int) -> 
     statement = _AFTER.bindparams(streams=list(places), numbers=list(places.values()), limit=limit)
     return [
         LoggedFact(
-            row.stream, row.number, row.kind, Audience(row.audience), row.actor_id, row.owner_id, row.person_id,
+            row.stream, row.number, row.id, row.kind, Audience(row.audience), row.actor_id, row.owner_id, row.person_id,
             row.remark_id, row.occurred_at, row.payload,
         )
         for row in await db.fetch(statement)
@@ -89,7 +101,7 @@ async def horizon_now(db: Database) -> int:
 
 
 _AFTER = sa.text("""
-    select f.stream, f.number, f.kind, f.audience, f.actor_id, f.owner_id, f.person_id, f.remark_id, f.occurred_at,
+    select f.stream, f.number, f.id, f.kind, f.audience, f.actor_id, f.owner_id, f.person_id, f.remark_id, f.occurred_at,
            f.payload
     from unnest(cast(:streams as text[]), cast(:numbers as bigint[])) as wanted(stream, number)
     cross join lateral (

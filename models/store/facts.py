@@ -1,8 +1,9 @@
 """What every transaction writes last, whatever it is made with: its facts, whom they notify, and the answer for a repeat.
 
 One statement inserts the notifications, locks every stream head that is needed, ordered by stream name, takes the next
-numbers, inserts the facts and completes the idempotency row. A fact goes to the streams of those who are notified, too. Nothing runs between that and COMMIT, so numbers are gapless, commit order is number
-order, and two transactions cannot deadlock on heads.
+numbers, inserts the facts and completes the idempotency row. A fact goes to the streams of those who are notified, too.
+Nothing runs between that and COMMIT, so numbers are gapless, commit order is number order, and two transactions cannot
+deadlock on heads.
 """
 
 from collections import Counter
@@ -115,12 +116,18 @@ class Ledger:
         return values
 
     def _fact_values(self) -> dict[str, object]:
-        rows = [
-            (stream, new_id(), row)
-            for event in self._events
-            for row in (_columns_of(event, self._actor_id),)
-            for stream in self._streams_of(event)
-        ]
+        rows = []
+        notifications = []
+        for event in self._events:
+            row, ids = _columns_of(event, self._actor_id), {}
+            for stream in self._streams_of(event):
+                ids[stream] = new_id()
+                rows.append((stream, ids[stream], row))
+            # In a person's own stream the fact has the id of their notification, so that one leads to the other.
+            notifications += [
+                _notification(ids[f"user:{user_id}"], event, user_id, reason, self._actor_id)
+                for user_id, reason in event.recipients(actor_id=self._actor_id).items()
+            ]
         remaining = Counter(stream for stream, _, _ in rows)
         heads = [{"stream": stream, "taken": taken} for stream, taken in sorted(remaining.items())]
         facts = []
@@ -128,14 +135,8 @@ class Ledger:
             remaining[stream] -= 1
             facts.append({**row, "stream": stream, "after_it": remaining[stream], "id": fact_id})
         values = {"heads": as_json(heads), "facts": as_json(facts), "first_id": rows[0][1]}
-        if self._notifies:
-            values["notifications"] = as_json(
-                [
-                    _notification(event, user_id, reason, self._actor_id)
-                    for event in self._events
-                    for user_id, reason in event.recipients(actor_id=self._actor_id).items()
-                ]
-            )
+        if notifications:
+            values["notifications"] = as_json(notifications)
         return values
 
 
@@ -177,13 +178,13 @@ def _columns_of(event: Event, actor_id: UUID | None) -> dict[str, Any]:
 
 
 def _notification(
-    event: Event, user_id: UUID, reason: NotificationReason, actor_id: UUID | None
+    id: UUID, event: Event, user_id: UUID, reason: NotificationReason, actor_id: UUID | None
 ) -> dict[str, Any]:
     """What a fact says in the feed of one person."""
     kind, about, notice = type(event).__name__, event.payload(), event.notice
     assert notice is not None
     return {
-        "id": new_id(),
+        "id": id,
         "user_id": user_id,
         "kind": kind,
         "category": notice.category,

@@ -129,7 +129,7 @@ class SubscriptionPlan:
     """Which stream is followed, from the arguments, and how its items are shown."""
 
     read: Callable[[VariableValues], Any]
-    stream: Callable[..., str]
+    followed: Followed
     after_variable: str | None
     """The variable that the cursor is in, if it is in one."""
     item: ValuePlan
@@ -154,7 +154,7 @@ def plan_subscription(
     after = next((a.value for a in selected.node.arguments or () if a.name.value == "after"), None)
     return SubscriptionPlan(
         reader(schema, definition, selected.node),
-        declaration.stream,
+        declaration,
         after.name.value if isinstance(after, VariableNode) else None,
         planner.value(definition.type),
     )

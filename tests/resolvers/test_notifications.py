@@ -303,8 +303,8 @@ async def test_the_reveal_at_day_fourteen_is_told_to_both(world: World) -> None:
     told = await told_by(world, reveal(), client=hired.client, freelancer=hired.freelancer)
 
     assert told == [
-        ("client", "FeedbackRevealed", "FEEDBACK", "YOU_ARE_THE_CLIENT"),
         ("freelancer", "FeedbackRevealed", "FEEDBACK", "YOU_WORK_ON_IT"),
+        ("client", "FeedbackRevealed", "FEEDBACK", "YOU_ARE_THE_CLIENT"),
     ]
 
 

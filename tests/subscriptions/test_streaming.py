@@ -12,8 +12,10 @@ import pytest
 from auth.revocation import RevokedSessions
 from auth.viewer import ANONYMOUS, Viewer
 from models.ids import encode_id, new_id
+from models.notice import NotificationCategory
+from models.notification import NotificationChannel
 from models.store.sql import counting_statements
-from resolvers import applications, gigs
+from resolvers import applications, gigs, notifications
 from resolvers.operation import Operation, Rules
 from schema.execution import Frame, Request, Response
 from schema.streaming import perform
@@ -344,6 +346,7 @@ async def test_administrators_follow_what_waits_for_them_and_what_they_decided(s
     ("document", "caller", "code"),
     [
         (OWN, "anonymous", "UNAUTHENTICATED"),
+        (OWN.replace("viewerEvents", "notificationEvents"), "anonymous", "UNAUTHENTICATED"),
         (ADMINISTRATION, "anonymous", "UNAUTHENTICATED"),
         (ADMINISTRATION, "client", "FORBIDDEN"),
         (ADMINISTRATION, "freelancer", "FORBIDDEN"),
@@ -360,3 +363,72 @@ async def test_streams_are_for_those_they_say(
     }
 
     assert (await refusal(worker, people[caller], document))["extensions"]["code"] == code
+
+
+# -- notifications --------------------------------------------------------------------------------------------------------
+
+NOTIFIED = """subscription ($after: StreamCursor) { notificationEvents(after: $after) { cursor
+  notification { kind reason readAt gig { title } } notificationCounts { unseen unread }
+  event { __typename ... on NotificationsChanged { unseen unread } } } }"""
+BADGE = "{ notificationCounts { unseen unread streamCursor } }"
+MARK_ALL = "mutation { notificationsMarkAllRead(input: {}) { outcome counts { unread } } }"
+
+
+async def notified(frames: AsyncGenerator[Frame, None]) -> dict[str, Any]:
+    async with asyncio.timeout(DEADLINE_S):
+        body = orjson.loads((await anext(frames)).raw)
+    assert "errors" not in body, body
+    item: dict[str, Any] = body["data"]["notificationEvents"]
+    return item
+
+
+async def test_two_tabs_are_told_of_notifications_and_agree_on_the_badge(start: StartWorker) -> None:
+    worker = await start()
+    world, client, freelancer = worker.world, await worker.world.client(), await worker.world.freelancer()
+    gig_id = await world.open_gig(client, title="Translate a menu")
+    badge = (await world.data(client, BADGE))["notificationCounts"]
+
+    async with (
+        subscribed(worker, client, NOTIFIED, after=badge["streamCursor"]) as one,
+        subscribed(worker, client, NOTIFIED, after=badge["streamCursor"]) as other,
+    ):
+        ready = [await notified(one), await notified(other)]
+        # One's own act, which notifies nobody here, and another's, which does.
+        await gigs.pause_gig(world.as_(client), gig_id)
+        await gigs.resume_gig(world.as_(client), gig_id)
+        await world.application(freelancer, gig_id)
+        told = [await notified(one), await notified(other)]
+        marked = await world.data(client, MARK_ALL)
+        changed = [await notified(one), await notified(other)]
+        fresh = (await world.data(client, BADGE))["notificationCounts"]
+
+    assert (badge["unseen"], badge["unread"]) == (0, 0)
+    assert [item["event"]["__typename"] for item in ready] == ["StreamReady"] * 2
+    assert told[0] == told[1]
+    assert told[0]["event"]["__typename"] == "ApplicationSubmitted"
+    assert told[0]["notification"] == {
+        "kind": "APPLICATION_SUBMITTED", "reason": "YOU_ARE_THE_CLIENT", "readAt": None, "gig": {"title": "Translate a menu"},
+    }  # fmt: skip
+    assert told[0]["notificationCounts"] == {"unseen": 1, "unread": 1}
+    assert marked["notificationsMarkAllRead"] == {"outcome": "APPLIED", "counts": {"unread": 0}}
+    assert changed[0] == changed[1]
+    assert changed[0]["event"] == {"__typename": "NotificationsChanged", "unseen": 0, "unread": 0}
+    assert fresh["streamCursor"] == changed[0]["cursor"]
+
+
+async def test_what_somebody_switched_off_is_no_notification(start: StartWorker) -> None:
+    worker = await start()
+    world, client, freelancer = worker.world, await worker.world.client(), await worker.world.freelancer()
+    gig_id = await world.open_gig(client)
+    await notifications.set_preference(
+        world.as_(client), NotificationCategory.APPLICATIONS, NotificationChannel.IN_APP, is_on=False
+    )
+
+    async with subscribed(worker, client, NOTIFIED) as frames:
+        await notified(frames)
+        await world.application(freelancer, gig_id)
+        told = await notified(frames)
+
+    assert told["event"]["__typename"] == "ApplicationSubmitted"
+    assert told["notification"] is None
+    assert told["notificationCounts"] == {"unseen": 0, "unread": 0}
