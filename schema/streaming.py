@@ -6,7 +6,6 @@ was decided before, for each subscriber alone.
 
 import asyncio
 from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -76,15 +75,6 @@ async def perform(
     return frames
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What makes a difference to the bytes of a fact. The plan stands for its document, and is kept alive by being here."""
-
-    plan: SubscriptionPlan
-    variables: bytes
-    viewer: Hashable
-
-
 class _Subscriber:
     """One subscription of one caller."""
 
@@ -103,18 +93,15 @@ class _Subscriber:
         self._key, self._plan = _only(self._whole)
         self._replayed = 0
         self._is_ready = False
-        self._shown = _Shown(
-            self._plan,
-            _canonical(self._variables, without=self._plan.after_variable),
-            self._class_of_viewer(),
-        )
+        self._key_of_bytes = self._shared()
 
-    def _class_of_viewer(self) -> Hashable:
-        """Facts say the same to all who may see them; what they link to depends on who asks."""
-        viewer = self._op.viewer
-        if not self._plan.item.reads:
+    def _shared(self) -> Hashable | None:
+        """What makes a difference to the bytes, if others may get the same: facts say the same to all who may see them, but
+        what they link to depends on who asks."""
+        reads, is_anonymous = bool(self._plan.item.reads), self._op.viewer.user_id is None
+        if reads and not is_anonymous:
             return None
-        return "anonymous" if viewer.user_id is None else (viewer.user_id, viewer.roles)
+        return self._plan, _canonical(self._variables, without=self._plan.after_variable), reads
 
     async def frames(self, streams: Streams) -> AsyncGenerator[Frame, None]:
         """First an empty frame once the follow has begun. Raises `GraphQLError` before that."""
@@ -164,29 +151,32 @@ class _Subscriber:
 
     async def _rendered(self, facts: Sequence[LoggedFact]) -> list[Frame]:
         """One frame for each fact. What nobody like this subscriber asked for yet is made now, all at once."""
-        while True:
-            found = [fact.rendered.get(self._shown) for fact in facts]
+        key = self._key_of_bytes
+        while key is not None and not any(fact.is_old for fact in facts):
+            found = [fact.rendered.get(key) for fact in facts]
             frames = [made for made in found if isinstance(made, Frame)]
             if len(frames) == len(found):
                 return frames
             if missing := [fact for fact, made in zip(facts, found, strict=True) if made is None]:
-                await self._render(missing)
+                await self._render(missing, key)
             else:
                 # Somebody else is at it.
                 await next(made for made in found if isinstance(made, asyncio.Future))
+        return await self._made([item_of(self._op, fact) for fact in facts])
 
-    async def _render(self, facts: Sequence[LoggedFact]) -> None:
+    async def _render(self, facts: Sequence[LoggedFact], key: Hashable) -> None:
         done = asyncio.get_running_loop().create_future()
         for fact in facts:
-            fact.rendered[self._shown] = done
+            fact.rendered[key] = done
         try:
             made = await self._made([item_of(self._op, fact) for fact in facts])
             for fact, frame in zip(facts, made, strict=True):
-                fact.rendered[self._shown] = frame
+                if not fact.is_old:
+                    fact.rendered[key] = frame
         except BaseException:
             # Whoever waits for these makes them itself.
             for fact in facts:
-                del fact.rendered[self._shown]
+                fact.rendered.pop(key, None)
             raise
         finally:
             done.set_result(None)

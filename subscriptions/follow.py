@@ -26,6 +26,8 @@ from subscriptions.sight import may_follow, may_take_sight
 
 TAIL = 1_000
 """Facts kept of each followed stream, for followers that are a little behind."""
+RENDERED = 100
+"""Of how many of them the renderings are kept: those that somebody who is not far behind still asks for."""
 PAGE = 200
 _RETRY_S = 0.2
 _log = logging.getLogger("skillsync.streams")
@@ -66,6 +68,8 @@ class _Tail:
             if fact.number > self.number:
                 self.facts.append(fact)
                 self.number = fact.number
+                if len(self.facts) > RENDERED:
+                    self.facts[-RENDERED - 1].grow_old()
         for follower in self.followers:
             follower.wake()
 

@@ -16,9 +16,10 @@ from models.store.sql import Database
 COUNTS_CHANGED = "GigCountsChanged"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class LoggedFact:
-    """A fact as it was written. `rendered` holds what was made of it for subscribers, by what makes a difference."""
+    """A fact as it was written. `rendered` holds what was made of it for subscribers, by what makes a difference; of a fact
+    that `is_old` nothing is kept, as hardly anybody will ask."""
 
     stream: str
     number: int
@@ -32,7 +33,14 @@ class LoggedFact:
     occurred_at: datetime
     payload: Mapping[str, Any]
     rendered: dict[Hashable, Any] = field(default_factory=dict)
-    others: list["LoggedFact"] = field(default_factory=list)
+    is_old: bool = False
+    others: "LoggedFact | None" = None
+
+    def grow_old(self) -> None:
+        self.is_old = True
+        self.rendered.clear()
+        if self.others is not None:
+            self.others.grow_old()
 
     def notifies(self, user_id: UUID | None) -> bool:
         """Whether it tells this person of what others did, or how many notifications are left after what they did."""
@@ -49,14 +57,13 @@ class LoggedFact:
         kind = EVENTS.get(self.kind)
         if kind is None or not kind.changes_counts or not self.stream.startswith("gig:"):
             return None
-        if not self.others:
-            told = replace(
-                self, kind=COUNTS_CHANGED, audience=Audience.PUBLIC, actor_id=None, owner_id=None, person_id=None,
-                remark_id=None, payload={"gig_id": self.payload["gig_id"]}, rendered={}, others=[],
-            )  # fmt: skip
+        if self.others is None:
             # Kept, so that it is rendered once for all of them.
-            self.others.append(told)
-        return self.others[0]
+            self.others = replace(
+                self, kind=COUNTS_CHANGED, audience=Audience.PUBLIC, actor_id=None, owner_id=None, person_id=None,
+                remark_id=None, payload={"gig_id": self.payload["gig_id"]}, rendered={},
+            )  # fmt: skip
+        return self.others
 
 
 async def read_after(db: Database, places: Mapping[str, int], *, limit: int) -> list[LoggedFact]:

@@ -187,8 +187,28 @@ async def test_a_fact_is_shown_once_for_all_it_is_the_same_for(start: StartWorke
         return len(told), len({id(frame.raw) for frame in told}), sum(statements.values())
 
     assert await all_told(EVENTS) == (10, 1, 0)
-    # For each of five viewers: the gig, and the name of who did it.
-    assert await all_told(LINKED) == (10, 5, 10)
+    # The gig, and the name of who did it: once for everybody anonymous, and for each of the signed in.
+    assert await all_told(LINKED) == (10, 9, 18)
+
+
+async def test_what_was_made_of_old_facts_is_not_kept(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subscriptions.follow.RENDERED", 2)
+    worker = await start()
+    client = await worker.world.client()
+    gig_id = await worker.world.open_gig(client)
+
+    async with subscribed(worker, ANONYMOUS, gig=encode_id("gig", gig_id)) as frames:
+        await items(frames, 1)
+        for _ in range(2):
+            await gigs.pause_gig(worker.world.as_(client), gig_id)
+            await gigs.resume_gig(worker.world.as_(client), gig_id)
+        await items(frames, 4)
+        kept = [len(fact.rendered) for fact in worker.streams._tails[f"gig:{gig_id}"].facts]
+
+    # Of the third, too, unless it was made together with an old one.
+    assert (kept[:2], kept[3]) == ([0, 0], 1)
 
 
 async def test_a_field_that_fails_is_told_as_the_specification_says_and_the_stream_goes_on(
