@@ -8,6 +8,7 @@ from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 MAX_HEAD = 65_536
 BODY_DEADLINE_S = 10
@@ -91,4 +92,19 @@ class DroppableWebSocketProtocol(WebSocketsSansIOProtocol):
             await self.writable.wait()
         if self.close_sent:
             raise ClientDisconnected
-        await super().send(message)  # type: ignore[arg-type]
+        text = message.get("text")
+        if text is not None and self.handshake_complete and self.conn.state is State.OPEN:
+            # Nearly all that is ever sent. The parser's own way costs a fifth of a delivery.
+            self.transport.write(text_frame(text.encode()))
+        else:
+            await super().send(message)  # type: ignore[arg-type]
+
+
+def text_frame(content: bytes) -> bytes:
+    """A whole text message of a server as one frame: not masked, not compressed (RFC 6455, section 5.2)."""
+    size = len(content)
+    if size < 126:
+        return b"\x81%c%b" % (size, content)
+    if size < 65_536:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), content)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), content)

@@ -13,6 +13,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
 from auth.tokens import ACCESS_LIFETIME
@@ -24,7 +26,7 @@ from tests.wire.server import serving, until
 from tests.world import Clock
 from transport.connection import MAX_REASON_BYTES
 from transport.operations import Perform
-from transport.protocol import DroppableWebSocketProtocol
+from transport.protocol import DroppableWebSocketProtocol, text_frame
 from transport.server import MAX_MESSAGE
 from transport.sockets import USUAL, GraphQLSockets
 
@@ -860,3 +862,14 @@ async def test_a_fresh_token_must_be_of_the_same_user_and_good(house: House) -> 
     other = (4403, "The token is of another user. Open another socket for them.")
     assert [await signed_in.end(), await anonymous.end()] == [other, other]
     assert await forger.end() == (4403, "The access token is not valid. Sign in again.")
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 200_000])
+def test_a_frame_is_what_the_parser_would_write(size: int) -> None:
+    parser = ServerProtocol()
+    parser.state = State.OPEN
+    content = b"x" * size
+
+    parser.send_text(content)
+
+    assert text_frame(content) == b"".join(parser.data_to_send())
