@@ -3,7 +3,7 @@
 Text of the code holds only our own names and the response keys, as literals; everything else is bound as a constant.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -78,36 +78,50 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is read for values that Python made: for the objects of class `origin` at the end of `way`, by a key of theirs."""
+    """Where keys are: in an attribute of the objects of class `origin` at the end of `way`."""
 
     way: tuple[str, ...]
     origin: type
-    declaration: Reference | Attached
-    kind: GraphQLObjectType | None = None
-    """The type of the node that is referred to, and what is selected of it."""
-    below: list[Selected] = field(default_factory=list)
+    attribute: str
 
 
-class References:
-    """Everything that is read for the values of one plan, in the order of its numbers."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What is read for values that Python made, at once for all places that ask for the same."""
+
+    source: Attached | GraphQLObjectType
+    """A function, or a type of nodes."""
+    below: Sequence[Selected] = ()
+    """What is selected of the nodes."""
+    asked: list[Asked] = field(default_factory=list)
+
+
+class Reads:
+    """Everything that is read for the values of one plan."""
 
     def __init__(self) -> None:
-        self.found: list[Asked] = []
+        self._found: dict[Hashable, tuple[int, Read]] = {}
 
-    def add(self, asked: Asked) -> int:
-        self.found.append(asked)
-        return len(self.found) - 1
+    def __iter__(self) -> Iterator[Read]:
+        return (read for _, read in self._found.values())
+
+    def add(self, asked: Asked, source: Attached | GraphQLObjectType, below: Sequence[Selected] = ()) -> int:
+        """The number of the read: the same where the same is selected, such as through a fragment."""
+        selected = tuple((part.key, *map(id, part.nodes)) for part in below)
+        number, read = self._found.setdefault((id(source), selected), (len(self._found), Read(source, below)))
+        read.asked.append(asked)
+        return number
 
 
 class Values:
     """Expressions that turn Python values into what JSON needs, by their GraphQL type."""
 
     def __init__(
-        self, code: Code, selections: Selections, references: References | None = None, parameter: str = ""
+        self, code: Code, selections: Selections, reads: Reads | None = None, parameter: str = ""
     ) -> None:
         self._code = code
         self._selections = selections
-        self._references = references
+        self._reads = reads
         self._parameter = parameter
 
     def expression(
@@ -150,18 +164,17 @@ class Values:
         definition = kind.fields[selected.name]
         field: StrawberryField = definition.extensions["strawberry-definition"]
         declaration = getattr(field, "declaration", None)
-        if isinstance(declaration, Reference | Attached) and self._references is not None:
+        if isinstance(declaration, Reference | Attached) and self._reads is not None:
             origin = kind.extensions["strawberry-definition"].origin
-            key = f"{value}.{declaration.attribute}"
+            asked, key = Asked(way, origin, declaration.attribute), f"{value}.{declaration.attribute}"
             if isinstance(declaration, Attached):
-                index = self._references.add(Asked(way, origin, declaration))
-                return self.expression(definition.type, selected, f"{self._parameter}[{index}].get({key})")
+                number = self._reads.add(asked, declaration)
+                return self.expression(definition.type, selected, f"{self._parameter}[{number}].get({key})")
             target = definition.type
             is_required = is_non_null_type(target)
             target = target.of_type if is_required else target
-            below = self._selections.below(target, selected)
-            index = self._references.add(Asked(way, origin, declaration, target, below))
-            found = f"{self._parameter}[{index}].get({key})"
+            number = self._reads.add(asked, target, self._selections.below(target, selected))
+            found = f"{self._parameter}[{number}].get({key})"
             return f"need({found})" if is_required else found
         if declaration is not None or field.base_resolver is not None:
             raise Unplanned(f"{kind.name}.{selected.name} inside a value")

@@ -37,7 +37,7 @@ from schema.graph import (
 )
 from schema.payloads import ACTS
 from schema.planner.arguments import reader
-from schema.planner.code import Asked, Code, References, Unplanned, Values
+from schema.planner.code import Asked, Code, Read, Reads, Unplanned, Values
 from schema.planner.pages import BoundPage
 from schema.planner.rows import named_object
 from schema.planner.selection import Selected, Selections
@@ -109,17 +109,17 @@ class ValuePlan:
     """Shows values that Python made. `reads` are what they refer to: read for all values at once, before any is shown."""
 
     assemble: Callable[[Any, Sequence[Mapping[Any, Any]]], Any]
-    reads: Sequence[tuple[Asked, ReadKeys]]
+    reads: Sequence[tuple[Sequence[Asked], ReadKeys]]
 
     async def show(self, run: Run, value: Any) -> Any:
         return (await self.show_all(run, [value]))[0]
 
     async def show_all(self, run: Run, values: Sequence[Any]) -> list[Any]:
         found: list[Mapping[Any, Any]] = []
-        for asked, read in self.reads:
-            # Of the possible types of a value each has keys of its own.
-            holders = (holder for holder in _along(values, asked.way) if type(holder) is asked.origin)
-            keys = {getattr(holder, asked.declaration.attribute) for holder in holders} - {None}
+        for places, read in self.reads:
+            keys = {
+                getattr(holder, asked.attribute) for asked in places for holder in _along(values, asked)
+            } - {None}
             found.append(await read(run, sorted(keys)) if keys else {})
         return [self.assemble(value, found) for value in values]
 
@@ -295,18 +295,16 @@ class _Planner:
 
     def value(self, output: GraphQLOutputType) -> ValuePlan:
         """What shows a value made by Python, with what it refers to read first."""
-        code, references = Code(), References()
-        values = Values(code, self._selections, references, parameter="n")
+        code, reads = Code(), Reads()
+        values = Values(code, self._selections, reads, parameter="n")
         code.lines.append(f"return {values.expression(output, self._selected, 'value')}")
-        reads = [(asked, self._reader_of(asked)) for asked in references.found]
-        return ValuePlan(code.compiled("value, n"), reads)
+        return ValuePlan(code.compiled("value, n"), [(read.asked, self._reader_of(read)) for read in reads])
 
-    def _reader_of(self, asked: Asked) -> ReadKeys:
-        if asked.kind is None:
-            assert isinstance(asked.declaration, Attached)
-            function = asked.declaration.function
+    def _reader_of(self, read: Read) -> ReadKeys:
+        if isinstance(read.source, Attached):
+            function = read.source.function
             return lambda run, keys: function(run.op, keys)
-        unit = Unit.keyed(self._schema, self._selections, asked.kind, asked.below)
+        unit = Unit.keyed(self._schema, self._selections, read.source, list(read.below))
         return lambda run, keys: _found(run, unit, keys)
 
     def _read(self) -> Callable[[VariableValues], Any]:
@@ -321,13 +319,13 @@ async def _found(run: Run, unit: Unit, keys: Sequence[UUID]) -> dict[UUID, Any]:
     return found
 
 
-def _along(values: Iterable[Any], way: tuple[str, ...]) -> Iterable[Any]:
-    """Everything that is reached by these attributes, lists on the way spread."""
+def _along(values: Iterable[Any], asked: Asked) -> Iterable[Any]:
+    """Everything at the end of the way, lists on it spread. Of the possible types of a value, each has keys of its own."""
     holders = list(values)
-    for attribute in way:
+    for attribute in asked.way:
         reached: list[Any] = []
         for holder in holders:
             found = getattr(holder, attribute)
             reached += found if isinstance(found, list) else [found]
         holders = reached
-    return holders
+    return (holder for holder in holders if type(holder) is asked.origin)
