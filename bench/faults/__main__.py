@@ -39,6 +39,8 @@ from bench.faults.verdict import (
 
 SECONDS, SHORT_SECONDS = 30, 4
 STILL_S, SHORT_STILL_S = 5.0, 1.0
+ATTEMPTS = 2
+"""At a time within its bound: a busy machine breaks it, a slow server breaks it again."""
 LONGEST_S = 600
 """Of one run: tokens last 15 minutes."""
 _CATCH_UP_S = 15.0
@@ -65,8 +67,8 @@ class Result:
     """Why subscribers gave up."""
 
     def complaints(self) -> list[str]:
-        """Promises that were broken, in words."""
-        d, w, fault = self.delivery, self.writing, self.fault
+        """What became of facts and writes that should not, in words."""
+        d, w = self.delivery, self.writing
         found = [
             (d.lost, f"{d.lost} facts lost"),
             (d.doubled, f"{d.doubled} facts doubled"),
@@ -76,16 +78,18 @@ class Result:
             (w.unacknowledged, f"{w.unacknowledged} facts that no answer spoke of"),
             (set(w.outcomes) - {"APPLIED", "REPLAYED"}, f"writes ended as {dict(w.outcomes)}"),
             (self.ended, f"{len(self.ended)} subscribers gave up: {self.ended[:1]}"),
-            (
-                self.recovery is not None and self.recovery > fault.bound_s,
-                f"recovered after {self.recovery} s, not {fault.bound_s}",
-            ),
-            (
-                fault.leaves_writes_alone and self.slowest_write_in_fault > WRITE_BOUND_S,
-                f"a write took {self.slowest_write_in_fault:.3f} s meanwhile, not {WRITE_BOUND_S}",
-            ),
         ]
-        return [f"{fault.name}: {words}" for is_broken, words in found if is_broken]
+        return [f"{self.fault.name}: {words}" for is_broken, words in found if is_broken]
+
+    def slowness(self) -> list[str]:
+        """Bounds of time that were broken, in words."""
+        fault, found = self.fault, []
+        if self.recovery is not None and self.recovery > fault.bound_s:
+            found.append(f"{fault.name}: recovered after {self.recovery:.2f} s, not {fault.bound_s:g}")
+        if fault.leaves_writes_alone and self.slowest_write_in_fault > WRITE_BOUND_S:
+            took_s = self.slowest_write_in_fault
+            found.append(f"{fault.name}: a write took {took_s:.3f} s meanwhile, not {WRITE_BOUND_S}")
+        return found
 
 
 # -- one run -------------------------------------------------------------------------------------------------------------
@@ -241,11 +245,23 @@ def parse_arguments() -> argparse.Namespace:
 async def measure_all(place: Stage, arguments: argparse.Namespace) -> list[Result]:
     gigs = await load.make_gigs(place.server.url)
     still_s = SHORT_STILL_S if arguments.short else STILL_S
-    results = []
+    results: list[Result] = []
     for fault in arguments.faults:
-        print(f"{fault.name} …", file=sys.stderr, flush=True)
-        results.append(await measure(place, gigs, fault, seconds=arguments.seconds, still_s=still_s))
+        for _ in range(ATTEMPTS):
+            print(f"{fault.name} …", file=sys.stderr, flush=True)
+            results.append(await measure(place, gigs, fault, seconds=arguments.seconds, still_s=still_s))
+            if not results[-1].slowness():
+                break
     return results
+
+
+def complaints(results: Sequence[Result]) -> list[str]:
+    """What was slow counts if the last attempt was, too."""
+    last = {result.fault.name: result for result in results}
+    return [
+        *(words for result in results for words in result.complaints()),
+        *(words for result in last.values() for words in result.slowness()),
+    ]
 
 
 def main() -> int:
@@ -268,9 +284,9 @@ def main() -> int:
         return 130
     print(f"{arguments.seconds} s a run, load average before {load_average:.1f}, {os.cpu_count()} cores\n")
     print(table(results))
-    complaints = [complaint for result in results for complaint in result.complaints()]
-    print("\n".join(["", *complaints, verdict(results)]), flush=True)
-    return 1 if complaints else 0
+    broken = complaints(results)
+    print("\n".join(["", *broken, verdict(results)]), flush=True)
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

@@ -78,6 +78,16 @@ async def cut_sockets(target: Target) -> Window:
     return _until_now(began)
 
 
+async def cut_sockets_and_restart_postgres(target: Target) -> Window:
+    """Who comes back finds a server without a database."""
+    began = time.time()
+    with target.way.cutting():
+        await asyncio.sleep(target.still_s / 4)
+        await asyncio.to_thread(target.stage.postgres.restart)
+        await asyncio.sleep(target.still_s / 4)
+    return _until_now(began)
+
+
 async def _stand_still(pids: Iterable[int], still_s: float) -> Window:
     began = time.time()
     with stopped(pids):
@@ -105,4 +115,5 @@ FAULTS = (
     Fault("postgres restart", restart_postgres),
     Fault("postgres stop", stop_postgres),
     Fault("sockets cut", cut_sockets, uses_way=True, is_short=True),
+    Fault("cut and restart", cut_sockets_and_restart_postgres, uses_way=True),
 )

@@ -16,7 +16,7 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A fact as a subscriber got it. Times are seconds of the calendar's clock."""
+    """A fact as a subscriber got it. Times are seconds of the calendar's clock; a fact occurs before its commit."""
 
     fact: Fact
     occurred_at: float
@@ -120,7 +120,7 @@ def judge_writing(log: Iterable[Fact], writes: Collection[Settled], stored_keys:
 
 
 def recovery_s(followings: Iterable[Following], since: float) -> float:
-    """Until every subscriber had a fact of a write that began after `since`; infinite if one never had."""
+    """Until every subscriber had a fact that occurred after `since`; infinite if one never had."""
     return max(
         min((a.arrived_at for a in following.arrivals if a.occurred_at >= since), default=math.inf) - since
         for following in followings
@@ -133,5 +133,5 @@ def slowest_write_s(writes: Iterable[Settled], window: Window) -> float:
 
 
 def slowest_delivery_s(followings: Iterable[Following]) -> float:
-    """From the beginning of a write to the arrival of its fact."""
+    """From when a fact occurred, which is before its commit, to its arrival."""
     return max((a.arrived_at - a.occurred_at for f in followings for a in f.arrivals), default=0.0)

@@ -98,7 +98,7 @@ def test_answers_that_the_log_contradicts_are_counted() -> None:
     assert (judged.acknowledged_but_missing, judged.refused_but_stored, judged.unacknowledged) == (1, 1, 1)
 
 
-def test_recovery_is_that_of_the_last_subscriber_and_counts_writes_that_began_after_the_fault_only() -> None:
+def test_recovery_is_that_of_the_last_subscriber_and_counts_later_facts_only() -> None:
     early = following(LOG[:3], times=[(9, 9), (9.9, 10.1), (10.2, 10.5)])
     late = following(LOG[:3], times=[(9, 12), (9.9, 12), (10.2, 12.5)])
     never = following(LOG[:2], times=[(9, 12), (9.9, 12)])
