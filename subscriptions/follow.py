@@ -29,6 +29,8 @@ TAIL = 1_000
 RENDERED = 100
 """Of how many of them the renderings are kept: those that somebody who is not far behind still asks for."""
 PAGE = 200
+BEGINNINGS = 5
+"""Attempts to begin a follow, each but the first after the database has answered a sweep."""
 _RETRY_S = 0.2
 _log = logging.getLogger("skillsync.streams")
 
@@ -157,6 +159,8 @@ class Streams:
         self._grown: set[str] = set()
         self._has_grown = asyncio.Event()
         self._horizon: int | None = None
+        self._swept = asyncio.Event()
+        """Set, and replaced, with each sweep: the database answers."""
         self._is_stopping = False
         self._nobody_follows = asyncio.Event()
         self._nobody_follows.set()
@@ -191,6 +195,8 @@ class Streams:
             moved = await moved_since(self._db, self._horizon)
             self._horizon = moved.horizon
             self._mark(name for name, number in moved.heads.items() if self._is_behind(name, number))
+        self._swept.set()
+        self._swept = asyncio.Event()
 
     def _is_behind(self, stream: str, number: int) -> bool:
         tail = self._tails.get(stream)
@@ -246,14 +252,14 @@ class Streams:
     async def follow(
         self, stream: str, viewer: Viewer, *, after: int | None = None
     ) -> AsyncIterator[Follower]:
-        """A follower from `after` on, or from now on. Raises `Unseen` and `Ahead`."""
+        """A follower from `after` on, or from now on; begins when the database answers. Raises `Unseen` and `Ahead`."""
         tail = self._tails.setdefault(stream, _Tail(stream))
         follower = Follower(tail, viewer, self._db)
         # First of all: whatever is committed, or takes the sight away, from now on finds the follower here.
         tail.followers.add(follower)
         self._nobody_follows.clear()
         try:
-            await self._begin(tail, follower, after)
+            await self._begin_when_possible(tail, follower, after)
             if self._is_stopping:
                 follower.end(EndReason.SERVER_STOPPING)
             yield follower
@@ -263,6 +269,21 @@ class Streams:
                 del self._tails[stream]
             if not self._tails:
                 self._nobody_follows.set()
+
+    async def _begin_when_possible(self, tail: _Tail, follower: Follower, after: int | None) -> None:
+        """Wait for a database that is away, as those do who follow already.
+
+        Who comes meanwhile lost a worker or a connection beside it, and would take an error for the last word. They wait for the
+        sweep and do not ask themselves: thousands that knock on a closed door would keep the process from all else.
+        """
+        for _ in range(BEGINNINGS - 1):
+            try:
+                return await self._begin(tail, follower, after)
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                problem = type(error).__name__
+                _log.warning("a follow waits to begin", extra={"stream": tail.stream, "problem": problem})
+                await self._swept.wait()
+        return await self._begin(tail, follower, after)
 
     async def _begin(self, tail: _Tail, follower: Follower, after: int | None) -> None:
         if not await may_follow(self._db, [follower]):

@@ -275,6 +275,67 @@ async def test_a_database_that_fails_for_a_while_delays_and_loses_nothing(
     assert worker.streams.problem is None
 
 
+async def test_a_follow_that_begins_while_the_database_is_away_waits_for_it(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await start()
+    client = await worker.world.client()
+    gig_id = await worker.world.open_gig(client)
+    await move(worker, gig_id, client)
+    fetch, was_asked, is_away = worker.world.services.db.fetch, asyncio.Event(), True
+
+    async def failing(statement: Any) -> Any:
+        if is_away:
+            was_asked.set()
+            raise ConnectionRefusedError
+        return await fetch(statement)
+
+    async def follow() -> list[tuple[int, str]]:
+        async with worker.streams.follow(f"gig:{gig_id}", client, after=2) as follower:
+            return await take(follower, 2)
+
+    monkeypatch.setattr(worker.world.services.db, "fetch", failing)
+    taken = asyncio.create_task(follow())
+    await was_asked.wait()
+    with pytest.raises(ConnectionRefusedError):
+        await worker.streams.sweep()
+    is_away = False
+    await worker.streams.sweep()
+
+    assert await taken == (await logged(worker.world, gig_id))[2:]
+
+
+async def test_a_follow_that_cannot_begin_although_the_database_answers_fails(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await start()
+    client = await worker.world.client()
+    gig_id = await worker.world.open_gig(client)
+    fetch, attempts = worker.world.services.db.fetch, 0
+
+    async def failing(statement: Any) -> Any:
+        nonlocal attempts
+        if "wanted" in str(statement):
+            attempts += 1
+            raise ConnectionResetError
+        return await fetch(statement)
+
+    async def follow() -> None:
+        async with worker.streams.follow(f"gig:{gig_id}", client):
+            pass
+
+    monkeypatch.setattr(worker.world.services.db, "fetch", failing)
+    following_it = asyncio.create_task(follow())
+    async with asyncio.timeout(DEADLINE_S):
+        while not following_it.done():
+            await worker.streams.sweep()
+            await asyncio.sleep(0)
+
+    assert isinstance(following_it.exception(), ConnectionResetError)
+    assert attempts == following.BEGINNINGS
+    assert worker.streams.followers == 0
+
+
 async def test_a_place_that_never_was_is_refused(start: StartWorker) -> None:
     worker = await start()
     client = await worker.world.client()

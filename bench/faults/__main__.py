@@ -1,0 +1,293 @@
+"""Whether streams keep their promise while things die: every fact once, in order, to everybody, and soon.
+
+    python -m bench.faults [--seconds 30] [--only NAME] [--short] [--server-log FILE]
+
+20 subscribers follow 5 gigs through 2 workers while 20 facts a second are written; a third into each run something is
+killed, stopped or cut. The last line is the verdict; the exit code is 1 if it is not all zeros, or a bound is broken.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import secrets
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from bench.faults import load
+from bench.faults.cutting import way_to
+from bench.faults.load import OwnedGig
+from bench.faults.servers import CannotMeasure, Postgres, Stage, stage
+from bench.faults.strikes import FAULTS, WRITE_BOUND_S, Fault, Target
+from bench.faults.verdict import (
+    Delivery,
+    Fact,
+    Following,
+    Writing,
+    judge_delivery,
+    judge_writing,
+    recovery_s,
+    slowest_delivery_s,
+    slowest_write_s,
+)
+
+SECONDS, SHORT_SECONDS = 30, 4
+STILL_S, SHORT_STILL_S = 5.0, 1.0
+ATTEMPTS = 2
+"""At a time within its bound: a busy machine breaks it, a slow server breaks it again."""
+LONGEST_S = 600
+"""Of one run: tokens last 15 minutes."""
+_CATCH_UP_S = 15.0
+_QUIET_S = 0.5
+"""After the last fact was delivered, for what comes twice."""
+_SEED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run. Times in seconds."""
+
+    fault: Fault
+    facts: int
+    connections: Sequence[int]
+    """Of each worker, just before the fault."""
+    delivery: Delivery
+    writing: Writing
+    slowest_write: float
+    slowest_write_in_fault: float
+    slowest_delivery: float
+    recovery: float | None
+    ended: Sequence[str]
+    """Why subscribers gave up."""
+
+    def complaints(self) -> list[str]:
+        """What became of facts and writes that should not, in words."""
+        d, w = self.delivery, self.writing
+        found = [
+            (d.lost, f"{d.lost} facts lost"),
+            (d.doubled, f"{d.doubled} facts doubled"),
+            (d.misordered, f"{d.misordered} facts misordered"),
+            (w.acknowledged_but_missing, f"{w.acknowledged_but_missing} writes acknowledged, but missing"),
+            (w.refused_but_stored, f"{w.refused_but_stored} writes refused, but stored"),
+            (w.unacknowledged, f"{w.unacknowledged} facts that no answer spoke of"),
+            (set(w.outcomes) - {"APPLIED", "REPLAYED"}, f"writes ended as {dict(w.outcomes)}"),
+            (self.ended, f"{len(self.ended)} subscribers gave up: {self.ended[:1]}"),
+        ]
+        return [f"{self.fault.name}: {words}" for is_broken, words in found if is_broken]
+
+    def slowness(self) -> list[str]:
+        """Bounds of time that were broken, in words."""
+        fault, found = self.fault, []
+        if self.recovery is not None and self.recovery > fault.bound_s:
+            found.append(f"{fault.name}: recovered after {self.recovery:.2f} s, not {fault.bound_s:g}")
+        if fault.leaves_writes_alone and self.slowest_write_in_fault > WRITE_BOUND_S:
+            took_s = self.slowest_write_in_fault
+            found.append(f"{fault.name}: a write took {took_s:.3f} s meanwhile, not {WRITE_BOUND_S}")
+        return found
+
+
+# -- one run -------------------------------------------------------------------------------------------------------------
+
+
+async def measure(
+    place: Stage, gigs: Sequence[OwnedGig], fault: Fault, *, seconds: float, still_s: float
+) -> Result:
+    """Raises `CannotMeasure`."""
+    await asyncio.to_thread(place.server.wait)
+    await load.begin(place.server.url, gigs)
+    run = f"{fault.name}-{secrets.token_hex(4)}"
+    async with way_to(place.server.port, random.Random(_SEED)) as (way, port):
+        url = f"http://127.0.0.1:{port}/graphql" if fault.uses_way else place.server.url
+        async with load.subscribers(url, gigs) as followings:
+            writing = asyncio.create_task(load.write(url, gigs, seconds=seconds, run=run))
+            try:
+                await asyncio.sleep(seconds / 3)
+                connections = sorted(place.server.workers().values())
+                window = await fault.strike(Target(place, way, still_s)) if fault.strike else None
+                writes = await writing
+            finally:
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
+            log = await read_log(place.postgres, gigs)
+            await _wait_for_all(followings, log)
+    stored = await read_stored_keys(place.postgres, run)
+    return Result(
+        fault=fault,
+        facts=len(log),
+        connections=connections,
+        delivery=judge_delivery(log, followings),
+        writing=judge_writing(log, writes, stored),
+        slowest_write=max(write.took_s for write in writes),
+        slowest_write_in_fault=slowest_write_s(writes, window) if window else 0,
+        slowest_delivery=slowest_delivery_s(followings),
+        recovery=recovery_s(followings, window.counts_from) if window else None,
+        ended=[following.ended for following in followings if following.ended],
+    )
+
+
+async def _wait_for_all(followings: Sequence[Following], log: Sequence[Fact]) -> None:
+    """Until everybody has the last fact of their stream, or has had the time."""
+    last = {fact.stream: fact for fact in log}
+    waited_s = 0.0
+    while waited_s < _CATCH_UP_S and not all(
+        any(arrival.fact == last.get(f.stream) for arrival in reversed(f.arrivals)) for f in followings
+    ):
+        await asyncio.sleep(0.1)
+        waited_s += 0.1
+    await asyncio.sleep(_QUIET_S)
+
+
+async def read_log(postgres: Postgres, gigs: Sequence[OwnedGig]) -> list[Fact]:
+    """What was written to the gigs' streams since the run began, in order."""
+    statement = """
+        select stream, number, kind from fact
+        join unnest($1::text[], $2::bigint[]) as begun(name, place) on stream = name and number > place
+        order by stream, number
+    """
+    connection = await _connect(postgres)
+    try:
+        rows = await connection.fetch(statement, [gig.stream for gig in gigs], [gig.number for gig in gigs])
+    finally:
+        await connection.close()
+    return [Fact(row["stream"], row["number"], row["kind"]) for row in rows]
+
+
+async def read_stored_keys(postgres: Postgres, run: str) -> set[str]:
+    connection = await _connect(postgres)
+    try:
+        rows = await connection.fetch("select key from idempotency_key where starts_with(key, $1)", f"{run}-")
+    finally:
+        await connection.close()
+    return {row["key"] for row in rows}
+
+
+async def _connect(postgres: Postgres) -> asyncpg.Connection:
+    return await asyncpg.connect(host=str(postgres.socket_directory), user="postgres", database="skillsync")
+
+
+# -- what is said --------------------------------------------------------------------------------------------------------
+
+_HEAD = (
+    "run", "at workers", "facts", "delivered", "lost", "doubled", "misordered", "acked, missing", "refused, stored",
+    "repeated", "replayed", "write max ms", "in fault ms", "delivery max ms", "recovery s", "bound s",
+)  # fmt: skip
+
+
+def cells(result: Result) -> tuple[str, ...]:
+    d, w = result.delivery, result.writing
+    numbers = (
+        result.facts, d.delivered, d.lost, d.doubled, d.misordered, w.acknowledged_but_missing, w.refused_but_stored,
+        w.repeated, w.outcomes.get("REPLAYED", 0),
+    )  # fmt: skip
+    times = (result.slowest_write, result.slowest_write_in_fault, result.slowest_delivery)
+    recovery = (
+        ("", "") if result.recovery is None else (f"{result.recovery:.2f}", f"{result.fault.bound_s:g}")
+    )
+    return (
+        result.fault.name,
+        "+".join(map(str, result.connections)),
+        *map(str, numbers),
+        *(f"{1000 * time:.0f}" for time in times),
+        *recovery,
+    )
+
+
+def table(results: Sequence[Result]) -> str:
+    rows = [_HEAD, *map(cells, results)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if column == 0 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def verdict(results: Sequence[Result]) -> str:
+    lost, doubled, misordered = (
+        sum(getattr(result.delivery, name) for result in results)
+        for name in ("lost", "doubled", "misordered")
+    )
+    return f"faults: lost {lost} doubled {doubled} misordered {misordered}"
+
+
+# -- the command ---------------------------------------------------------------------------------------------------------
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.faults", description="Streams under faults.")
+    parser.add_argument("--seconds", type=int, help=f"of each run, {SECONDS} unless told")
+    parser.add_argument("--only", default="", metavar="NAME", help="runs with this in their name")
+    parser.add_argument(
+        "--short", action="store_true", help=f"{SHORT_SECONDS} s a run, and half of the faults"
+    )
+    parser.add_argument("--server-log", type=Path, metavar="FILE", help="keep what the server said")
+    arguments = parser.parse_args()
+    arguments.seconds = arguments.seconds or (SHORT_SECONDS if arguments.short else SECONDS)
+    least = SHORT_SECONDS if arguments.short else 3 * int(STILL_S)
+    if not least <= arguments.seconds <= LONGEST_S:
+        parser.error(f"--seconds must be between {least} and {LONGEST_S}")
+    arguments.faults = [
+        fault for fault in FAULTS if arguments.only in fault.name and (fault.is_short or not arguments.short)
+    ]
+    if not arguments.faults:
+        parser.error(f"no run has {arguments.only!r} in its name")
+    return arguments
+
+
+async def measure_all(place: Stage, arguments: argparse.Namespace) -> list[Result]:
+    gigs = await load.make_gigs(place.server.url)
+    still_s = SHORT_STILL_S if arguments.short else STILL_S
+    results: list[Result] = []
+    for fault in arguments.faults:
+        for _ in range(ATTEMPTS):
+            print(f"{fault.name} …", file=sys.stderr, flush=True)
+            results.append(await measure(place, gigs, fault, seconds=arguments.seconds, still_s=still_s))
+            if not results[-1].slowness():
+                break
+    return results
+
+
+def complaints(results: Sequence[Result]) -> list[str]:
+    """What was slow counts if the last attempt was, too."""
+    last = {result.fault.name: result for result in results}
+    return [
+        *(words for result in results for words in result.complaints()),
+        *(words for result in last.values() for words in result.slowness()),
+    ]
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    # Every way to be told to stop is a Ctrl-C: what was started is ended on the way out.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    load_average = os.getloadavg()[0]
+    try:
+        with stage() as place:
+            try:
+                results = asyncio.run(measure_all(place, arguments))
+            finally:
+                if arguments.server_log:
+                    shutil.copy(place.server.log, arguments.server_log)
+    except CannotMeasure as error:
+        print(f"faults: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"{arguments.seconds} s a run, load average before {load_average:.1f}, {os.cpu_count()} cores\n")
+    print(table(results))
+    broken = complaints(results)
+    print("\n".join(["", *broken, verdict(results)]), flush=True)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

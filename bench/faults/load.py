@@ -1,0 +1,209 @@
+"""The load: people who pause and resume their gigs over HTTP, and subscribers who follow those with the reference client."""
+
+import asyncio
+import base64
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import orjson
+
+from bench.faults.servers import CannotMeasure
+from bench.faults.verdict import Arrival, Fact, Following, Settled
+from docs.examples.follow import GIG_EVENTS, Refused, Reset, follow
+
+GIGS = 5
+SUBSCRIBERS = 20
+FACTS_PER_S = 20
+_ANSWER_S = 2
+"""How long a writer waits for an answer before it sends the same again."""
+_AGAIN_S = 0.1
+_SETTLE_S = 60
+_MAC_BYTES = 12
+_UNKNOWN = {"INTERNAL", "OUTCOME_UNKNOWN"}
+_PASSWORD = secrets.token_urlsafe(16)
+
+REGISTER = """mutation($input: AccountRegisterInput!) { accountRegister(input: $input) { outcome errors { message } } }"""
+SIGN_IN = """mutation($email: EmailAddress!, $password: String!) {
+  sessionCreate(input: {email: $email, password: $password}) { tokens { accessToken } errors { message } } }"""
+CREATE = """mutation($input: GigCreateInput!) { gigCreate(input: $input) { outcome gig { id } errors { message } } }"""
+PUBLISH = (
+    """mutation($id: ID!) { gigPublish(input: {id: $id}) { outcome gig { status } errors { message } } }"""
+)
+PLACE = "query($id: ID!) { gig(id: $id) { streamCursor } }"
+PAUSE, RESUME = (
+    f"""mutation($id: ID!, $key: String!) {{ {name}(input: {{id: $id, idempotencyKey: $key}}) {{
+  outcome position errors {{ code message }} }} }}"""
+    for name in ("gigPause", "gigResume")
+)
+_ACTS = ((PAUSE, "GigPaused"), (RESUME, "GigResumed"))
+
+
+def place_in(cursor: str) -> tuple[str, int]:
+    """Stream and number of a cursor, whose form is the server's own affair: only a bench may look into it."""
+    raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    _, stream, number = orjson.loads(raw[_MAC_BYTES:])
+    return str(stream), int(number)
+
+
+@dataclass(slots=True)
+class OwnedGig:
+    """A gig, its client, and where its stream stood before the run."""
+
+    id: str
+    email: str
+    token: str = ""
+    cursor: str = ""
+    stream: str = ""
+    number: int = 0
+
+
+async def ask(url: str, document: str, variables: dict[str, Any], token: str | None = None) -> Any:
+    """The first root field of the answer. Raises `CannotMeasure` if there is none: nothing is broken at that time."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    async with httpx.AsyncClient(timeout=30) as client:
+        answer = await client.post(url, json={"query": document, "variables": variables}, headers=headers)
+    body = answer.json()
+    result = next(iter((body.get("data") or {}).values()), None)
+    if result is None or result.get("errors"):
+        raise CannotMeasure(f"The server refused to begin: {body}")
+    return result
+
+
+async def make_gigs(url: str) -> list[OwnedGig]:
+    """Open gigs, each of a client of its own."""
+    return list(await asyncio.gather(*(_make_gig(url, number) for number in range(GIGS))))
+
+
+async def _make_gig(url: str, number: int) -> OwnedGig:
+    email = f"client{number}@faults.example.com"
+    person = {"email": email, "password": _PASSWORD, "name": f"Client {number}", "roles": ["CLIENT"]}
+    await ask(url, REGISTER, {"input": person})
+    token = await _token(url, email)
+    content = {
+        "title": f"Gig {number}", "description": "Paused and resumed, again and again.",
+        "budget": {"kind": "FIXED", "min": "100.00", "max": "200.00", "currency": "EUR"},
+        "deadline": (datetime.now(UTC) + timedelta(days=20)).isoformat(),
+    }  # fmt: skip
+    id = (await ask(url, CREATE, {"input": content}, token))["gig"]["id"]
+    await ask(url, PUBLISH, {"id": id}, token)
+    return OwnedGig(id=id, email=email)
+
+
+async def _token(url: str, email: str) -> str:
+    answer = await ask(url, SIGN_IN, {"email": email, "password": _PASSWORD})
+    return str(answer["tokens"]["accessToken"])
+
+
+async def begin(url: str, gigs: Sequence[OwnedGig]) -> None:
+    """Sign everybody in anew, as tokens last 15 minutes, and note where the streams stand."""
+    for gig in gigs:
+        gig.token = await _token(url, gig.email)
+        gig.cursor = (await ask(url, PLACE, {"id": gig.id}))["streamCursor"]
+        gig.stream, gig.number = place_in(gig.cursor)
+
+
+# -- subscribers ---------------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def subscribers(url: str, gigs: Sequence[OwnedGig]) -> AsyncIterator[list[Following]]:
+    """What each of them got so far; all are gone after the block."""
+    followings = [Following(gigs[number % len(gigs)].stream) for number in range(SUBSCRIBERS)]
+    tasks = [
+        asyncio.create_task(_subscribe(url, gigs[number % len(gigs)], following))
+        for number, following in enumerate(followings)
+    ]
+    try:
+        yield followings
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _subscribe(url: str, gig: OwnedGig, following: Following) -> None:
+    try:
+        async for item in follow(url, GIG_EVENTS, {"gigId": gig.id, "after": gig.cursor}):
+            fact = Fact(*place_in(item["cursor"]), item["event"]["__typename"])
+            occurred_at = datetime.fromisoformat(item["occurredAt"]).timestamp()
+            following.arrivals.append(Arrival(fact, occurred_at, time.time()))
+    except (Refused, Reset) as error:
+        following.ended = f"{type(error).__name__}: {error}"
+
+
+# -- writers -------------------------------------------------------------------------------------------------------------
+
+
+async def write(url: str, gigs: Sequence[OwnedGig], *, seconds: float, run: str) -> list[Settled]:
+    """`FACTS_PER_S` writes a second over all gigs; ends when each is settled. Who was held up catches up.
+
+    So there are as many facts after each run as after any other. Keys begin with `run`.
+    """
+    count = round(seconds * FACTS_PER_S / len(gigs) / 2) * 2  # even: each gig is left as it was found
+    async with asyncio.TaskGroup() as tasks:
+        writers = [
+            tasks.create_task(_write_all(url, gig, _dues(count, number, len(gigs)), f"{run}-{number}"))
+            for number, gig in enumerate(gigs)
+        ]
+    return [settled for writer in writers for settled in writer.result()]
+
+
+def _dues(count: int, number: int, writers: int) -> Iterator[float]:
+    """When each write of one writer is due; the writers take turns."""
+    began = time.monotonic()
+    for turn in range(count):
+        yield began + (turn * writers + number) / FACTS_PER_S
+
+
+async def _write_all(url: str, gig: OwnedGig, dues: Iterator[float], name: str) -> list[Settled]:
+    settled = []
+    headers = {"authorization": f"Bearer {gig.token}"}
+    async with httpx.AsyncClient(timeout=_ANSWER_S, headers=headers) as client:
+        for turn, due in enumerate(dues):
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            document, kind = _ACTS[turn % 2]
+            settled.append(await _settle(client, url, document, kind, gig.id, f"{name}-{turn}"))
+    return settled
+
+
+async def _settle(
+    client: httpx.AsyncClient, url: str, document: str, kind: str, id: str, key: str
+) -> Settled:
+    """Send it, and again under its key for as long as nobody knows what became of it."""
+    began_at, began, attempts = time.time(), time.monotonic(), 0
+    while True:
+        attempts += 1
+        payload = await _attempt(client, url, document, {"id": id, "key": key})
+        if payload is not None:
+            position = payload["position"]
+            fact = Fact(*place_in(position), kind) if position else None
+            return Settled(key, payload["outcome"], fact, began_at, time.monotonic() - began, attempts)
+        if time.monotonic() - began > _SETTLE_S:
+            raise CannotMeasure(f"A write did not settle within {_SETTLE_S} s.")
+        await asyncio.sleep(_AGAIN_S)
+
+
+async def _attempt(
+    client: httpx.AsyncClient, url: str, document: str, variables: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The payload; None if the outcome is unknown. Raises `CannotMeasure` for what repeating would not change."""
+    try:
+        answer = await client.post(url, json={"query": document, "variables": variables})
+    except httpx.TransportError:
+        return None
+    if answer.status_code >= 500:
+        return None
+    body = answer.json()
+    errors = body.get("errors") or []
+    if unexpected := [e for e in errors if e["extensions"]["code"] not in _UNKNOWN]:
+        raise CannotMeasure(f"A write was not understood: {unexpected[0]}")
+    if errors:
+        return None
+    payload: dict[str, Any] = next(iter(body["data"].values()))
+    return payload

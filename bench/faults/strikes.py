@@ -1,0 +1,119 @@
+"""What goes wrong, and within which time everybody must be served again."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from bench.faults.cutting import Way
+from bench.faults.servers import Stage, stopped
+from bench.faults.verdict import Window
+
+REDIS_BOUND_S, BOUND_S = 2.0, 5.0
+WRITE_BOUND_S = 0.25
+_REDIS_AWAY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What can be hit. What stands still does so for `still_s` seconds."""
+
+    stage: Stage
+    way: Way
+    still_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`strike` ends with the fault. Recovery counts from its end or, after a kill, from its beginning."""
+
+    name: str
+    strike: Callable[[Target], Awaitable[Window]] | None
+    bound_s: float = BOUND_S
+    leaves_writes_alone: bool = False
+    """Whether no write may take longer than `WRITE_BOUND_S` meanwhile."""
+    uses_way: bool = False
+    is_short: bool = False
+    """Whether it is part of the short form."""
+
+
+async def kill_redis(target: Target) -> Window:
+    began = time.time()
+    target.stage.redis.kill()
+    await asyncio.sleep(_REDIS_AWAY_S)
+    await asyncio.to_thread(target.stage.redis.start)
+    return Window(began, time.time(), counts_from=began)
+
+
+async def stop_redis(target: Target) -> Window:
+    return await _stand_still([target.stage.redis.pid], target.still_s)
+
+
+async def kill_worker(target: Target) -> Window:
+    began = time.time()
+    os.kill(_busiest_worker(target.stage), signal.SIGKILL)
+    return Window(began, began, counts_from=began)
+
+
+async def stop_worker(target: Target) -> Window:
+    return await _stand_still([_busiest_worker(target.stage)], target.still_s)
+
+
+async def restart_postgres(target: Target) -> Window:
+    began = time.time()
+    await asyncio.to_thread(target.stage.postgres.restart)
+    return Window(began, time.time(), counts_from=began)
+
+
+async def stop_postgres(target: Target) -> Window:
+    return await _stand_still(target.stage.postgres.processes(), target.still_s)
+
+
+async def cut_sockets(target: Target) -> Window:
+    began = time.time()
+    with target.way.cutting():
+        await asyncio.sleep(target.still_s)
+    return _until_now(began)
+
+
+async def cut_sockets_and_restart_postgres(target: Target) -> Window:
+    """Who comes back finds a server without a database."""
+    began = time.time()
+    with target.way.cutting():
+        await asyncio.sleep(target.still_s / 4)
+        await asyncio.to_thread(target.stage.postgres.restart)
+        await asyncio.sleep(target.still_s / 4)
+    return _until_now(began)
+
+
+async def _stand_still(pids: Iterable[int], still_s: float) -> Window:
+    began = time.time()
+    with stopped(pids):
+        await asyncio.sleep(still_s)
+    return _until_now(began)
+
+
+def _until_now(began: float) -> Window:
+    ended = time.time()
+    return Window(began, ended, counts_from=ended)
+
+
+def _busiest_worker(stage: Stage) -> int:
+    """The one that most subscribers are at: a fault of an idle one would prove nothing."""
+    workers = stage.server.workers()
+    return max(workers, key=lambda pid: workers[pid])
+
+
+FAULTS = (
+    Fault("none", None),
+    Fault("redis kill", kill_redis, REDIS_BOUND_S, leaves_writes_alone=True, is_short=True),
+    Fault("redis stop", stop_redis, REDIS_BOUND_S, leaves_writes_alone=True, is_short=True),
+    Fault("worker kill", kill_worker, is_short=True),
+    Fault("worker stop", stop_worker),
+    Fault("postgres restart", restart_postgres),
+    Fault("postgres stop", stop_postgres),
+    Fault("sockets cut", cut_sockets, uses_way=True, is_short=True),
+    Fault("cut and restart", cut_sockets_and_restart_postgres, uses_way=True),
+)
