@@ -160,8 +160,8 @@ class _Subscriber:
             if missing := [fact for fact, made in zip(facts, found, strict=True) if made is None]:
                 await self._render(missing, key)
             else:
-                # Somebody else is at it.
-                await next(made for made in found if isinstance(made, asyncio.Future))
+                # Somebody else is at it. Shielded: who is cancelled while waiting would cancel it for all who wait.
+                await asyncio.shield(next(made for made in found if isinstance(made, asyncio.Future)))
         return await self._made([item_of(self._op, fact) for fact in facts])
 
     async def _render(self, facts: Sequence[LoggedFact], key: Hashable) -> None:

@@ -1,6 +1,7 @@
 """Subscriptions through the schema: exact frames, who is told what, and what a fact costs when many are told the same."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ from models.ids import encode_id, new_id
 from models.notice import NotificationCategory
 from models.notification import NotificationChannel
 from models.store.sql import counting_statements
-from resolvers import applications, gigs, notifications
+from resolvers import applications, gigs, notifications, people
 from resolvers.operation import Operation, Rules
 from schema.execution import Frame, Request, Response
 from schema.streaming import perform
@@ -236,6 +237,41 @@ async def test_a_field_that_fails_is_told_as_the_specification_says_and_the_stre
     assert [error["path"] for error in broken["errors"]] == [["gigEvents", "actorName"]]
     assert broken["errors"][0]["extensions"] == {"code": "INTERNAL", "requestId": "test"}
     assert kinds(healthy) == ["GigResumed"]
+
+
+async def test_who_leaves_while_another_renders_for_all_takes_nobody_along(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await start()
+    world, client = worker.world, await worker.world.client()
+    gig_id = await world.open_gig(client)
+    names_of, is_asked, may_answer = people.names_of, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any) -> Any:
+        is_asked.set()
+        await may_answer.wait()
+        return await names_of(*arguments)
+
+    async with contextlib.AsyncExitStack() as stack:
+        frames = [
+            await stack.enter_async_context(
+                subscribed(worker, ANONYMOUS, LINKED, gig=encode_id("gig", gig_id))
+            )
+            for _ in range(3)
+        ]
+        for one in frames:
+            await items(one, 1)
+        monkeypatch.setattr("resolvers.people.names_of", slow)
+        telling = [asyncio.create_task(items(one, 1)) for one in frames]
+        await gigs.pause_gig(world.as_(client), gig_id)
+        await is_asked.wait()
+        # The others wait for what the first one makes.
+        telling[1].cancel()
+        await asyncio.gather(telling[1], return_exceptions=True)
+        may_answer.set()
+        told = await asyncio.gather(telling[0], telling[2])
+
+    assert [kinds(found) for found in told] == [["GigPaused"], ["GigPaused"]]
 
 
 async def test_bad_places_and_hidden_gigs_are_refused_before_anything_begins(start: StartWorker) -> None:
