@@ -5,6 +5,7 @@ was decided before, for each subscriber alone.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import orjson
 from graphql import GraphQLError, OperationType, located_error
 
 from models.errors import DomainError, Invalid
+from models.store.sql import is_away
 from resolvers.operation import Operation
 from schema.documents import Refused
 from schema.events import (
@@ -45,7 +47,9 @@ from schema.planner.roots import Run, SubscriptionPlan
 from subscriptions.follow import Ahead, Follower, Streams, TooOld, Unseen
 from subscriptions.log import LoggedFact
 
+RETRY_S, MOST_ATTEMPTS = 0.2, 100
 _BEGUN = Frame(b"", None)
+_log = logging.getLogger("skillsync.streams")
 
 
 async def perform(
@@ -185,17 +189,26 @@ class _Subscriber:
         return (await self._made([control_item(self._op, stream, number, event)]))[0]
 
     async def _made(self, items: Sequence[StreamItem]) -> list[Frame]:
-        # Fresh for each batch of events: what was read for an earlier one is not true any more.
-        context = Context(self._op, requested=self._ready.requested)
-        try:
-            shown = await self._plan.item.show_all(Run(context, self._ready.values), items)
-        except Exception as error:  # told by the batch execution, which meets it again
-            self._whole.unplanned[type(error).__name__] += 1
-            return [await self._by_batches(item) for item in items]
-        return [
-            Frame(to_json({"data": {self._key: data}}), item.cursor)
-            for data, item in zip(shown, items, strict=True)
-        ]
+        """Waits for a database that is away: what an item links to would be missing from it for ever."""
+        attempts = 0
+        while True:
+            # Fresh for each batch of events: what was read for an earlier one is not true any more.
+            context = Context(self._op, requested=self._ready.requested)
+            try:
+                shown = await self._plan.item.show_all(Run(context, self._ready.values), items)
+            except Exception as error:
+                if is_away(error) and attempts < MOST_ATTEMPTS:
+                    attempts += 1
+                    _log.warning("events wait for the database", extra={"problem": type(error).__name__})
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                # Told by the batch execution, which meets it again.
+                self._whole.unplanned[type(error).__name__] += 1
+                return [await self._by_batches(item) for item in items]
+            return [
+                Frame(to_json({"data": {self._key: data}}), item.cursor)
+                for data, item in zip(shown, items, strict=True)
+            ]
 
     async def _by_batches(self, item: StreamItem) -> Frame:
         context = Context(self._op, requested=self._ready.requested)

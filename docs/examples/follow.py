@@ -81,6 +81,8 @@ async def _once(
                         raise Refused(message["payload"]["errors"])
                     yield next(iter(data.values()))
                 case "error":
+                    if any(error["extensions"]["code"] == "INTERNAL" for error in message["payload"]):
+                        return  # their fault, and perhaps over when we come again
                     raise Refused(message["payload"])
                 case "complete":
                     return

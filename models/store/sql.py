@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import SQLModel
 
@@ -285,6 +286,23 @@ class Transaction(Ledger):
             self._position = Position(last.stream, last.number) if self._events else None
         else:
             self.xid = (await self.session.execute(_READ_XID)).scalar_one()
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error of a read says that the database cannot be asked now, rather than what is wrong with the question."""
+    cause: BaseException | None = error
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        cause = error.orig.__cause__ if error.orig else None
+    if isinstance(cause, asyncpg.QueryCanceledError):
+        return False
+    return isinstance(cause, OSError | TimeoutError | DisconnectionError | PoolTimeoutError | _AWAY)
+
+
+_AWAY = (
+    asyncpg.PostgresConnectionError | asyncpg.exceptions.OperatorInterventionError | asyncpg.InterfaceError
+)
 
 
 def _engine(url: str, *, pool_size: int, server_settings: dict[str, str], **options: Any) -> AsyncEngine:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import orjson
 import pytest
 
@@ -220,7 +221,7 @@ async def test_a_field_that_fails_is_told_as_the_specification_says_and_the_stre
     gig_id = await world.open_gig(client)
 
     async def failing(*_: Any) -> Any:
-        raise ConnectionResetError
+        raise LookupError("a bug")
 
     async with subscribed(worker, client, LINKED, gig=encode_id("gig", gig_id)) as frames:
         await items(frames, 1)
@@ -237,6 +238,29 @@ async def test_a_field_that_fails_is_told_as_the_specification_says_and_the_stre
     assert [error["path"] for error in broken["errors"]] == [["gigEvents", "actorName"]]
     assert broken["errors"][0]["extensions"] == {"code": "INTERNAL", "requestId": "test"}
     assert kinds(healthy) == ["GigResumed"]
+
+
+async def test_an_event_waits_for_the_database_rather_than_come_without_what_it_links_to(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await start()
+    world, client = worker.world, await worker.world.client()
+    gig_id = await world.open_gig(client)
+    read, failures = world.services.db.read, iter([ConnectionResetError(), asyncpg.InterfaceError("closed")])
+
+    async def away_at_first(*arguments: Any, **options: Any) -> Any:
+        for error in failures:
+            raise error
+        return await read(*arguments, **options)
+
+    async with subscribed(worker, client, LINKED, gig=encode_id("gig", gig_id)) as frames:
+        await items(frames, 1)
+        monkeypatch.setattr(world.services.db, "read", away_at_first)
+        await gigs.pause_gig(world.as_(client), gig_id)
+        told = await items(frames, 1)
+
+    assert next(failures, None) is None
+    assert told[0]["event"] == {"__typename": "GigPaused", "gig": {"status": "PAUSED"}}
 
 
 async def test_who_leaves_while_another_renders_for_all_takes_nobody_along(
