@@ -109,11 +109,11 @@ class Follower:
                 facts = self._tail.after(self.number)
                 if facts is None:
                     facts = await self._from_the_log()
-                    if facts is None:
+                    # It may have ended while the log was read: then nothing is told, and the place stays before it.
+                    if facts is None or self.ended:
                         continue
                 self.number = facts[-1].number
-                # Access may have been lost while the log was read.
-                return [] if self.ended else self._told(facts)
+                return self._told(facts)
             self._waiting = self._loop.create_future()
             try:
                 await self._waiting

@@ -25,6 +25,7 @@ from resolvers import applications, gigs, invitations
 from subscriptions import follow as following
 from subscriptions.broker import Heard, MemoryBroker
 from subscriptions.follow import Ahead, EndReason, Follower, TooOld, Unseen
+from subscriptions.log import read_after
 from subscriptions.sight import may_follow
 from tests.subscriptions.conftest import StartWorker, Worker
 from tests.world import World
@@ -537,6 +538,25 @@ async def test_a_stop_ends_every_follow_and_those_that_begin_after_it(start: Sta
         async with worker.streams.follow(f"gig:{gig_id}", owner, after=0) as after:
             assert await ending(after) is EndReason.SERVER_STOPPING
         assert await ending(before) is EndReason.SERVER_STOPPING
+
+
+async def test_an_end_while_the_log_is_read_leaves_the_place_before_what_was_not_told(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await start()
+    owner = await worker.world.client()
+    gig_id = await worker.world.open_gig(owner)
+
+    async with worker.streams.follow(f"gig:{gig_id}", owner, after=0) as follower:
+
+        async def read_while_it_ends(*arguments: Any, **options: Any) -> Any:
+            follower.end(EndReason.SERVER_STOPPING)
+            return await read_after(*arguments, **options)
+
+        monkeypatch.setattr(following, "read_after", read_while_it_ends)
+        assert await follower.take() == []
+
+        assert follower.number == 0
 
 
 async def test_a_hidden_contract_of_others_never_reaches_a_stranger(start: StartWorker) -> None:
