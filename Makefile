@@ -11,10 +11,10 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 SETUP := @$(PYTHON) tools/setup.py
 
-.PHONY: help setup dev run story test test-long bench-reads check format schema migrate clean
+.PHONY: help setup dev run story test test-long bench-reads bench-fanout check format schema migrate clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 15
 
 setup: ## Install everything pinned into .venv; instant when nothing changed
 	$(SETUP)
@@ -36,6 +36,9 @@ test-long: dev ## Run every test, the slow ones too
 
 bench-reads: setup ## Measure our server against Node's on the same tables (15 minutes)
 	@.venv/bin/python -m bench.reads
+
+bench-fanout: setup ## Measure how fast an event reaches subscribers, against Node's servers (10 minutes)
+	@.venv/bin/python -m bench.fanout
 
 check: dev ## Run everything but the tests: format, lint, types, layers, architecture
 	.venv/bin/ruff format --check .
