@@ -243,12 +243,12 @@ class Publisher:
     async def publish(self) -> None:
         """Ask, and wait for the answer. Raises `Broken`."""
         request, must = next(self._acts)
-        answer = await self.answer(request)
+        answer = await self._answer(request)
         if must not in answer:
             raise Broken(f"a publish was answered with {answer.decode()[:300]}")
 
-    async def answer(self, request: bytes) -> bytes:
-        """The body of the answer. Raises `Broken`."""
+    async def _answer(self, request: bytes) -> bytes:
+        """The body. Raises `Broken`."""
         self._writer.write(request)
         try:
             async with asyncio.timeout(STALLED_S):
@@ -262,10 +262,7 @@ class Publisher:
 @asynccontextmanager
 async def publisher_of(server: Server) -> AsyncIterator[Publisher]:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    publisher = Publisher(server, reader, writer)
     try:
-        if server.first is not None:
-            await publisher.answer(server.first)
-        yield publisher
+        yield Publisher(server, reader, writer)
     finally:
         writer.close()

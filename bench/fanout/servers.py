@@ -55,8 +55,6 @@ class Server:
     pid: int
     acts: Sequence[tuple[bytes, bytes]]
     """Requests that make one event each, to be sent in turn, and what the answer must hold."""
-    first: bytes | None = None
-    """A request that brings the gig to where the first act applies, whatever it answers."""
 
     @property
     def subscription(self) -> dict[str, Any]:
@@ -174,7 +172,7 @@ def running(name: str, home: Home, peers: Path) -> Iterator[Server]:
             home.move_database(DRIVER_CORE)
             yield _ours(port, process.pid)
         else:
-            publish = _request(PUBLISH, {"gigId": GIG})
+            publish = request_bytes(_body(PUBLISH, {"gigId": GIG}), {})
             yield Server(name, port, process.pid, [(publish, b'"publish":true')])
     finally:
         process.send_signal(signal.SIGINT if name == OURS else signal.SIGTERM)
@@ -194,30 +192,26 @@ def _launch(name: str, port: int, home: Home, peers: Path) -> tuple[list[str], d
 
 
 def _ours(port: int, pid: int) -> Server:
+    """The gig is open then, before anybody follows it: the last round may have left it paused."""
     signed_in = _ask(port, _body(SIGN_IN, {"email": CARLA.email, "password": PASSWORD}))
-    token = signed_in["data"]["sessionCreate"]["tokens"]["accessToken"]
-
-    def act(name: str) -> bytes:
-        document = f"mutation ($gigId: ID!) {{ {name}(input: {{id: $gigId}}) {{ outcome }} }}"
-        return _request(document, {"gigId": GIG}, {"authorization": f"Bearer {token}"})
-
-    applied = b'"outcome":"APPLIED"'
-    acts = [(act("gigPause"), applied), (act("gigResume"), applied)]
-    return Server(OURS, port, pid, acts, first=act("gigResume"))
+    headers = {"authorization": f"Bearer {signed_in['data']['sessionCreate']['tokens']['accessToken']}"}
+    pause, resume = (
+        _body(f"mutation ($gigId: ID!) {{ {act}(input: {{id: $gigId}}) {{ outcome }} }}", {"gigId": GIG})
+        for act in ("gigPause", "gigResume")
+    )
+    _ask(port, resume, headers)
+    acts = [(request_bytes(body, headers), b'"outcome":"APPLIED"') for body in (pause, resume)]
+    return Server(OURS, port, pid, acts)
 
 
 def _body(query: str, variables: dict[str, Any]) -> bytes:
     return json.dumps({"query": query, "variables": variables}).encode()
 
 
-def _request(query: str, variables: dict[str, Any], headers: dict[str, str] | None = None) -> bytes:
-    return request_bytes(_body(query, variables), headers or {})
-
-
-def _ask(port: int, body: bytes) -> Any:
+def _ask(port: int, body: bytes, headers: dict[str, str] | None = None) -> Any:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     with contextlib.closing(connection):
-        connection.request("POST", "/graphql", body, {"content-type": "application/json"})
+        connection.request("POST", "/graphql", body, {"content-type": "application/json", **(headers or {})})
         return json.loads(connection.getresponse().read())
 
 
