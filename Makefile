@@ -37,7 +37,7 @@ test-long: dev ## Run every test, the slow ones too
 bench-reads: setup ## Measure our server against Node's on the same tables (15 minutes)
 	@.venv/bin/python -m bench.reads
 
-bench-fanout: setup ## Measure how fast an event reaches subscribers, against Node's servers (10 minutes)
+bench-fanout: setup ## Measure how fast an event reaches subscribers, against Node's servers (12 minutes)
 	@.venv/bin/python -m bench.fanout
 
 check: dev ## Run everything but the tests: format, lint, types, layers, architecture
