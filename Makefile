@@ -29,10 +29,10 @@ story: setup ## Play the typical workflow, from gig to feedback, against the run
 	@exec .venv/bin/python tools/story.py
 
 test: dev ## Run the tests (under two minutes)
-	@.venv/bin/python -m pytest -n 2 -q -m "not long"
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -q -m "not long"
 
 test-long: dev ## Run every test, the slow ones too
-	@LONG=1 .venv/bin/python -m pytest -n 2 -q
+	@LONG=1 .venv/bin/python -m pytest -n 2 --dist worksteal -q
 
 bench-reads: setup ## Measure our server against Node's on the same tables (15 minutes)
 	@.venv/bin/python -m bench.reads

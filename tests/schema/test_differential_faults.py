@@ -47,7 +47,7 @@ WAYS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.long)])
 async def test_both_lose_the_same_part_when_a_function_of_a_field_raises(
     part: int, rich: RichStage, monkeypatch: Patch
 ) -> None:

@@ -103,7 +103,7 @@ SELECTIONS = {
 REACHED_FROM = {"GigSkill": "Gig", "Activity": "Gig", "Expertise": "Freelancer"}
 
 
-@pytest.fixture(autouse=True, params=["planned", "batches"])
+@pytest.fixture(autouse=True, params=["planned", pytest.param("batches", marks=pytest.mark.long)])
 def executor(request: pytest.FixtureRequest, stage: Stage) -> Iterator[None]:
     """No path may leak through either of the two executors."""
     stage.world.planned = request.param == "planned"

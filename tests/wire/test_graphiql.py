@@ -281,6 +281,7 @@ def test_a_first_visit_shows_the_tour_runs_an_operation_explains_a_type_and_asks
         assert all(worker.url.startswith(endpoint) for worker in visit.page.workers)
 
 
+@pytest.mark.long
 def test_a_script_in_the_page_cannot_reach_another_machine(endpoint: str, opened: Open) -> None:
     with opened(endpoint) as visit:
         outcome = visit.page.evaluate("fetch('http://192.0.2.1/').catch(error => error.name)")
@@ -290,6 +291,7 @@ def test_a_script_in_the_page_cannot_reach_another_machine(endpoint: str, opened
         assert any("Content Security Policy" in complaint for complaint in complaints)
 
 
+@pytest.mark.long
 def test_the_headers_carry_the_token_of_the_chosen_demo_account(endpoint: str, opened: Open) -> None:
     with opened(endpoint) as visit:
         account = visit.page.get_by_label("Signed in as")

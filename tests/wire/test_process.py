@@ -490,6 +490,7 @@ def test_workers_whose_parent_was_killed_end_by_themselves(run: Run, redis_serve
     until(lambda: all(map(is_gone, workers)))
 
 
+@pytest.mark.long
 def test_several_workers_without_a_broker_are_refused_before_anything_is_started(run: Run) -> None:
     command = run("run", "--workers", "2")
 
