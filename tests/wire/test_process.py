@@ -375,7 +375,7 @@ def test_production_serves_a_migrated_database_without_graphiql_or_demo_logins(
 
     assert answer["data"] == {"__typename": "Query"}
     assert page.status_code == 400
-    assert ready["adapters"] == {"sql": "postgresql"}
+    assert ready["adapters"] == {"sql": "postgresql", "broker": "memory"}
     assert DEMO_PASSWORD not in server.text
     assert code == 0
 
