@@ -29,7 +29,7 @@ story: setup ## Play the typical workflow, from gig to feedback, against the run
 	@exec .venv/bin/python tools/story.py
 
 test: dev ## Run the tests (under two minutes)
-	@.venv/bin/python -m pytest -n 2 --dist worksteal -q -m "not long"
+	@.venv/bin/python -m pytest -n 3 --dist worksteal -q -m "not long"
 
 test-long: dev ## Run every test, the slow ones too
 	@LONG=1 .venv/bin/python -m pytest -n 2 --dist worksteal -q

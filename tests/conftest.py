@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from auth.revocation import RevokedSessions
 from models.store import migrations
@@ -75,6 +77,11 @@ async def _make_template(cluster: EmbeddedCluster, name: str) -> None:
 @contextlib.asynccontextmanager
 async def _clone(cluster: EmbeddedCluster, template: str, name: str) -> AsyncIterator[str]:
     await migrations.ensure_database(cluster.url("postgres"), name, template=template)
+    # Nothing here has to survive a crash of the machine, and thousands of commits need not wait for the disk.
+    engine = create_async_engine(cluster.url("postgres"), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(sa.text(f'alter database "{name}" set synchronous_commit = off'))
+    await engine.dispose()
     try:
         yield cluster.url(name)
     finally:
