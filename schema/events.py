@@ -24,9 +24,8 @@ from models.gig_workflow import GigStatus
 from models.ids import decode_id
 from models.store.sql import Position
 from models.user import Role
-from resolvers import people
 from resolvers.operation import Operation
-from schema.activity import Change, changes_of, concrete_events, sentence_of
+from schema.activity import Change, changes_of, concrete_events, names, sentence_of
 from schema.graph import Followed, argument, attached, declare, reference
 from schema.notes import notes
 from schema.notifications import NotificationCounts, NotificationType, counts_for
@@ -206,10 +205,6 @@ else:
     ]
 
 
-async def _names(op: Operation, keys: Any) -> dict[UUID, str]:
-    return await people.names_of(op, keys)
-
-
 @strawberry.type(description="One item of a stream.")
 class StreamItem:
     cursor: StreamCursor = strawberry.field(
@@ -223,7 +218,7 @@ class StreamItem:
     fact_id: strawberry.Private[UUID | None]
 
     actor_name: str | None = attached(
-        _names,
+        names,
         "actor_id",
         "Who did it; null for the platform itself, if they are gone, or if they hide their profile from you.",
     )

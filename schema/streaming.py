@@ -230,7 +230,7 @@ class _Subscriber:
 
 
 def _only(plan: OperationPlan) -> tuple[str, SubscriptionPlan]:
-    """The root field of a subscription has exactly one, and no plan of it fails: its items are values."""
+    """A subscription has exactly one root field, and its plan never fails: what it shows are values."""
     (key, found), *_ = plan.plans.items()
     assert isinstance(found, SubscriptionPlan)
     return key, found

@@ -21,15 +21,17 @@ from bench.fanout.audience import Broken
 from bench.fanout.measuring import WINDOW, Cell, measure
 from bench.fanout.report import print_table, rate_ratio, verdict
 from bench.fanout.servers import (
+    INSTALLED,
     MERCURIUS,
     NAMES,
+    PEERS,
     SETTINGS,
     Home,
-    install_peers,
     running,
     temporary_home,
 )
 from bench.reads.machine import DRIVER_CORE, SERVER_CORE, facts
+from bench.reads.servers import install_peers
 
 PACE_S = 0.2
 SPARE_FILES = 200
@@ -61,7 +63,7 @@ def main() -> int:
     # A polite end from outside runs what Ctrl-C runs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     _allow_files(max(arguments.subscribers) + SPARE_FILES)
-    peers = install_peers()
+    peers = install_peers(PEERS, INSTALLED)
     if {SERVER_CORE, DRIVER_CORE} <= os.sched_getaffinity(0):
         os.sched_setaffinity(0, {DRIVER_CORE})
     else:

@@ -1,7 +1,6 @@
 """Starting what is measured, one server at a time: ours as a user runs it, the peers as their documentation does."""
 
 import contextlib
-import hashlib
 import http.client
 import json
 import os
@@ -19,7 +18,7 @@ from typing import Any
 
 from bench.reads.driver import request_bytes
 from bench.reads.machine import DRIVER_CORE, SERVER_CORE, on_core
-from bench.reads.servers import CHECKOUT, NODE, NPM, OURS
+from bench.reads.servers import CHECKOUT, NODE, OURS
 from models.ids import encode_id
 from models.store.embedded_place import choose_place, wheel_binaries
 from resolvers.demo import PASSWORD, REPORT
@@ -111,38 +110,6 @@ def temporary_home() -> Iterator[Home]:
         place = choose_place(CHECKOUT, wheel_binaries(), home.data, lambda _: None)
         shutil.rmtree(place.socket_directory, ignore_errors=True)
         shutil.rmtree(directory)
-
-
-def install_peers() -> Path:
-    """Fetch the Node peers' packages once, by the hashes of the lock file; the directory that holds them."""
-    sources = [PEERS / name for name in ("package.json", "package-lock.json", ".npmrc")]
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    target = INSTALLED / digest
-    if not target.is_dir():
-        print("fetching the peers' packages with npm …", flush=True)
-        INSTALLED.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="installing-", dir=INSTALLED) as scratch:
-            draft = Path(scratch) / "peers"
-            draft.mkdir()
-            for path in sources:
-                shutil.copy(path, draft)
-            # npm starts programs by name: they must find this Node, not another one that comes first on the path.
-            environment = os.environ | {"PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-            command = [
-                str(NODE),
-                str(NPM),
-                "ci",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                "--loglevel=error",
-            ]
-            subprocess.run(command, cwd=draft, env=environment, check=True, timeout=600)
-            draft.rename(target)
-    # Modules find their packages beside themselves, so the servers' own files go there too.
-    for path in PEERS.glob("*.mjs"):
-        shutil.copy(path, target)
-    return target
 
 
 @contextlib.contextmanager

@@ -51,15 +51,16 @@ class Server:
         return self.name == OURS
 
 
-def install_peers() -> Path:
-    """Fetch the Node peers' packages once, by the hashes of the lock file; the directory that holds them."""
-    sources = [PEERS / name for name in ("package.json", "package-lock.json", ".npmrc")]
+def install_peers(peers: Path = PEERS, installed: Path = INSTALLED) -> Path:
+    """Fetch the packages of the Node servers in `peers` once, by the hashes of their lock file; the directory in `installed` that
+    holds both."""
+    sources = [peers / name for name in ("package.json", "package-lock.json", ".npmrc")]
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    target = INSTALLED / digest
+    target = installed / digest
     if not target.is_dir():
         print("fetching the peers' packages with npm …", flush=True)
-        INSTALLED.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="installing-", dir=INSTALLED) as scratch:
+        installed.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="installing-", dir=installed) as scratch:
             draft = Path(scratch) / "peers"
             draft.mkdir()
             for path in sources:
@@ -70,7 +71,7 @@ def install_peers() -> Path:
             subprocess.run(command, cwd=draft, env=environment, check=True, timeout=600)
             draft.rename(target)
     # Modules find their packages beside themselves, so the servers' own files go there too.
-    for path in PEERS.glob("*.mjs"):
+    for path in peers.glob("*.mjs"):
         shutil.copy(path, target)
     return target
 

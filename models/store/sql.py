@@ -181,8 +181,8 @@ class Database:
     def _settle(self, tx: Ledger) -> None:
         """It was committed."""
         tx.settle_receipt()
-        if self.on_facts is not None and tx.streams:
-            self.on_facts(tx.streams)
+        if self.on_facts is not None and (streams := tx.streams):
+            self.on_facts(streams)
 
     async def _was_committed(self, xid: int | None, error: Exception) -> bool:
         """COMMIT failed: ask on a new connection what became of the transaction. Raises `OutcomeUnknown`."""
