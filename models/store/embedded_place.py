@@ -176,11 +176,8 @@ def _choose_socket_directory(area: Path, server: pwd.struct_passwd) -> Path:
     if not is_short or not PLAIN_PATH.fullmatch(str(directory)):
         key = hashlib.sha256(os.fsencode(area)).hexdigest()[:12]
         directory = Path(f"/tmp/skillsync-{server.pw_uid}-{key}")
-    try:
-        directory.mkdir(mode=0o700)
-        os.chown(directory, server.pw_uid, server.pw_gid)
-    except FileExistsError:
-        pass
+    if not os.path.lexists(directory):
+        _make_socket_directory(directory, server)
     found = directory.lstat()
     if (
         directory.is_symlink()
@@ -193,6 +190,16 @@ def _choose_socket_directory(area: Path, server: pwd.struct_passwd) -> Path:
             "else may have made it. Remove it and try again."
         )
     return directory
+
+
+def _make_socket_directory(directory: Path, server: pwd.struct_passwd) -> None:
+    """It appears by rename, as the server's: callers who come together see it finished, or not at all."""
+    draft = Path(tempfile.mkdtemp(prefix=f"{directory.name}-", dir=directory.parent))
+    os.chown(draft, server.pw_uid, server.pw_gid)
+    try:
+        draft.rename(directory)
+    except OSError:  # another process was faster and is served already, or the name is somebody else's
+        draft.rmdir()
 
 
 def wheel_binaries() -> Path:

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +282,23 @@ def test_a_socket_directory_that_somebody_prepared_is_refused(prepared: str, tmp
         assert not (area / "data").exists()
     finally:
         remove(squatted)
+
+
+def test_callers_that_come_together_get_the_same_socket_directory(tmp_path: Path) -> None:
+    callers, binaries = 8, wheel_binaries()
+    for number in range(40):
+        area, together = tmp_path / f"area-{number}", threading.Barrier(callers)
+
+        def choose(_: int, area: Path = area, together: threading.Barrier = together) -> Path:
+            together.wait(10)
+            return choose_place(tmp_path, binaries, area, lambda line: None).socket_directory
+
+        with ThreadPoolExecutor(callers) as threads:
+            chosen = set(threads.map(choose, range(callers)))
+
+        assert len(chosen) == 1
+        remove(chosen.pop())
+        assert list(area.iterdir()) == []
 
 
 def prepare(path: Path, how: str, elsewhere: Path, user: pwd.struct_passwd) -> None:
