@@ -92,7 +92,7 @@ class Document:
 
     def plan(self, operation: OperationDefinitionNode, values: VariableValues) -> OperationPlan:
         # Another operation of the document may have them.
-        booleans = tuple(bool(values.coerced.get(name)) for name in self._booleans)
+        booleans = tuple([bool(values.coerced.get(name)) for name in self._booleans])
         key = (id(operation), booleans)
         plan = self._plans.get(key)
         if plan is None:

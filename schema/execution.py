@@ -3,8 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import strawberry
@@ -26,8 +25,10 @@ _log = logging.getLogger("skillsync.errors")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+# What every request makes is a named tuple: frozen, and made in a fifth of the time of a frozen dataclass.
+
+
+class Request(NamedTuple):
     """A GraphQL request as any transport carries it."""
 
     query: str
@@ -37,8 +38,7 @@ class Request:
     """Whether `extensions.plan` shall tell what was done; for development."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """`executed` is False when the document never ran (syntax, validation, variables)."""
 
     raw: bytes
@@ -52,8 +52,7 @@ class Response:
         return body
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One answer of a subscription: the bytes of an execution result, and the place in the stream that it leads to."""
 
     raw: bytes
@@ -116,8 +115,7 @@ async def _run(
     return Response(to_json(body), executed=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """An operation that may run: within its cost, with variables that fit."""
 
     document: Document
@@ -196,8 +194,8 @@ class NeverRan(Exception):
 
 
 def to_json(body: Any) -> bytes:
-    """Moments and days are printed as the scalars do it, other values come from the plans as JSON has them."""
-    return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    """Days are printed as the scalar does it, other values come from the plans as JSON has them."""
+    return orjson.dumps(body)
 
 
 def describe(error: GraphQLError, request_id: str) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def _parse_decimal(text: str) -> Decimal:
 
 
 def _print_datetime(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return f"{text.rstrip('0') if '.' in text else text}Z"
 
 
 def _text(name: str, description: str) -> ScalarDefinition:

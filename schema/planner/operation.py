@@ -13,7 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import strawberry
 from graphql import (
@@ -49,8 +49,7 @@ from schema.planner.selection import Selected, Selections
 _log = logging.getLogger("skillsync.planner")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """`data` is what JSON needs; None together with errors when a null reached the top."""
 
     data: dict[str, Any] | None

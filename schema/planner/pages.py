@@ -84,6 +84,9 @@ class BoundPage:
         """Part what makes another statement from what is only another value in it."""
         elements: list[Any] = [*self.conditions, *self.beyond]
         sought = None if self.sought is None else self.sought.shape
+        if not elements:
+            self.shape = (self.page.backwards, self.order, sought)
+            return
         parts: list[Hashable] = [self.page.backwards, self.order, sought]
         binds: list[sa.BindParameter[Any]] = []
         for element in elements:

@@ -186,6 +186,9 @@ class _Planner:
         return plan
 
     def search(self, declaration: GigSearch) -> RootPlan:
+        given = {argument.name.value for argument in self._selected.node.arguments or ()}
+        if not given & {"search", "orderBy"}:
+            return self.page()
         unit = self._paged()
         use = unit.pages[0]
 

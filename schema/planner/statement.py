@@ -200,29 +200,33 @@ class _Builder:
         named: list[Any] = []
 
         def gather(source: sa.CTE, columns: dict[str, Any]) -> Any:
-            arrays = sa.select(*(sa.func.array_agg(v).label(n) for n, v in columns.items()))
+            arrays = sa.select(*(value.label(name) for name, value in columns.items()))
             parts.append(arrays.select_from(source).subquery(f"a{len(parts)}"))
             return parts[-1].c
 
         for rows in everything:
             table = self._tables[rows]
             columns = {
-                variable: _travelling(table.c[name], rows.parent_form if name == PARENT else form)
+                variable: _gathered(table.c[name], rows.parent_form if name == PARENT else form)
                 for (name, form), variable in rows.outputs.items()
             }
             extra: dict[str, Any] = {}
             if (use := rows.page) is not None:
                 wanted = (("_k",) if use.wants_cursors else ()) + (("_matching",) if use.wants_report else ())
                 extra = (
-                    {f"_{use.number}{c.name}": c for c in table.c if c.name.startswith(wanted)}
+                    {
+                        f"_{use.number}{c.name}": _gathered(c, Form.PLAIN)
+                        for c in table.c
+                        if c.name.startswith(wanted)
+                    }
                     if wanted
                     else {}
                 )
                 total = self._totals.get(use.number)
                 if isinstance(total, sa.CTE):
                     by_parent = {
-                        "parent": _travelling(total.c.parent, rows.parent_form),
-                        "items": total.c["items"],
+                        "parent": _gathered(total.c.parent, rows.parent_form),
+                        "items": _gathered(total.c["items"], Form.PLAIN),
                     }
                     named += gather(total, {f"_{use.number}_{name}": c for name, c in by_parent.items()})
                 elif total is not None:
@@ -302,12 +306,15 @@ def _spelt_out(scope: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return visitors.replacement_traverse(scope, {}, replace)
 
 
-def _travelling(column: sa.ColumnElement[Any], form: Form) -> sa.ColumnElement[Any]:
+def _gathered(column: sa.ColumnElement[Any], form: Form) -> sa.ColumnElement[Any]:
+    """A column of all rows as one value."""
+    if form is Form.MOMENT:
+        return sa.cast(sa.func.json_agg(column), sa.Text)
     if form is Form.BYTES:
-        return sa.func.uuid_send(column)
-    if form is Form.JSON:
-        return sa.cast(sa.func.to_jsonb(column), sa.Text)
-    return column
+        column = sa.func.uuid_send(column)
+    elif form is Form.JSON:
+        column = sa.cast(sa.func.to_jsonb(column), sa.Text)
+    return sa.func.array_agg(column)
 
 
 def _sought(pages: Sequence[BoundPage]) -> dict[str, str | None]:

@@ -21,7 +21,7 @@ from resolvers.operation import Operation
 from schema.graph import Context, Source
 from schema.planner.code import Code
 from schema.planner.pages import BoundPage
-from schema.planner.rows import PageUse, Reading, Rows
+from schema.planner.rows import Form, PageUse, Reading, Rows, moments
 from schema.planner.selection import Selected, Selections
 from schema.planner.statement import Statement, compile_statement, symbolic
 
@@ -37,6 +37,7 @@ class Unit:
         self._statements: OrderedDict[Hashable, Statement] = OrderedDict()
         self._root: Rows
         self._assemble: Callable[..., Any]
+        self._counted: list[int]
 
     @classmethod
     def keyed(
@@ -70,10 +71,15 @@ class Unit:
     def _finished(self, *, told: Sequence[sa.ColumnElement[Any]] = ()) -> Unit:
         for column in told:
             self._root.travels(column)
-        variables = [name for rows in self.reading.rows for name in rows.outputs.values()]
-        # An array of no rows is null.
-        unpack = [f"{name} = r[{place}] or ()" for place, name in enumerate(variables)]
-        self._code.lines[:0] = unpack
+        counted = [rows.counted() for rows in self.reading.rows if rows.outputs]
+        forms = {name: form for rows in self.reading.rows for (_, form), name in rows.outputs.items()}
+        printed = self._code.constant(moments)
+        self._code.lines[:0] = [
+            # An array of no rows is null.
+            f"{name} = {printed}(r[{place}])" if form is Form.MOMENT else f"{name} = r[{place}] or ()"
+            for place, (name, form) in enumerate(forms.items())
+        ]
+        self._counted = [list(forms).index(name) for name in counted]
         self._assemble = self._code.compiled("r, s, b, op")
         return self
 
@@ -84,7 +90,7 @@ class Unit:
     @property
     def size(self) -> str:
         """The name of a column that every row of the root has."""
-        return next(iter(self._root.outputs.values()))
+        return self._root.counted()
 
     @property
     def pages(self) -> list[PageUse]:
@@ -97,17 +103,17 @@ class Unit:
         op = context.op
         statement = self.statement(op, pages)
         arguments = statement.arguments(op.viewer.user_id, keys, pages)
-        began = time.perf_counter()
+        began = 0.0 if context.steps is None else time.perf_counter()
         record = await op.db.read(statement.text, arguments, is_generic=statement.is_generic)
         for page in pages:
             page.answered(record, statement.positions)
-        answer = Answer(self, context, statement, record, pages)
+        objects = sum([len(record[place] or ()) for place in self._counted])
         if context.steps is not None:
             context.steps.append({
                 "kind": "SQL", "sql": statement.text, "isGeneric": statement.is_generic,
-                "rows": answer.objects, "ms": _since(began),
+                "rows": objects, "ms": _since(began),
             })  # fmt: skip
-        return answer
+        return Answer(self, context, statement, record, pages, objects)
 
     def statement(self, op: Operation, pages: Sequence[BoundPage]) -> Statement:
         viewer = op.viewer
@@ -134,7 +140,10 @@ class Answer:
         statement: Statement,
         record: Any,
         pages: Sequence[BoundPage],
+        objects: int,
     ) -> None:
+        self.objects = objects
+        """How many rows were read."""
         self._unit = unit
         self._context = context
         self._positions = statement.positions
@@ -143,15 +152,6 @@ class Answer:
 
     def column(self, name: str) -> Sequence[Any]:
         return self._record[self._positions[name]] or ()
-
-    @property
-    def objects(self) -> int:
-        """How many rows were read."""
-        return sum(
-            len(self.column(next(iter(rows.outputs.values()))))
-            for rows in self._unit.reading.rows
-            if rows.outputs
-        )
 
     async def value(self) -> Any:
         sources = self._unit.reading.sources
