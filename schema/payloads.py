@@ -29,7 +29,7 @@ from models.vocabulary import Vocabulary
 from resolvers.operation import Operation
 from schema.filters import canonical
 from schema.graph import Context
-from schema.places import stream_cursor
+from schema.places import CursorOf
 from schema.scalars import StreamCursor
 from schema.words import words
 
@@ -223,6 +223,7 @@ def mutation(
             op = context.op
             # What an earlier mutation of the same document read is not true any more.
             context.loaders.clear()
+            context.written.clear()
             if needs is not Needs.NOTHING:
                 op.viewer.require_user()
             try:
@@ -237,6 +238,8 @@ def mutation(
             except DomainError as refusal:
                 return _refused(answer_type, [refusal], refusals)
             receipt, further = answer if isinstance(answer, tuple) else (answer, {})
+            if receipt.written is not None:
+                context.written[receipt.entity_id] = receipt.written
             return _applied(answer_type, op, receipt, further)
 
         async def resolver(info: Info[Context, None], input: Any) -> Any:
@@ -296,7 +299,7 @@ def _applied(
 ) -> MutationPayload:
     return payload(
         outcome=receipt.outcome,
-        position=None if receipt.position is None else stream_cursor(op, receipt.position),
+        position=None if receipt.position is None else CursorOf(op, receipt.position),  # type: ignore[arg-type]  # a text once it is printed
         errors=[],
         entity_id=receipt.entity_id,
         **further,

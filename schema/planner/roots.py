@@ -317,6 +317,11 @@ class _Planner:
 async def _found(run: Run, unit: Unit, keys: Sequence[UUID]) -> dict[UUID, Any]:
     if not keys:
         return {}
+    if len(keys) == 1 and (row := run.context.written.get(keys[0])) is not None:
+        shown: dict[UUID, Any] | None = unit.of_written(row, run.op)
+        if shown is not None:
+            run.objects += 1
+            return shown
     answer = await run.answer(unit, unit.bound(run.values, run.op), keys)
     found: dict[UUID, Any] = await answer.value()
     return found

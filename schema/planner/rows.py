@@ -49,6 +49,7 @@ from schema.graph import (
 from schema.planner.arguments import ReadArguments, reader
 from schema.planner.code import Code, Unplanned, Values, nullable
 from schema.planner.selection import Selected, Selections
+from schema.scalars import print_moment
 
 
 class Form(Enum):
@@ -514,6 +515,19 @@ def moments(text: str | None) -> Sequence[str | None]:
         return ()
     printed: list[str | None] = orjson.loads(text.replace('+00:00"', 'Z"'))
     return printed
+
+
+def as_gathered(value: Any, form: Form) -> Any:
+    """A value of a table's model as a column of one row travels."""
+    if form is Form.MOMENT:
+        return orjson.dumps([None if value is None else print_moment(value)]).decode()
+    if isinstance(value, Enum):
+        value = value.value
+    if value is not None and form is Form.BYTES:
+        value = value.bytes
+    elif value is not None and form is Form.JSON:
+        value = orjson.dumps(value).decode()
+    return [value]
 
 
 def _grouped(parents: list[Any], objects: Iterable[Any]) -> dict[Any, list[Any]]:

@@ -21,7 +21,7 @@ from resolvers.operation import Operation
 from schema.graph import Context, Source
 from schema.planner.code import Code
 from schema.planner.pages import BoundPage
-from schema.planner.rows import Form, PageUse, Reading, Rows, moments
+from schema.planner.rows import Form, PageUse, Reading, Rows, as_gathered, moments
 from schema.planner.selection import Selected, Selections
 from schema.planner.statement import Statement, compile_statement, symbolic
 
@@ -38,6 +38,7 @@ class Unit:
         self._root: Rows
         self._assemble: Callable[..., Any]
         self._counted: list[int]
+        self._columns: list[tuple[sa.Column[Any], Form]] | None
 
     @classmethod
     def keyed(
@@ -81,7 +82,26 @@ class Unit:
         ]
         self._counted = [list(forms).index(name) for name in counted]
         self._assemble = self._code.compiled("r, s, b, op")
+        self._columns = self._columns_of_root()
         return self
+
+    def _columns_of_root(self) -> list[tuple[sa.Column[Any], Form]] | None:
+        """What is read, in order, if it is nothing but columns of tables and has nothing below it."""
+        if self.reading.sources or self.pages or len(self.reading.rows) > 1:
+            return None
+        columns = [(self._root.columns[name], form) for name, form in self._root.outputs]
+        own = [(column, form) for column, form in columns if isinstance(column, sa.Column)]
+        return own if len(own) == len(columns) else None
+
+    def of_written(self, row: Any, op: Operation) -> Any:
+        """The answer for a row that was just written, without a statement; None if the row alone does not tell it."""
+        values = row.__dict__
+        if self._columns is None or not all(
+            column.table is row.__table__ and column.name in values for column, _ in self._columns
+        ):
+            return None
+        record = [as_gathered(values[column.name], form) for column, form in self._columns]
+        return self._assemble(record, (), (), op)
 
     def told(self, column: sa.ColumnElement[Any]) -> str:
         """The name of a column that was asked for with `told`."""

@@ -22,6 +22,6 @@ async def test_a_moment_is_printed_in_utc_with_no_more_digits_than_it_has(
     gig_id = encode_id("gig", await world.draft(client))
     document = "query($id: ID!) { gig(id: $id) { createdAt publishedAt } }"
 
-    body = await executor(world, document, {"id": gig_id}, client)
+    body = await executor(world, document, {"id": gig_id}, client, None)
 
     assert body["data"] == {"gig": {"createdAt": printed, "publishedAt": None}}
