@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 import strawberry
 from graphql import GraphQLError, OperationDefinitionNode, OperationType
-from graphql.execution.values import VariableValues
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from auth.viewer import SignInRequired
@@ -19,6 +18,7 @@ from schema.cost import MAX_COST, Cost, excess_cost
 from schema.documents import Document, Documents, Refused
 from schema.graph import Context
 from schema.limits import MAX_CHARACTERS, TOO_LARGE, excess_of_variables
+from schema.planner.inputs import Inputs
 from schema.root import the_schema
 
 MUTATION_NEEDS_POST = "MUTATION_NEEDS_POST"
@@ -122,7 +122,7 @@ class Ready:
 
     document: Document
     operation: OperationDefinitionNode
-    values: VariableValues
+    values: Inputs
     requested: int
 
 
