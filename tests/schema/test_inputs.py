@@ -3,15 +3,21 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import pytest
+import strawberry
 from graphql import GraphQLError, GraphQLInputObjectType, Undefined, coerce_input_value
 from strawberry import Some
 from strawberry.types.arguments import convert_argument
 
 from schema.documents import Refused
 from schema.execution import Executable
+from schema.filters import canonical
+from schema.payloads import digest_of
 from schema.planner.arguments import reader
 from schema.planner.inputs import MOST_LEVELS, Inputs, Readers
 from tests.schema.documents import written
@@ -20,6 +26,14 @@ from tests.schema.input_values import Writer, input_types
 FEW, MANY = 10, 150
 GIGS = "query ($where: GigWhere, $first: Int = 2) { gigs(where: $where, first: $first) { nodes { id } } }"
 SUGGESTED = 'query ($first: Int = 5) { skillSuggest(prefix: "p", first: $first) { name } }'
+BID = {
+    "gigId": "gig_01k8z3m4n5p6q7r8s9t0v1w2x3",
+    "coverLetter": "I have done this before. " * 8,
+    "price": "1250.00",
+    "duration": "P14D",
+    "answers": [{"questionId": "question_01k8z3m4n5p6q7r8s9t0v1w2x3", "body": "Yes, twice."}],
+    "idempotencyKey": "k-1234567890",
+}
 
 
 class NotTaken(Exception):
@@ -112,6 +126,19 @@ def test_filters_deeper_than_readers_go_are_read_and_those_too_deep_are_refused(
     assert [error.message for error in refused.value.errors] == ["Variable values are nested too deeply."]
 
 
+def test_digests_of_inputs_are_those_that_are_stored(schema: Executable) -> None:
+    readers = Readers(schema)
+
+    for kind in input_types(schema._schema):
+        writer, read = Writer(kind.name), readers.of(kind)
+        for value in [writer.fewest(kind), *(writer.value(kind) for _ in range(FEW))]:
+            assert repr(canonical(read(value))) == repr(as_it_was(read(value)))
+    bid = readers.of(input_type(schema, "ApplicationSubmitInput"))(BID)
+
+    # Written down when the first of them were stored.
+    assert digest_of(bid).hex() == "64150b32a95754ea5c47e95a3859cbd93119f12608dccd27744b70bcee2b2558"
+
+
 def received(schema: Executable, text: str, variables: dict[str, Any]) -> Inputs:
     document = schema.documents.read(text)
     return document.values(document.operations[0], variables)
@@ -178,3 +205,22 @@ def same(one: Any, other: Any) -> bool:
         names = [field.name for field in dataclasses.fields(one)]
         return all(same(getattr(one, name), getattr(other, name)) for name in names)
     return one is other or (one == other and repr(one) == repr(other))
+
+
+def as_it_was(value: Any) -> Any:
+    """`canonical` of the day when the first digests were stored."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value)]
+        given = [
+            (name, content)
+            for name, content in fields
+            if not (content is None or content is strawberry.UNSET)
+        ]
+        return [(name, as_it_was(content)) for name, content in given]
+    if isinstance(value, Some):
+        return ("some", as_it_was(value.value))
+    if isinstance(value, list | tuple):
+        return [as_it_was(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, datetime | date | Decimal) else value
