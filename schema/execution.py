@@ -1,14 +1,11 @@
 """Running one document: from the text of a request to the bytes of the answer."""
 
 import logging
-import re
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import orjson
 import strawberry
 from graphql import GraphQLError, OperationDefinitionNode, OperationType
-from graphql.execution.values import VariableValues
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from auth.viewer import SignInRequired
@@ -17,12 +14,12 @@ from resolvers.operation import Operation
 from schema.cost import MAX_COST, Cost, excess_cost
 from schema.documents import Document, Documents, Refused
 from schema.graph import Context
-from schema.limits import MAX_CHARACTERS, TOO_LARGE, excess_of_variables
+from schema.limits import MAX_CHARACTERS, TOO_LARGE, objection_to
+from schema.planner.inputs import Inputs
 from schema.root import the_schema
 
 MUTATION_NEEDS_POST = "MUTATION_NEEDS_POST"
 _log = logging.getLogger("skillsync.errors")
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 # What every request makes is a named tuple: frozen, and made in a fifth of the time of a frozen dataclass.
@@ -120,7 +117,7 @@ class Ready(NamedTuple):
 
     document: Document
     operation: OperationDefinitionNode
-    values: VariableValues
+    values: Inputs
     requested: int
 
 
@@ -151,14 +148,9 @@ def read(
     if len(request.query) > MAX_CHARACTERS:
         message = f"A document has at most {MAX_CHARACTERS:,} characters. Long texts belong into variables."
         raise NeverRan(TOO_LARGE, message)
-    if request.variables and not all(map(_is_plain, request.variables.values())):
-        excess = excess_of_variables(request.variables)
-        if excess is not None:
-            raise NeverRan("BAD_USER_INPUT", excess)
-        broken = next(_broken_texts(request.variables), None)
-        if broken is not None:
-            message = f"The variable `{broken}` holds half of a surrogate pair, which is no text."
-            raise NeverRan("BAD_USER_INPUT", message)
+    objection = objection_to(request.variables) if request.variables else None
+    if objection is not None:
+        raise NeverRan("BAD_USER_INPUT", objection)
     if not request.query:
         raise NeverRan("GRAPHQL_PARSE_FAILED", "The document is empty.")
     document = schema.documents.read(request.query)
@@ -177,11 +169,6 @@ def read(
         )
         raise NeverRan("SUBSCRIPTION_NEEDS_STREAM", message)
     return document, operation
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a variable needs no closer look: a number, or a text that any driver can write."""
-    return type(value) is int or (type(value) is str and value.isascii())
 
 
 class NeverRan(Exception):
@@ -249,19 +236,6 @@ def _readable(message: str) -> str:
     if "cannot be explicitly set to null" in message:
         return "An input is null that may only be left out. Leave it out, or give it a value."
     return message
-
-
-def _broken_texts(value: Any, path: str = "") -> Iterator[str]:
-    """Paths of texts that cannot be written as UTF-8, so that no driver, log or answer stumbles over them."""
-    waiting = [(path, value)]
-    while waiting:
-        path, value = waiting.pop()
-        if isinstance(value, str) and not value.isascii() and _HALF_PAIR.search(value):
-            yield path.encode(errors="replace").decode()
-        elif isinstance(value, dict):
-            waiting.extend((f"{path}.{key}".lstrip("."), part) for key, part in value.items())
-        elif isinstance(value, list):
-            waiting.extend((f"{path}.{index}", part) for index, part in enumerate(value))
 
 
 def _expected(cause: BaseException) -> tuple[str, dict[str, Any]] | None:

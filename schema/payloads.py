@@ -265,6 +265,12 @@ def mutation(
     return decorate
 
 
+def digest_of(input: Any) -> bytes:
+    """What stands beside an idempotency key for 30 days: the same for the same input, whatever the key."""
+    content = [part for part in canonical(input) if part[0] != "idempotency_key"]
+    return sha256(repr(content).encode()).digest()
+
+
 def _payload_named(name: str, shape: type[MutationPayload]) -> type[MutationPayload]:
     """A payload type of the mutation's own with the fields of `shape`: clients generate code by these names."""
     if shape.__name__ == name:
@@ -289,9 +295,7 @@ def _acting(op: Operation, mutation_name: str, input: Any) -> Operation:
     checks = Checks()
     key = checks.text(("idempotencyKey",), key, max=200)
     checks.done()
-    content = [part for part in canonical(input) if part[0] != "idempotency_key"]
-    digest = sha256(repr(content).encode()).digest()
-    return dataclasses.replace(op, act=Act(mutation_name, op.viewer.user_id, key, digest))
+    return dataclasses.replace(op, act=Act(mutation_name, op.viewer.user_id, key, digest_of(input)))
 
 
 def _applied(

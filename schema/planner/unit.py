@@ -15,11 +15,11 @@ from uuid import UUID
 import sqlalchemy as sa
 import strawberry
 from graphql import GraphQLObjectType
-from graphql.execution.values import VariableValues
 
 from resolvers.operation import Operation
 from schema.graph import Context, Source
 from schema.planner.code import Code
+from schema.planner.inputs import Inputs
 from schema.planner.pages import BoundPage
 from schema.planner.rows import Form, PageUse, Reading, Rows, as_gathered, moments
 from schema.planner.selection import Selected, Selections
@@ -116,7 +116,7 @@ class Unit:
     def pages(self) -> list[PageUse]:
         return self.reading.pages
 
-    def bound(self, values: VariableValues, op: Operation) -> list[BoundPage]:
+    def bound(self, values: Inputs, op: Operation) -> list[BoundPage]:
         return [BoundPage.of(use, values, op) for use in self.pages]
 
     async def answer(self, context: Context, pages: Sequence[BoundPage], keys: Sequence[UUID] = ()) -> Answer:
