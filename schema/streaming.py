@@ -5,8 +5,9 @@ was decided before, for each subscriber alone.
 """
 
 import asyncio
+import functools
 import logging
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -52,12 +53,21 @@ _BEGUN = Frame(b"", None)
 _log = logging.getLogger("skillsync.streams")
 
 
+SendAtOnce = Callable[[Sequence[Frame]], bool]
+"""Sends frames without waiting for anything, all or none; False if that cannot be."""
+
+
 async def perform(
-    schema: Executable, streams: Streams, request: Request, op: Operation
+    schema: Executable,
+    streams: Streams,
+    request: Request,
+    op: Operation,
+    send_at_once: SendAtOnce | None = None,
 ) -> Response | AsyncGenerator[Frame, None]:
     """What any operation answers over a transport that can carry many answers; never raises.
 
     A subscription that was accepted is a generator of frames, which the caller closes; everything else is one response.
+    While the generator is waited for, frames that are at hand may go to `send_at_once` instead, all or none.
     """
     try:
         document, operation = read(schema, request, streaming=True)
@@ -69,7 +79,7 @@ async def perform(
     if isinstance(ready, Response):
         return ready
     try:
-        frames = _Subscriber(schema, ready, request, op).frames(streams)
+        frames = _Subscriber(schema, ready, request, op, send_at_once).frames(streams)
         # As far as the beginning of the follow: what is refused there is an answer, not a frame.
         await anext(frames)
     except GraphQLError as error:
@@ -88,9 +98,11 @@ class _Subscriber:
         ready: Ready,
         request: Request,
         op: Operation,
+        send_at_once: SendAtOnce | None,
     ) -> None:
         self._schema = schema
         self._op = op
+        self._send_at_once = send_at_once
         self._variables = request.variables or {}
         self._ready = ready
         self._whole = ready.document.plan(ready.operation, ready.values)
@@ -134,6 +146,8 @@ class _Subscriber:
         """The next frames, and whether they are the last."""
         if not self._is_ready and follower.number >= follower.head:
             self._is_ready = True
+            if self._send_at_once is not None and self._key_of_bytes is not None:
+                follower.tell_at_once = functools.partial(self._tell_at_once, follower, self._send_at_once)
             ready = StreamReady(replayed=self._replayed)
             return [await self._control(follower.stream, follower.number, ready)], False
         try:
@@ -151,6 +165,14 @@ class _Subscriber:
             self._replayed += len(frames)
         return frames, False
 
+    def _tell_at_once(
+        self, follower: Follower, send_at_once: SendAtOnce, facts: Sequence[LoggedFact]
+    ) -> bool:
+        if tells := self._plan.followed.tells:
+            facts = [fact for fact in facts if tells(follower.viewer, fact)]
+        frames = [frame for fact in facts if (frame := self._at_hand(fact)) is not None]
+        return len(frames) == len(facts) and (not frames or send_at_once(frames))
+
     # -- rendering -----------------------------------------------------------------------------------------------------
 
     async def _rendered(self, facts: Sequence[LoggedFact]) -> list[Frame]:
@@ -167,6 +189,19 @@ class _Subscriber:
                 # Somebody else is at it. Shielded: who is cancelled while waiting would cancel it for all who wait.
                 await asyncio.shield(next(made for made in found if isinstance(made, asyncio.Future)))
         return await self._made([item_of(self._op, fact) for fact in facts])
+
+    def _at_hand(self, fact: LoggedFact) -> Frame | None:
+        """The frame of a fact if it was made for somebody else, or can be made without reading anything."""
+        key = self._key_of_bytes
+        made = fact.rendered.get(key)
+        if made is None and not self._plan.item.reads and not fact.is_old:
+            item = item_of(self._op, fact)
+            try:
+                data = self._plan.item.assemble(item, ())
+            except Exception:  # told by the batch execution, to each who asks
+                return None
+            made = fact.rendered[key] = Frame(to_json({"data": {self._key: data}}), item.cursor)
+        return made if isinstance(made, Frame) else None
 
     async def _render(self, facts: Sequence[LoggedFact], key: Hashable) -> None:
         done = asyncio.get_running_loop().create_future()

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from itertools import islice
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from auth.access import sees_fact
 from auth.revocation import RevokedSessions
 from auth.viewer import Viewer
+from models.event import Audience
 from models.store.sql import Database
 from models.vocabulary import Vocabulary
 from subscriptions.broker import Broker
@@ -29,10 +30,15 @@ TAIL = 1_000
 RENDERED = 100
 """Of how many of them the renderings are kept: those that somebody who is not far behind still asks for."""
 PAGE = 200
+AT_ONCE = 200
+"""Followers that are told before everybody else in the process has a turn: some milliseconds."""
 BEGINNINGS = 5
 """Attempts to begin a follow, each but the first after the database has answered a sweep."""
 _RETRY_S = 0.2
 _log = logging.getLogger("skillsync.streams")
+
+TellAtOnce = Callable[[Sequence[LoggedFact]], bool]
+"""Tells somebody these facts without waiting for anything; False if that cannot be, and nothing was told."""
 
 
 class EndReason(Vocabulary):
@@ -65,15 +71,22 @@ class _Tail:
         self.facts: deque[LoggedFact] = deque(maxlen=TAIL)
         self.followers: set[Follower] = set()
 
-    def extend(self, facts: Iterable[LoggedFact]) -> None:
-        for fact in facts:
-            if fact.number > self.number:
-                self.facts.append(fact)
-                self.number = fact.number
-                if len(self.facts) > RENDERED:
-                    self.facts[-RENDERED - 1].grow_old()
-        for follower in self.followers:
-            follower.wake()
+    async def extend(self, facts: Iterable[LoggedFact]) -> None:
+        """Add what is new, and tell everybody. Whoever comes or goes meanwhile finds the new facts here."""
+        before = self.number
+        new = [fact for fact in facts if fact.number > before]
+        for fact in new:
+            self.facts.append(fact)
+            self.number = fact.number
+            if len(self.facts) > RENDERED:
+                self.facts[-RENDERED - 1].grow_old()
+        if not new:
+            return
+        are_public = all(fact.audience is Audience.PUBLIC for fact in new)
+        for count, follower in enumerate(tuple(self.followers), 1):
+            follower.offer(new, before, are_public=are_public)
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def after(self, number: int) -> list[LoggedFact] | None:
         """At most a page of facts after `number`; None if they are not all here."""
@@ -93,6 +106,8 @@ class Follower:
         self.head = -1
         """Where the stream was when this began: facts up to here are a replay."""
         self.ended: EndReason | None = None
+        self.tell_at_once: TellAtOnce | None = None
+        """Set by who has nothing to say before the next fact, for as long as they wait in `take`."""
         self._tail = tail
         self._db = db
         # Kept: each time it is asked for costs a system call.
@@ -120,6 +135,20 @@ class Follower:
             finally:
                 self._waiting = None
         return []
+
+    def offer(self, facts: Sequence[LoggedFact], before: int, *, are_public: bool) -> None:
+        """What follows `before`: told at once if possible, to spare whoever waits the way through a task of their own."""
+        if self._waiting is None or self._waiting.done():
+            return  # they will look themselves
+        may_tell = self.number == before and self.ended is None
+        if (
+            may_tell
+            and self.tell_at_once is not None
+            and self.tell_at_once(facts if are_public else self._told(facts))
+        ):
+            self.number = facts[-1].number
+        else:
+            self.wake()
 
     def _told(self, facts: Iterable[LoggedFact]) -> list[LoggedFact]:
         told = (fact if sees_fact(self.viewer, fact) else fact.for_others() for fact in facts)
@@ -242,7 +271,7 @@ class Streams:
         await self._end_the_blind(changed)
         for name, facts in by_stream.items():
             if tail := self._tails.get(name):
-                tail.extend(facts)
+                await tail.extend(facts)
                 if len(facts) == PAGE:
                     self._mark([name])
 

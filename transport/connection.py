@@ -1,13 +1,14 @@
 """One socket that speaks graphql-transport-ws: a task that listens, and one for each operation that runs.
 
 An operation asks for its next frame only when the last one is sent, and sending waits for the transport. So a peer that
-reads slowly holds at most one frame of each of its operations, and nobody else has to wait for it.
+reads slowly holds at most one frame of each of its operations, and nobody else has to wait for it. To a peer that reads,
+frames go without waking the operation's task.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,8 @@ from auth.http import SESSION_ENDED, expiry_of, viewer_of
 from auth.viewer import ANONYMOUS, SignInRequired, Viewer
 from models.store.sql import counting_statements
 from resolvers.operation import Operation, Services
-from schema.execution import Response, fault
+from schema.execution import Frame, Response, fault
+from schema.streaming import SendAtOnce
 from transport import messages
 from transport.messages import Complete, ConnectionInit, InvalidMessage, Ping, Pong, Subscribe
 from transport.operations import Log, Perform, logged_name, new_request_id
@@ -103,15 +105,24 @@ class Connection:
         "_tasks",
         "_terms",
         "_to_peer",
+        "_to_peer_at_once",
         "viewer",
     )
 
     def __init__(
-        self, terms: Terms, receive: Receive, send: Send, abort: Callable[[], None], *, device: str
+        self,
+        terms: Terms,
+        receive: Receive,
+        send: Send,
+        send_at_once: Callable[[Iterable[bytes]], bool],
+        abort: Callable[[], None],
+        *,
+        device: str,
     ) -> None:
         self._terms = terms
         self._receive = receive
         self._to_peer = send
+        self._to_peer_at_once = send_at_once
         self._abort = abort
         self._device = device
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -304,7 +315,7 @@ class Connection:
             return messages.error(message.id, [fault(error, op.request_id)])
 
     async def _perform(self, message: Subscribe, op: Operation, task: _Running) -> str:
-        outcome = await self._terms.perform(message.request, op)
+        outcome = await self._terms.perform(message.request, op, self._sender_at_once(message.id, task))
         if isinstance(outcome, Response):
             if not outcome.executed:
                 return messages.error(message.id, outcome.body["errors"])
@@ -341,6 +352,17 @@ class Connection:
         if self._running.get(id) is not task:
             raise _Gone
         await self._send(text)
+
+    def _sender_at_once(self, id: str, task: _Running) -> SendAtOnce:
+        begin = messages.begin_next(id)
+
+        def send_at_once(frames: Sequence[Frame]) -> bool:
+            # What is being sent already comes first, and the operation may have ended.
+            if self._sending or self._is_closing or self._running.get(id) is not task:
+                return False
+            return self._to_peer_at_once([begin + frame.raw + messages.END_NEXT for frame in frames])
+
+        return send_at_once
 
     async def _send(self, text: str) -> None:
         """Raises `_Gone`."""

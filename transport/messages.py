@@ -11,6 +11,7 @@ from starlette.types import Message
 
 from schema.execution import Request
 
+END_NEXT = b"}"
 ACKNOWLEDGED = '{"type":"connection_ack"}'
 
 
@@ -120,7 +121,12 @@ def _with_payload(kind: str, payload: dict[str, Any] | None) -> str:
 
 def next_(id: str, result: bytes) -> str:
     """`result` is the JSON of an execution result; it is not read again."""
-    return (b'{"id":%b,"type":"next","payload":%b}' % (orjson.dumps(id), result)).decode()
+    return (begin_next(id) + result + END_NEXT).decode()
+
+
+def begin_next(id: str) -> bytes:
+    """What comes before the result in a message of `next`; behind it comes `END_NEXT`."""
+    return b'{"id":%b,"type":"next","payload":' % orjson.dumps(id)
 
 
 def error(id: str, errors: list[dict[str, Any]]) -> str:

@@ -3,16 +3,28 @@
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import uuid_utils
 
 from resolvers.operation import Operation
 from schema.execution import Frame, Request, Response
+from schema.streaming import SendAtOnce
 
 MAX_LOGGED_NAME = 100
-Perform = Callable[[Request, Operation], Awaitable[Response | AsyncGenerator[Frame, None]]]
-"""Runs a document: one answer, or the frames of a subscription, which whoever asked for them closes."""
+
+
+class Perform(Protocol):
+    """Runs a document: one answer, or the frames of a subscription, which whoever asked for them closes.
+
+    While the next frame is waited for, frames may go to `send_at_once` instead.
+    """
+
+    def __call__(
+        self, request: Request, op: Operation, send_at_once: SendAtOnce | None = None, /
+    ) -> Awaitable[Response | AsyncGenerator[Frame, None]]: ...
+
+
 Log = Callable[[dict[str, Any]], None]
 _READ = 2_000
 _OPERATION = re.compile(r"\b(?:query|mutation|subscription)\s+([_A-Za-z][_0-9A-Za-z]*)")

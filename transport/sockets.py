@@ -20,7 +20,7 @@ from transport.connection import Connection, Limits, Terms, goodbye
 from transport.http import headers_of
 from transport.logs import log_request
 from transport.operations import Log, Perform
-from transport.protocol import ABORT
+from transport.protocol import ABORT, SEND_AT_ONCE
 
 SUBPROTOCOL = "graphql-transport-ws"
 RESTART = 1012, "Service restart: connect again"
@@ -102,7 +102,8 @@ class GraphQLSockets:
             await send(goodbye(*RESTART))
             return None
         device = headers.get(b"user-agent", b"").decode("latin-1")
-        return Connection(self._terms, receive, send, scope["state"][ABORT], device=device)
+        state = scope["state"]
+        return Connection(self._terms, receive, send, state[SEND_AT_ONCE], state[ABORT], device=device)
 
     def _may_connect(self, origin: str, host: bytes | None) -> bool:
         # A page that we served, by whatever name it reached us. Nothing comes along by itself, as a cookie would.

@@ -13,6 +13,7 @@ from models.ids import new_id
 from models.user import Role
 from resolvers.operation import Operation, Services
 from schema.execution import Frame, Request, Response
+from schema.streaming import SendAtOnce
 from tests.wire.server import serving, until
 
 BIG = 100_000
@@ -52,7 +53,9 @@ class Play:
     cue: asyncio.Event = field(default_factory=asyncio.Event)
     """What a play waits for that does not go on for ever."""
 
-    async def __call__(self, request: Request, op: Operation) -> Response | AsyncGenerator[Frame, None]:
+    async def __call__(
+        self, request: Request, op: Operation, send_at_once: SendAtOnce | None = None, /
+    ) -> Response | AsyncGenerator[Frame, None]:
         self.asked.append((request, op))
         match request.query.removeprefix("#").partition("\n")[0].split():
             case ["answer"]:

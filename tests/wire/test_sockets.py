@@ -466,7 +466,7 @@ async def test_a_bug_is_masked_and_ends_its_operation_only(house: House, query: 
 
 
 async def test_documents_are_answered_as_over_http(house: House, schema: Executable) -> None:
-    house.perform = lambda request, op: execute(schema, request, op)
+    house.perform = lambda request, op, _=None: execute(schema, request, op)
     house.limited()
     client = await house.client()
 
