@@ -23,7 +23,7 @@ from schema.planner.code import Code
 from schema.planner.pages import BoundPage
 from schema.planner.rows import PageUse, Reading, Rows
 from schema.planner.selection import Selected, Selections
-from schema.planner.statement import Statement, compile_statement, symbolic
+from schema.planner.statement import Statement, compile_statement
 
 MOST_SHAPES = 50
 
@@ -114,8 +114,7 @@ class Unit:
         shape = (viewer.user_id is None, viewer.roles, *(page.shape for page in pages))
         known = self._statements.get(shape)
         if known is None:
-            scope_viewer = symbolic(viewer.user_id, viewer.roles)
-            known = compile_statement(self._root, self.reading.rows, scope_viewer, pages)
+            known = compile_statement(self._root, self.reading.rows, viewer, pages)
             self._statements[shape] = known
             if len(self._statements) > MOST_SHAPES:
                 self._statements.popitem(last=False)
