@@ -14,21 +14,19 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSyntaxError,
-    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     is_non_null_type,
     parse,
-    specified_rules,
     type_from_ast,
 )
 from graphql.execution.values import VariableValues, get_variable_values
-from strawberry.schema.schema import validate_document
 
 from schema.analysis import Pricing
 from schema.limits import MAX_TOKENS, TOO_COMPLEX, excess_of
 from schema.planner.operation import OperationPlan, name_of
 from schema.planner.selection import boolean_variables
 from schema.rate_limit import rate_limit_only
+from schema.validation import errors_of
 
 MOST_CHARACTERS = 100_000
 MOST_PLANS = 32
@@ -114,7 +112,7 @@ class Documents:
         self, schema: strawberry.Schema, *, introspection: bool, max_characters: int = MOST_CHARACTERS
     ) -> None:
         self._schema = schema
-        self._rules = (*specified_rules, *(() if introspection else (NoSchemaIntrospectionCustomRule,)))
+        self._introspection = introspection
         self._known: OrderedDict[str, Document] = OrderedDict()
         self._max_characters = max_characters
         self.characters = 0
@@ -139,7 +137,7 @@ class Documents:
         excess = excess_of(ast)
         if excess is not None:
             raise Refused([GraphQLError(excess, extensions={"code": TOO_COMPLEX})])
-        errors = validate_document(self._schema._schema, ast, self._rules)
+        errors = errors_of(self._schema, text, ast, introspection=self._introspection)
         if errors:
             raise Refused(errors)
         return ast
