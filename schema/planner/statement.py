@@ -31,6 +31,8 @@ from schema.planner.rows import PARENT, Form, Rows
 
 _ROW: sa.Label[Any] = sa.literal_column("1").label("_row")
 VIEWER, KEYS = "viewer_id", "keys"
+_HERE = "\0"
+"""Stands for the viewer's id while a scope is written: no text of PostgreSQL can hold it."""
 _quoted = DIALECT.identifier_preparer.quote
 
 
@@ -288,8 +290,7 @@ def _written(
     scope: Scope, source: sa.FromClause, is_anonymous: bool, roles: frozenset[Role]
 ) -> sa.ColumnElement[bool]:
     """The scope of everybody of the same roles, as it stands in a statement that reads from `source`."""
-    # Written by the scope as if it were a column; it becomes a parameter below.
-    viewer_id: Any = sa.literal_column(f":{VIEWER}", sa.Uuid)
+    viewer_id: Any = sa.literal_column(_HERE, sa.Uuid)
     condition = _spelt_out(scope(Viewer() if is_anonymous else Viewer(user_id=viewer_id, roles=roles)))
     if isinstance(condition, sa.True_ | sa.False_):
         return condition
@@ -298,8 +299,9 @@ def _written(
     around = sa.select(_ROW).select_from(_read_from(source, tables))
     start, whole = (_text(statement) for statement in (around, around.where(condition)))
     assert whole.startswith(f"{start} \nWHERE "), f"a scope that reads from other tables: {whole}"
-    text = whole.removeprefix(f"{start} \nWHERE ").replace(":", "\\:").replace(f"\\:{VIEWER}", f":{VIEWER}")
-    binds = [sa.bindparam(VIEWER, None, type_=sa.Uuid)] if f":{VIEWER}" in text else []
+    text = whole.removeprefix(f"{start} \nWHERE ")
+    binds = [sa.bindparam(VIEWER, None, type_=sa.Uuid)] if _HERE in text else []
+    text = text.replace(":", "\\:").replace(_HERE, f":{VIEWER}")
     return _Written(sa.text(text).bindparams(*binds), tables)
 
 

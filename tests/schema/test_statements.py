@@ -4,9 +4,17 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
+import sqlalchemy as sa
+from sqlmodel import col
 
+from auth.viewer import ANONYMOUS, Viewer
+from models.gig import Gig, GigSkill
+from models.ids import new_id
 from resolvers.operation import Operation
 from schema.execution import Request, execute
+from schema.graph import NodeSpec, Scope, sql
+from schema.planner.rows import Rows
+from schema.planner.statement import compile_statement
 from schema.planner.unit import MOST_READINGS, statements_of
 from tests.schema.documents import Case, written
 from tests.schema.rich_stage import RichStage
@@ -108,6 +116,44 @@ def test_statements_are_kept_for_the_selections_used_last() -> None:
         statements_of(number)
 
     assert statements_of.cache_info().currsize == MOST_READINGS
+
+
+# -- scopes --------------------------------------------------------------------------------------------------------------
+
+
+def text_under(scope: Scope, viewer: Viewer) -> str:
+    """The statement for titles of gigs under this scope."""
+    source: sa.FromClause = Gig.__table__  # type: ignore[attr-defined]
+    rows = Rows("c0", NodeSpec(object, source, scope, sql(Gig.id), None))
+    rows.travels(sql(Gig.title))
+    return " ".join(compile_statement(rows, [rows], viewer, []).text.split())
+
+
+def test_a_scope_is_written_with_its_constants_and_with_the_viewer_as_a_parameter() -> None:
+    def scope(viewer: Viewer) -> sa.ColumnElement[bool]:
+        return (col(Gig.title) == "50 %: :viewer_id it's") | (col(Gig.client_id) == viewer.user_id)
+
+    text = text_under(scope, Viewer(user_id=new_id()))
+
+    assert text == (
+        "WITH c0 AS (SELECT gig.title AS gig__title FROM gig WHERE gig.id = ANY ($1::UUID[])"
+        " AND (gig.title = '50 %: :viewer_id it''s' OR gig.client_id = $2::UUID))"
+        " SELECT c0_0 FROM (SELECT array_agg(c0.gig__title) AS c0_0 FROM c0) AS a0"
+    )
+
+
+def test_subqueries_of_a_scope_refer_to_the_rows_it_is_about() -> None:
+    def scope(viewer: Viewer) -> sa.ColumnElement[bool]:
+        return sa.exists().where(col(GigSkill.gig_id) == col(Gig.id))
+
+    text = text_under(scope, ANONYMOUS)
+
+    assert "AND (EXISTS (SELECT * FROM gig_skill WHERE gig_skill.gig_id = gig.id))" in text
+
+
+def test_a_scope_that_reads_from_elsewhere_is_refused() -> None:
+    with pytest.raises(AssertionError, match="a scope that reads from other tables"):
+        text_under(lambda _: col(GigSkill.gig_id) == col(Gig.id), ANONYMOUS)
 
 
 async def sql_of(rich: RichStage, document: str, viewer: str = "owner") -> list[str]:
