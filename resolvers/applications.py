@@ -84,7 +84,7 @@ async def submit_application(op: Operation, gig_id: UUID, bid: Bid, *, id: UUID 
         tx.add(application, *offer.answers_of(application.id))
         gig.application_count += 1
         tx.emit(application.submitted())
-        return tx.done(application.id)
+        return tx.done(application.id, written=application)
 
 
 async def edit_application(

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 import strawberry
@@ -107,8 +107,7 @@ class Ranking:
     matching: sa.CTE
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """Validated paging arguments."""
 
     limit: int

@@ -1,9 +1,9 @@
 """The cost of an operation as clients see it: what every answer tells, and the refusal of what costs too much."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import GraphQLError
 
@@ -13,8 +13,7 @@ MAX_COST = 10_000
 COST_LIMIT_EXCEEDED = "COST_LIMIT_EXCEEDED"
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """`requested` is the price before it ran, `actual` the rows that were read for its answer.
 
     `remaining` and `reset_at` are None as long as nobody has a budget for a time.

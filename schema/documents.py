@@ -7,6 +7,7 @@ a document may have by the booleans of its directives.
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -15,14 +16,13 @@ from graphql import (
     GraphQLError,
     GraphQLSyntaxError,
     OperationDefinitionNode,
-    is_non_null_type,
     parse,
-    type_from_ast,
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
 from schema.analysis import Pricing
 from schema.limits import MAX_TOKENS, TOO_COMPLEX, excess_of
+from schema.planner.inputs import Inputs, Readers, Variables
 from schema.planner.operation import OperationPlan, name_of
 from schema.planner.selection import boolean_variables
 from schema.rate_limit import rate_limit_only
@@ -44,16 +44,20 @@ class Document:
     """A valid document with the plans of its operations."""
 
     def __init__(
-        self, schema: strawberry.Schema, text: str, ast: DocumentNode, unplanned: Counter[str]
+        self,
+        schema: strawberry.Schema,
+        text: str,
+        ast: DocumentNode,
+        readers: Readers,
+        unplanned: Counter[str],
     ) -> None:
+        self._readers = readers
         self._unplanned = unplanned
         self.text = text
         self.ast = ast
         self._schema = schema
         self.operations = [part for part in ast.definitions if isinstance(part, OperationDefinitionNode)]
-        self._definitions = {
-            id(operation): _simple_definitions(schema, operation) for operation in self.operations
-        }
+        self._variables = {id(operation): Variables.of(operation, readers) for operation in self.operations}
         self._booleans = boolean_variables(ast.definitions)
         self._pricings: dict[int, Pricing] = {}
         self._plans: OrderedDict[Any, OperationPlan] = OrderedDict()
@@ -64,11 +68,11 @@ class Document:
             return self.operations[0] if len(self.operations) == 1 else None
         return next((o for o in self.operations if o.name is not None and o.name.value == name), None)
 
-    def values(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> VariableValues:
+    def values(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> Inputs:
         """Raises `Refused` for variables that do not fit."""
-        simple = _simple_values(self._definitions[id(operation)], variables)
-        if simple is not None:
-            return VariableValues({}, simple)
+        return self._variables[id(operation)].inputs(variables, partial(self._coerced, operation, variables))
+
+    def _coerced(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> VariableValues:
         found = get_variable_values(
             self._schema._schema, operation.variable_definitions or (), dict(variables), max_errors=50
         )
@@ -86,11 +90,11 @@ class Document:
     def dry_run(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> "Document":
         """The document of an operation that asks for its price only."""
         alone = rate_limit_only(self.ast, name_of(operation), variables)
-        return Document(self._schema, self.text, alone, self._unplanned)
+        return Document(self._schema, self.text, alone, self._readers, self._unplanned)
 
-    def plan(self, operation: OperationDefinitionNode, values: VariableValues) -> OperationPlan:
+    def plan(self, operation: OperationDefinitionNode, values: Inputs) -> OperationPlan:
         # Another operation of the document may have them.
-        booleans = tuple(bool(values.coerced.get(name)) for name in self._booleans)
+        booleans = tuple(map(values.is_true, self._booleans))
         key = (id(operation), booleans)
         plan = self._plans.get(key)
         if plan is None:
@@ -116,6 +120,7 @@ class Documents:
         self._known: OrderedDict[str, Document] = OrderedDict()
         self._max_characters = max_characters
         self.characters = 0
+        self._readers = Readers(schema)
         self.unplanned: Counter[str] = Counter()
         """How often a root field was left to the batch execution, by reason: an error's class, or `introspection`."""
 
@@ -125,7 +130,7 @@ class Documents:
         if document is not None:
             self._known.move_to_end(text)
             return document
-        document = Document(self._schema, text, self._valid(text), self.unplanned)
+        document = Document(self._schema, text, self._valid(text), self._readers, self.unplanned)
         self._keep(document)
         return document
 
@@ -151,39 +156,3 @@ class Documents:
         while self.characters > self._max_characters:
             oldest, _ = self._known.popitem(last=False)
             self.characters -= len(oldest)
-
-
-Simple = tuple[tuple[str, type, bool], ...]
-"""For each variable: its name, the Python type of its values, and whether it must be there."""
-
-
-def _simple_definitions(schema: strawberry.Schema, operation: OperationDefinitionNode) -> Simple | None:
-    """What is needed to read the variables without graphql-core, where all are plain scalars without a default."""
-    simple = []
-    for definition in operation.variable_definitions or ():
-        kind = type_from_ast(schema._schema, definition.type)
-        is_required = is_non_null_type(kind)
-        python = _PLAIN.get(str(kind).rstrip("!"))
-        if python is None or definition.default_value is not None:
-            return None
-        simple.append((definition.variable.name.value, python, is_required))
-    return tuple(simple)
-
-
-def _simple_values(simple: Simple | None, variables: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The variables as they are, where each has exactly the type it should; None where that needs a closer look."""
-    if simple is None:
-        return None
-    values = {}
-    for name, python, is_required in simple:
-        value = variables.get(name)
-        if type(value) is python:
-            if isinstance(value, int) and not -(2**31) <= value < 2**31:
-                return None
-            values[name] = value
-        elif is_required or name in variables:
-            return None
-    return values
-
-
-_PLAIN = {"Int": int, "String": str, "ID": str, "Boolean": bool}

@@ -1,15 +1,11 @@
 """Running one document: from the text of a request to the bytes of the answer."""
 
 import logging
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import strawberry
 from graphql import GraphQLError, OperationDefinitionNode, OperationType
-from graphql.execution.values import VariableValues
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from auth.viewer import SignInRequired
@@ -18,16 +14,18 @@ from resolvers.operation import Operation
 from schema.cost import MAX_COST, Cost, excess_cost
 from schema.documents import Document, Documents, Refused
 from schema.graph import Context
-from schema.limits import MAX_CHARACTERS, TOO_LARGE, excess_of_variables
+from schema.limits import MAX_CHARACTERS, TOO_LARGE, objection_to
+from schema.planner.inputs import Inputs
 from schema.root import the_schema
 
 MUTATION_NEEDS_POST = "MUTATION_NEEDS_POST"
 _log = logging.getLogger("skillsync.errors")
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+# What every request makes is a named tuple: frozen, and made in a fifth of the time of a frozen dataclass.
+
+
+class Request(NamedTuple):
     """A GraphQL request as any transport carries it."""
 
     query: str
@@ -37,8 +35,7 @@ class Request:
     """Whether `extensions.plan` shall tell what was done; for development."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """`executed` is False when the document never ran (syntax, validation, variables)."""
 
     raw: bytes
@@ -52,8 +49,7 @@ class Response:
         return body
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One answer of a subscription: the bytes of an execution result, and the place in the stream that it leads to."""
 
     raw: bytes
@@ -116,13 +112,12 @@ async def _run(
     return Response(to_json(body), executed=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """An operation that may run: within its cost, with variables that fit."""
 
     document: Document
     operation: OperationDefinitionNode
-    values: VariableValues
+    values: Inputs
     requested: int
 
 
@@ -153,14 +148,9 @@ def read(
     if len(request.query) > MAX_CHARACTERS:
         message = f"A document has at most {MAX_CHARACTERS:,} characters. Long texts belong into variables."
         raise NeverRan(TOO_LARGE, message)
-    if request.variables and not all(map(_is_plain, request.variables.values())):
-        excess = excess_of_variables(request.variables)
-        if excess is not None:
-            raise NeverRan("BAD_USER_INPUT", excess)
-        broken = next(_broken_texts(request.variables), None)
-        if broken is not None:
-            message = f"The variable `{broken}` holds half of a surrogate pair, which is no text."
-            raise NeverRan("BAD_USER_INPUT", message)
+    objection = objection_to(request.variables) if request.variables else None
+    if objection is not None:
+        raise NeverRan("BAD_USER_INPUT", objection)
     if not request.query:
         raise NeverRan("GRAPHQL_PARSE_FAILED", "The document is empty.")
     document = schema.documents.read(request.query)
@@ -181,11 +171,6 @@ def read(
     return document, operation
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether a variable needs no closer look: a number, or a text that any driver can write."""
-    return type(value) is int or (type(value) is str and value.isascii())
-
-
 class NeverRan(Exception):
     """The request has no document that could run."""
 
@@ -196,8 +181,8 @@ class NeverRan(Exception):
 
 
 def to_json(body: Any) -> bytes:
-    """Moments and days are printed as the scalars do it, other values come from the plans as JSON has them."""
-    return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    """Days are printed as the scalar does it, other values come from the plans as JSON has them."""
+    return orjson.dumps(body)
 
 
 def describe(error: GraphQLError, request_id: str) -> dict[str, Any]:
@@ -251,19 +236,6 @@ def _readable(message: str) -> str:
     if "cannot be explicitly set to null" in message:
         return "An input is null that may only be left out. Leave it out, or give it a value."
     return message
-
-
-def _broken_texts(value: Any, path: str = "") -> Iterator[str]:
-    """Paths of texts that cannot be written as UTF-8, so that no driver, log or answer stumbles over them."""
-    waiting = [(path, value)]
-    while waiting:
-        path, value = waiting.pop()
-        if isinstance(value, str) and not value.isascii() and _HALF_PAIR.search(value):
-            yield path.encode(errors="replace").decode()
-        elif isinstance(value, dict):
-            waiting.extend((f"{path}.{key}".lstrip("."), part) for key, part in value.items())
-        elif isinstance(value, list):
-            waiting.extend((f"{path}.{index}", part) for index, part in enumerate(value))
 
 
 def _expected(cause: BaseException) -> tuple[str, dict[str, Any]] | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -190,9 +191,12 @@ def fingerprint_of(value: Any) -> str:
 
 
 def canonical(value: Any) -> Any:
-    """A plain structure of an input: only what was given, in order of the declaration."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value)]
+    """A plain structure of an input: only what was given, in order of the declaration. Digests of it are stored."""
+    if isinstance(value, str | int) and not isinstance(value, Enum):
+        return value
+    names = _field_names(value.__class__)
+    if names is not None:
+        fields = [(name, getattr(value, name)) for name in names]
         return [(name, canonical(content)) for name, content in fields if not _is_absent(content)]
     if isinstance(value, Some):
         return ("some", canonical(value.value))
@@ -201,6 +205,11 @@ def canonical(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     return str(value) if isinstance(value, datetime | date | Decimal) else value
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    return tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
 
 
 def _is_absent(content: Any) -> bool:

@@ -120,6 +120,8 @@ class Context:
     steps: list[dict[str, Any]] | None = None
     done: dict[str | int, Any] = dataclasses.field(default_factory=dict)
     loaders: dict[Any, DataLoader[Any, Any]] = dataclasses.field(default_factory=dict)
+    written: dict[UUID, Any] = dataclasses.field(default_factory=dict)
+    """Rows that the last mutation wrote and its caller may see, by id."""
     requested: int = 0
     """The price of the operation, known before it runs."""
 

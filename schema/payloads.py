@@ -29,7 +29,7 @@ from models.vocabulary import Vocabulary
 from resolvers.operation import Operation
 from schema.filters import canonical
 from schema.graph import Context
-from schema.places import stream_cursor
+from schema.places import CursorOf
 from schema.scalars import StreamCursor
 from schema.words import words
 
@@ -223,6 +223,7 @@ def mutation(
             op = context.op
             # What an earlier mutation of the same document read is not true any more.
             context.loaders.clear()
+            context.written.clear()
             if needs is not Needs.NOTHING:
                 op.viewer.require_user()
             try:
@@ -237,6 +238,8 @@ def mutation(
             except DomainError as refusal:
                 return _refused(answer_type, [refusal], refusals)
             receipt, further = answer if isinstance(answer, tuple) else (answer, {})
+            if receipt.written is not None:
+                context.written[receipt.entity_id] = receipt.written
             return _applied(answer_type, op, receipt, further)
 
         async def resolver(info: Info[Context, None], input: Any) -> Any:
@@ -260,6 +263,12 @@ def mutation(
         return field
 
     return decorate
+
+
+def digest_of(input: Any) -> bytes:
+    """What stands beside an idempotency key for 30 days: the same for the same input, whatever the key."""
+    content = [part for part in canonical(input) if part[0] != "idempotency_key"]
+    return sha256(repr(content).encode()).digest()
 
 
 def _payload_named(name: str, shape: type[MutationPayload]) -> type[MutationPayload]:
@@ -286,9 +295,7 @@ def _acting(op: Operation, mutation_name: str, input: Any) -> Operation:
     checks = Checks()
     key = checks.text(("idempotencyKey",), key, max=200)
     checks.done()
-    content = [part for part in canonical(input) if part[0] != "idempotency_key"]
-    digest = sha256(repr(content).encode()).digest()
-    return dataclasses.replace(op, act=Act(mutation_name, op.viewer.user_id, key, digest))
+    return dataclasses.replace(op, act=Act(mutation_name, op.viewer.user_id, key, digest_of(input)))
 
 
 def _applied(
@@ -296,7 +303,7 @@ def _applied(
 ) -> MutationPayload:
     return payload(
         outcome=receipt.outcome,
-        position=None if receipt.position is None else stream_cursor(op, receipt.position),
+        position=None if receipt.position is None else CursorOf(op, receipt.position),  # type: ignore[arg-type]  # a text once it is printed
         errors=[],
         entity_id=receipt.entity_id,
         **further,

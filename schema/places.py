@@ -24,6 +24,17 @@ def stream_cursor(op: Operation, position: Position) -> StreamCursor:
     return StreamCursor(op.services.signer.sign("stream", orjson.dumps(place)))
 
 
+class CursorOf:
+    """A cursor that is signed when it is printed: most payloads are read without their position."""
+
+    def __init__(self, op: Operation, position: Position) -> None:
+        self._op = op
+        self._position = position
+
+    def __str__(self) -> str:
+        return stream_cursor(self._op, self._position)
+
+
 def place_of(op: Operation, cursor: str | None, stream: str) -> int | None:
     """The number that a cursor of this stream stands for; None without one. Raises `Invalid` and `NewEpoch`."""
     if cursor is None:

@@ -51,8 +51,9 @@ def _parse_decimal(text: str) -> Decimal:
     return number
 
 
-def _print_datetime(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def print_moment(moment: datetime) -> str:
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return f"{text.rstrip('0') if '.' in text else text}Z"
 
 
 def _text(name: str, description: str) -> ScalarDefinition:
@@ -66,7 +67,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         name="DateTime",
         description="A moment in UTC as RFC 3339 writes it: `2026-11-22T18:30:00Z`. Input may carry any offset.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
-        serialize=_print_datetime,
+        serialize=print_moment,
         parse_value=_parser(_parse_datetime, "a moment with an offset, like 2026-11-22T18:30:00Z"),
     ),
     date: strawberry.scalar(

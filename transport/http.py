@@ -1,11 +1,10 @@
 """The HTTP door of GraphQL, as plain ASGI: GraphQL over HTTP, one JSON object each way."""
 
-import dataclasses
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
@@ -26,7 +25,7 @@ MAX_BODY = 1_000_000
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 _ALLOW = "GET, POST"
 _MARKS = (b"x-request-id", b"x-content-type-options")
-Headers = Mapping[str, str]
+Headers = Mapping[bytes, bytes]
 Page = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -51,7 +50,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(headers_of(scope))
+        request_id = request_id_of(headers_of(scope))
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_marked(message: Message) -> None:
@@ -102,7 +101,7 @@ class GraphQLEndpoint:
         if self._page is not None and _wants_page(scope, headers):
             await self._page(scope, receive, send)
             return
-        request_id = scope.get("state", {}).get("request_id") or _request_id(headers)
+        request_id = scope.get("state", {}).get("request_id") or request_id_of(headers)
         began = time.perf_counter()
         # Ends as it is if the task is cancelled: a stop that could wait no longer.
         line: dict[str, Any] = {
@@ -113,7 +112,7 @@ class GraphQLEndpoint:
         }
         with counting_statements() as statements:
             try:
-                if self._streams is not None and _prefers_events(headers.get("accept", "")):
+                if self._streams is not None and _prefers_events(headers.get(b"accept", b"")):
                     await self._stream(self._streams, scope, headers, receive, send, request_id, line)
                     return
                 status, raw, extra = await self._answered(scope, headers, receive, request_id, line)
@@ -163,7 +162,8 @@ class GraphQLEndpoint:
         # Whoever buffers on the way, nginx above all, would keep the events until there are many.
         head = _head(EVENT_STREAM, request_id, {"x-accel-buffering": "no"})
         await send({"type": "http.response.start", "status": 200, "headers": head})
-        caller = Caller(receive, send, scope["state"][ABORT], headers.get("last-event-id"), expires_at)
+        last_id = _text_of(headers, b"last-event-id")
+        caller = Caller(receive, send, scope["state"][ABORT], last_id, expires_at)
         await streams.answer(request, op, caller, mutations_allowed=scope["method"] == "POST")
 
     async def _read(
@@ -178,16 +178,17 @@ class GraphQLEndpoint:
             request = _from_query_string(QueryParams(scope["query_string"]))
         else:
             request = await _from_body(scope, headers, receive)
-        if self._explains and "x-explain" in headers:
-            request = dataclasses.replace(request, explain=True)
+        if self._explains and b"x-explain" in headers:
+            request = request._replace(explain=True)
         line["operation"] = logged_name(request)
-        return request, Operation(self._services, viewer, request_id, device=headers.get("user-agent", ""))
+        device = headers.get(b"user-agent", b"").decode("latin-1")
+        return request, Operation(self._services, viewer, request_id, device)
 
     def _viewer(self, headers: Headers) -> Viewer:
         services = self._services
         try:
             return viewer_of(
-                headers.get("authorization"), services.tokens, services.revoked, now=services.clock()
+                _text_of(headers, b"authorization"), services.tokens, services.revoked, now=services.clock()
             )
         except SignInRequired as error:
             raise _unauthenticated(error) from error
@@ -195,7 +196,7 @@ class GraphQLEndpoint:
     def _expiry(self, headers: Headers) -> datetime | None:
         services = self._services
         try:
-            return expiry_of(headers.get("authorization"), services.tokens, now=services.clock())
+            return expiry_of(_text_of(headers, b"authorization"), services.tokens, now=services.clock())
         except SignInRequired as error:
             raise _unauthenticated(error) from error
 
@@ -218,7 +219,7 @@ def _refusal(error: Exception, request_id: str) -> tuple[int, bytes, dict[str, s
 def _wants_page(scope: Scope, headers: Headers) -> bool:
     if scope["method"] != "GET" or b"query=" in scope["query_string"]:
         return False
-    return "text/html" in headers.get("accept", "")
+    return b"text/html" in headers.get(b"accept", b"")
 
 
 def _from_query_string(query: QueryParams) -> Request:
@@ -235,16 +236,16 @@ def _from_query_string(query: QueryParams) -> Request:
 
 
 async def _from_body(scope: Scope, headers: Headers, receive: Receive) -> Request:
-    if not _is_json(headers.get("content-type", "")):
+    if not _is_json(headers.get(b"content-type", b"")):
         raise HttpError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as application/json in UTF-8.")
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise HttpError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request uncompressed.")
     return _request(_json(await _read_body(scope, headers, receive), "the body"))
 
 
 @lru_cache(100)
-def _is_json(content_type: str) -> bool:
-    media_type, _, parameters = content_type.lower().partition(";")
+def _is_json(content_type: bytes) -> bool:
+    media_type, _, parameters = content_type.decode("latin-1").lower().partition(";")
     charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters)
     is_utf8 = charset is None or charset[1] in {"utf-8", "utf8"}
     return media_type.strip() == "application/json" and is_utf8
@@ -260,7 +261,7 @@ def _json(raw: bytes, what: str) -> Any:
 def _request(content: Any) -> Request:
     if not isinstance(content, dict):
         raise HttpError(400, "BAD_REQUEST", 'Send one JSON object such as {"query": "{ viewer { name } }"}.')
-    query, variables, name = (content.get(part) for part in ("query", "variables", "operationName"))
+    query, variables, name = content.get("query"), content.get("variables"), content.get("operationName")
     if not isinstance(query, str):
         raise HttpError(400, "BAD_REQUEST", "`query` must be a text with a GraphQL document.")
     if variables is not None and not isinstance(variables, dict):
@@ -271,10 +272,9 @@ def _request(content: Any) -> Request:
 
 
 async def _read_body(scope: Scope, headers: Headers, receive: Receive) -> bytes:
-    too_large = HttpError(413, "PAYLOAD_TOO_LARGE", f"A request has at most {MAX_BODY:,} bytes.")
-    declared = headers.get("content-length", "0")
+    declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > MAX_BODY:
-        raise too_large
+        raise _too_large()
     chunks, size = [], 0
     while True:
         message = await receive()
@@ -283,12 +283,16 @@ async def _read_body(scope: Scope, headers: Headers, receive: Receive) -> bytes:
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > MAX_BODY:
-            raise too_large
+            raise _too_large()
         if not message.get("more_body"):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
         if scope["state"].get(TOO_SLOW):
             text = f"The whole request must be here within {BODY_DEADLINE_S} seconds."
             raise HttpError(408, "REQUEST_TIMEOUT", text, connection="close")
+
+
+def _too_large() -> HttpError:
+    return HttpError(413, "PAYLOAD_TOO_LARGE", f"A request has at most {MAX_BODY:,} bytes.")
 
 
 def _status_of(response: Response, headers: Headers) -> int:
@@ -301,11 +305,11 @@ def _status_of(response: Response, headers: Headers) -> int:
 
 
 def _content_type(headers: Headers) -> str:
-    return _preferred_type(headers.get("accept", ""))
+    return _preferred_type(headers.get(b"accept", b""))
 
 
 @lru_cache(100)
-def _preferred_type(accept: str) -> str:
+def _preferred_type(accept: bytes) -> str:
     """The newer media type for who ranks it at least as high as plain JSON, which a client that says nothing gets."""
     accepted = dict(_accepted(accept))
     newer, plain = accepted.get(GRAPHQL_RESPONSE, 0.0), accepted.get("application/json", 0.0)
@@ -313,15 +317,15 @@ def _preferred_type(accept: str) -> str:
 
 
 @lru_cache(100)
-def _prefers_events(accept: str) -> bool:
+def _prefers_events(accept: bytes) -> bool:
     """Who ranks JSON as high wants events for subscriptions only, and cannot be told before the document is read."""
     accepted = dict(_accepted(accept))
     events = accepted.pop(EVENT_STREAM, 0.0)
     return events > max(accepted.get(GRAPHQL_RESPONSE, 0.0), accepted.get("application/json", 0.0))
 
 
-def _accepted(accept: str) -> Iterator[tuple[str, float]]:
-    for choice in accept.lower().split(","):
+def _accepted(accept: bytes) -> Iterator[tuple[str, float]]:
+    for choice in accept.decode("latin-1").lower().split(","):
         media_type, *parameters = (part.strip() for part in choice.split(";"))
         quality = next((part[2:] for part in parameters if part.startswith("q=")), "1")
         yield media_type, float(quality) if re.fullmatch(r"[01](\.\d{0,3})?", quality) else 0.0
@@ -331,30 +335,41 @@ async def _send(
     send: Send, status: int, raw: bytes, content_type: str, request_id: str, extra: dict[str, str]
 ) -> None:
     headers = _head(f"{content_type}; charset=utf-8", request_id, extra)
-    headers.append((b"content-length", str(len(raw)).encode()))
+    headers.append((b"content-length", b"%d" % len(raw)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": raw})
 
 
 def _head(content_type: str, request_id: str, extra: dict[str, str]) -> list[tuple[bytes, bytes]]:
-    return [
-        (_MARKS[0], request_id.encode()),
+    headers = [(_MARKS[0], request_id.encode()), *_usual_headers(content_type)]
+    if extra:
+        headers += [(name.encode(), value.encode()) for name, value in extra.items()]
+    return headers
+
+
+@cache
+def _usual_headers(content_type: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (
         (_MARKS[1], b"nosniff"),
         (b"content-type", content_type.encode()),
         (b"cache-control", b"no-store"),
         (b"vary", b"accept, authorization"),
-        *((name.encode(), value.encode()) for name, value in extra.items()),
-    ]
+    )
 
 
 def headers_of(scope: Scope) -> Headers:
     """Headers by their names in small letters; of several with one name the first, as Starlette reads them."""
-    return {
-        name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(list(scope["headers"]))
-    }
+    return dict(reversed(scope["headers"]))
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id", "")
-    sound = 8 <= len(given) <= 64 and given.replace("-", "").isalnum() and given.isascii()
-    return given if sound else new_request_id()
+def _text_of(headers: Headers, name: bytes) -> str | None:
+    given = headers.get(name)
+    return None if given is None else given.decode("latin-1")
+
+
+def request_id_of(headers: Headers) -> str:
+    """The one that the client gave, if it cannot confuse a log; otherwise a new one."""
+    given = headers.get(b"x-request-id")
+    if given is not None and 8 <= len(given) <= 64 and given.replace(b"-", b"").isalnum():
+        return given.decode()
+    return new_request_id()

@@ -65,8 +65,8 @@ class RequestLines:
     def __call__(self, line: dict[str, Any]) -> None:
         if not self._lines:
             asyncio.get_running_loop().call_later(self.WAIT_S, self.flush)
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._lines.append(orjson.dumps({"at": at, "level": "info", "event": "request", **line}))
+        line = {"at": datetime.now(UTC), "level": "info", "event": "request", **line}
+        self._lines.append(orjson.dumps(line))
 
     def flush(self) -> None:
         lines, self._lines = self._lines, []

@@ -89,8 +89,8 @@ class GraphQLSockets:
     async def _accepted(self, scope: Scope, receive: Receive, send: Send) -> Connection | None:
         headers = headers_of(scope)
         await receive()
-        origin = headers.get("origin")
-        if origin is not None and not self._may_connect(origin, headers.get("host")):
+        origin = headers.get(b"origin")
+        if origin is not None and not self._may_connect(origin.decode("latin-1"), headers.get(b"host")):
             await send({"type": "websocket.close"})  # before it is accepted, this is an answer of HTTP: 403
             return None
         if SUBPROTOCOL not in scope["subprotocols"]:
@@ -101,13 +101,12 @@ class GraphQLSockets:
         if self._is_stopping:
             await send(goodbye(*RESTART))
             return None
-        return Connection(
-            self._terms, receive, send, scope["state"][ABORT], device=headers.get("user-agent", "")
-        )
+        device = headers.get(b"user-agent", b"").decode("latin-1")
+        return Connection(self._terms, receive, send, scope["state"][ABORT], device=device)
 
-    def _may_connect(self, origin: str, host: str | None) -> bool:
+    def _may_connect(self, origin: str, host: bytes | None) -> bool:
         # A page that we served, by whatever name it reached us. Nothing comes along by itself, as a cookie would.
-        is_from_here = origin.partition("://")[2] == host
+        is_from_here = host is not None and origin.partition("://")[2] == host.decode("latin-1")
         return is_from_here or origin in self._origins
 
     def _forget(self, socket: Connection) -> None:

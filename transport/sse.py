@@ -5,7 +5,6 @@ https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -123,7 +122,7 @@ class EventStreams:
         declared = () if operation is None else operation.variable_definitions or ()
         if all(each.variable.name.value != "after" for each in declared):
             return request
-        return dataclasses.replace(request, variables={**(request.variables or {}), "after": cursor})
+        return request._replace(variables={**(request.variables or {}), "after": cursor})
 
     def _operation_of(self, request: Request) -> OperationDefinitionNode | None:
         """None where there is none: what is wrong with the document is told when it is performed."""

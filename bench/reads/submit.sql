@@ -28,14 +28,25 @@ with applied as (
     from applied, jsonb_to_recordset($8::jsonb) as a(question_id uuid, body text, position int)
 ), counted as (
     update gig set application_count = application_count + 1 where id = $3
+), notified as (
+    insert into notification (id, user_id, kind, category, reason, actor_id, gig_id, application_id, group_key, created_at)
+    select uuidv7(), $4, 'ApplicationSubmitted', 'APPLICATIONS', 'YOU_ARE_THE_CLIENT', $1, $3, applied.id,
+           'gig:' || $3 || ':ApplicationSubmitted', now()
+    from applied
+    where not exists (select from notification_preference p where p.user_id = $4 and p.category = 'APPLICATIONS'
+                      and p.channel = 'IN_APP' and not p.is_on)
+    returning id
 ), head as (
     insert into stream_head as h (stream, number, x)
-    select stream, 1, pg_current_xact_id() from (values ('gig:' || $3), ('user:' || $1)) as wanted(stream) order by stream
+    select stream, 1, pg_current_xact_id()
+    from (values ('gig:' || $3), ('user:' || $1), ('user:' || $4)) as wanted(stream) order by stream
     on conflict (stream) do update set number = h.number + 1, x = excluded.x
     returning h.stream, h.number
 ), written as (
     insert into fact (stream, number, id, kind, audience, actor_id, owner_id, person_id, occurred_at, payload)
-    select head.stream, head.number, uuidv7(), 'ApplicationSubmitted', 'CONCERNED', $1, $4, $1, now(),
+    select head.stream, head.number,
+           case head.stream when 'user:' || $4 then coalesce((select id from notified), uuidv7()) else uuidv7() end,
+           'ApplicationSubmitted', 'CONCERNED', $1, $4, $1, now(),
            jsonb_build_object('gig_id', $3, 'application_id', applied.id, 'before', null, 'after', applied.status,
                               'reason', null)
     from head, applied

@@ -1,29 +1,32 @@
 """Counting what the database is asked, whichever driver asks."""
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections import defaultdict
+from contextvars import ContextVar, Token
 from functools import lru_cache
 
-_statements: ContextVar["Counter[str] | None"] = ContextVar("statements", default=None)
+Counts = defaultdict[str, int]
+_statements: ContextVar[Counts | None] = ContextVar("statements", default=None)
 
 
-@contextmanager
-def counting_statements() -> Iterator["Counter[str]"]:
+class counting_statements:  # noqa: N801  reads as the function it stands for, which would cost five times as much
     """Count what the database is asked inside the block, tasks started there included, by first word."""
-    counter: Counter[str] = Counter()
-    token = _statements.set(counter)
-    try:
-        yield counter
-    finally:
-        _statements.reset(token)
+
+    __slots__ = ("_token",)
+    _token: Token[Counts | None]
+
+    def __enter__(self) -> Counts:
+        counts: Counts = defaultdict(int)
+        self._token = _statements.set(counts)
+        return counts
+
+    def __exit__(self, *_: object) -> None:
+        _statements.reset(self._token)
 
 
 def count_statement(text: str) -> None:
-    counter = _statements.get()
-    if counter is not None:
-        counter[_first_word(text)] += 1
+    counts = _statements.get()
+    if counts is not None:
+        counts[_first_word(text)] += 1
 
 
 @lru_cache(1_000)

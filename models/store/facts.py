@@ -7,11 +7,11 @@ deadlock on heads.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -45,6 +45,8 @@ class Receipt:
     entity_id: UUID
     outcome: Outcome = Outcome.APPLIED
     position: Position | None = None
+    written: Any = field(default=None, compare=False)
+    """The entity's row as it was committed, if the use case hands it out; it need not be read again then."""
 
 
 class Replayed(Exception):
@@ -52,6 +54,14 @@ class Replayed(Exception):
 
     def __init__(self, receipt: Receipt) -> None:
         self.receipt = receipt
+
+
+class _Told(NamedTuple):
+    """A fact, where it goes, and who is notified of it."""
+
+    event: Event
+    streams: tuple[str, ...]
+    recipients: dict[UUID, NotificationReason]
 
 
 class Ledger:
@@ -62,17 +72,23 @@ class Ledger:
         self._actor_id = actor_id
         self._at = at
         self._act = act
-        self._events: list[Event] = []
+        self._events: list[_Told] = []
         self._receipt: Receipt | None = None
         self._position: Position | None = None
 
     def emit(self, event: Event) -> None:
         """Collect a fact; it is written at the end of the transaction, in the order of the calls."""
-        self._events.append(event)
+        recipients = event.recipients(actor_id=self._actor_id)
+        # Streams that the event names, and those of whom it notifies; each once.
+        streams = dict.fromkeys((*event.streams(), *(f"user:{user_id}" for user_id in recipients)))
+        self._events.append(_Told(event, tuple(streams), recipients))
 
-    def done(self, entity_id: UUID) -> Receipt:
-        """The act was applied; its receipt learns its position when the transaction commits."""
-        self._receipt = Receipt(entity_id)
+    def done(self, entity_id: UUID, *, written: Any = None) -> Receipt:
+        """The act was applied; its receipt learns its position when the transaction commits.
+
+        `written` is the whole row of the entity, of an actor who may see it whatever else is true.
+        """
+        self._receipt = Receipt(entity_id, written=written)
         return self._receipt
 
     def noop(self, entity_id: UUID) -> Receipt:
@@ -83,16 +99,11 @@ class Ledger:
     @property
     def streams(self) -> frozenset[str]:
         """Those that get a fact."""
-        return frozenset(stream for event in self._events for stream in self._streams_of(event))
-
-    def _streams_of(self, event: Event) -> Iterable[str]:
-        """Those that the event names, and those of whom it notifies; each once."""
-        told = (f"user:{user_id}" for user_id in event.recipients(actor_id=self._actor_id))
-        return dict.fromkeys((*event.streams(), *told))
+        return frozenset(stream for told in self._events for stream in told.streams)
 
     @property
     def _notifies(self) -> bool:
-        return any(event.recipients(actor_id=self._actor_id) for event in self._events)
+        return any(told.recipients for told in self._events)
 
     def settle_receipt(self) -> None:
         if self._receipt is not None:
@@ -118,15 +129,15 @@ class Ledger:
     def _fact_values(self) -> dict[str, object]:
         rows = []
         notifications = []
-        for event in self._events:
+        for event, streams, recipients in self._events:
             row, ids = _columns_of(event, self._actor_id), {}
-            for stream in self._streams_of(event):
+            for stream in streams:
                 ids[stream] = new_id()
                 rows.append((stream, ids[stream], row))
             # In a person's own stream the fact has the id of their notification, so that one leads to the other.
             notifications += [
                 _notification(ids[f"user:{user_id}"], event, user_id, reason, self._actor_id)
-                for user_id, reason in event.recipients(actor_id=self._actor_id).items()
+                for user_id, reason in recipients.items()
             ]
         remaining = Counter(stream for stream, _, _ in rows)
         heads = [{"stream": stream, "taken": taken} for stream, taken in sorted(remaining.items())]

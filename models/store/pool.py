@@ -65,7 +65,7 @@ class Pool:
         Raises TimeoutError when all connections stay busy. A connection that somebody gave up on, who may have left the
         server in the middle of a statement, is not used again.
         """
-        lane = await self._take()
+        lane = self._take_idle() or await self._take()
         is_usable = False
         try:
             await lane.connection.execute("BEGIN")
@@ -88,7 +88,7 @@ class Pool:
             return await self._fetch_once(text, arguments)
 
     async def _fetch_once(self, text: str, arguments: Sequence[Any]) -> Any:
-        lane = await self._take()
+        lane = self._take_idle() or await self._take()
         is_usable = True
         try:
             return (await lane.fetch(text, arguments))[0]
@@ -102,6 +102,15 @@ class Pool:
             self._give_back(lane, is_usable=is_usable)
 
     # -- places --------------------------------------------------------------------------------------------------------
+
+    def _take_idle(self) -> Lane | None:
+        """A connection that is there, without the coroutine that waiting or opening one takes."""
+        if self._free and self._idle and not self._waiting:
+            lane = self._idle[-1]
+            if lane.until > time.monotonic() and not lane.connection.is_closed():
+                self._free -= 1
+                return self._idle.pop()
+        return None
 
     async def _take(self) -> Lane:
         if self._free == 0 or self._waiting:

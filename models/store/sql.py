@@ -5,7 +5,7 @@ the same laws in two statements, without a session (`hot.py`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
@@ -108,10 +108,10 @@ class Database:
         await self._planned.close()
         await self._uneven.close()
 
-    async def read(self, text: str, arguments: Sequence[Any], *, is_generic: bool) -> Any:
+    def read(self, text: str, arguments: Sequence[Any], *, is_generic: bool) -> Awaitable[Any]:
         """The one row of a planned statement. `is_generic`: one plan of PostgreSQL serves all arguments."""
         count_statement("select")
-        return await (self._planned if is_generic else self._uneven).fetch_row(text, arguments)
+        return (self._planned if is_generic else self._uneven).fetch_row(text, arguments)
 
     async def fetch(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
         """Run one reading statement on a connection of its own, given back before this returns.

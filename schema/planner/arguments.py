@@ -8,18 +8,19 @@ from graphql import (
     FieldNode,
     GraphQLField,
     Undefined,
+    ValueNode,
     VariableNode,
+    coerce_input_literal,
     get_argument_values,
     is_non_null_type,
-    is_scalar_type,
 )
-from graphql.execution.values import VariableValues
 from strawberry.types.arguments import StrawberryArgument, convert_arguments
 from strawberry.types.field import StrawberryField
 
+from schema.planner.inputs import Inputs
+
 Arguments = Mapping[str, Any]
-ReadArguments = Callable[[VariableValues], Arguments]
-_PLAIN = {"Int", "String", "ID", "Boolean"}
+ReadArguments = Callable[[Inputs], Arguments]
 
 
 def reader(schema: strawberry.Schema, definition: GraphQLField, node: FieldNode) -> ReadArguments:
@@ -29,47 +30,53 @@ def reader(schema: strawberry.Schema, definition: GraphQLField, node: FieldNode)
     """
     field: StrawberryField = definition.extensions["strawberry-definition"]
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
-    names = {_public(schema, argument): argument.python_name for argument in field.arguments}
+    declared = {_public(schema, argument): argument for argument in field.arguments}
+    variables = {name: value.name.value for name, value in given.items() if isinstance(value, VariableNode)}
 
     def convert(values: dict[str, Any]) -> Arguments:
         return convert_arguments(
             values, field.arguments, schema.schema_converter.scalar_registry, schema.config
         )
 
-    variables = {name: value.name.value for name, value in given.items() if isinstance(value, VariableNode)}
-    if not variables and not _holds_variables(list(given.values())):
-        constant = convert(get_argument_values(definition, node))
+    def look_closer(values: Inputs) -> Arguments:
+        return convert(get_argument_values(definition, node, values.coerced))
+
+    literals = [value for value in given.values() if not isinstance(value, VariableNode)]
+    if _holds_variables(literals) or any(declared[name].is_maybe for name in variables):
+        return look_closer
+    known = {name: _known(definition, name, given.get(name)) for name in declared}
+    if any(known[name] is Undefined for name in given.keys() - variables.keys()):
+        return look_closer
+    constant = convert({name: value for name, value in known.items() if value is not Undefined})
+    if not variables:
         return lambda _: constant
-    if variables.keys() == given.keys() and all(_is_plain(definition, name) for name in variables):
-        defaults = convert(
-            {n: _default(definition, n) for n in names if _default(definition, n) is not Undefined}
-        )
-        pairs = tuple((names[name], variable) for name, variable in variables.items())
+    # Validation made sure that a variable is of its argument's type, but for null where the argument may not be.
+    whole = [
+        (declared[name].python_name, variable, is_non_null_type(definition.args[name].type))
+        for name, variable in variables.items()
+    ]
 
-        def read(values: VariableValues) -> Arguments:
-            coerced = values.coerced
-            return {
-                **defaults,
-                **{name: coerced[variable] for name, variable in pairs if variable in coerced},
-            }
+    def read(values: Inputs) -> Arguments:
+        ready = values.ready
+        if ready is None:
+            return look_closer(values)
+        arguments = dict(constant)
+        for name, variable, is_required in whole:
+            if variable in ready:
+                value = ready[variable]
+                if value is None and is_required:
+                    return look_closer(values)
+                arguments[name] = value
+        return arguments
 
-        return read
-    return lambda values: convert(get_argument_values(definition, node, values))
-
-
-def _is_plain(definition: GraphQLField, name: str) -> bool:
-    """Whether a variable's value is the argument's value as it is: nullable, and of a type that needs no translation."""
-    kind = definition.args[name].type
-    if is_non_null_type(kind):
-        # A nullable variable with a default may fill it, and be null.
-        kind = kind.of_type
-        if _default(definition, name) is not Undefined:
-            return False
-    return is_scalar_type(kind) and kind.name in _PLAIN
+    return read
 
 
-def _default(definition: GraphQLField, name: str) -> Any:
+def _known(definition: GraphQLField, name: str, literal: ValueNode | None) -> Any:
+    """The value that an argument has whatever the variables are, or has without its variable."""
     argument = definition.args[name]
+    if literal is not None and not isinstance(literal, VariableNode):
+        return coerce_input_literal(literal, argument.type)
     if argument.default_value is not Undefined:
         return argument.default_value
     default = argument.default

@@ -13,7 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import strawberry
 from graphql import (
@@ -29,12 +29,12 @@ from graphql import (
     execute,
     located_error,
 )
-from graphql.execution.values import VariableValues
 
 from models.errors import DomainError
 from schema.cost import count_objects
 from schema.graph import Context
 from schema.planner.code import Unplanned
+from schema.planner.inputs import Inputs
 from schema.planner.roots import (
     MutationPlan,
     RootPlan,
@@ -49,8 +49,7 @@ from schema.planner.selection import Selected, Selections
 _log = logging.getLogger("skillsync.planner")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """`data` is what JSON needs; None together with errors when a null reached the top."""
 
     data: dict[str, Any] | None
@@ -105,7 +104,7 @@ class OperationPlan:
         except Unplanned as error:
             self.reasons[selected.key] = str(error)
 
-    async def run(self, context: Context, values: VariableValues, raw: Mapping[str, Any]) -> Outcome:
+    async def run(self, context: Context, values: Inputs, raw: Mapping[str, Any]) -> Outcome:
         run = Run(context, values)
         if self.operation.operation is OperationType.MUTATION:
             return await self._mutate(run, raw)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from graphql.execution.values import VariableValues
 
 from resolvers.operation import Operation
 from schema.connections import Page, Request, SearchReport
 from schema.gig_search import CANDIDATES, Sought
 from schema.keyset import Key, after, order_text, read_cursor, write_cursor
+from schema.planner.inputs import Inputs
 
 if TYPE_CHECKING:
     from schema.planner.rows import PageUse
@@ -42,7 +42,7 @@ class BoundPage:
     _totals: dict[Any, int] | None = None
 
     @classmethod
-    def of(cls, use: PageUse, values: VariableValues, op: Operation) -> BoundPage:
+    def of(cls, use: PageUse, values: Inputs, op: Operation) -> BoundPage:
         """Raises `Invalid` for arguments that the batch execution refuses, too."""
         arguments = use.read(values)
         page = Page.of(arguments)
@@ -84,6 +84,9 @@ class BoundPage:
         """Part what makes another statement from what is only another value in it."""
         elements: list[Any] = [*self.conditions, *self.beyond]
         sought = None if self.sought is None else self.sought.shape
+        if not elements:
+            self.shape = (self.page.backwards, self.order, sought)
+            return
         parts: list[Hashable] = [self.page.backwards, self.order, sought]
         binds: list[sa.BindParameter[Any]] = []
         for element in elements:

@@ -16,7 +16,6 @@ from graphql import (
     VariableNode,
     get_named_type,
 )
-from graphql.execution.values import VariableValues
 from strawberry.types.field import StrawberryField
 
 from resolvers.operation import Operation
@@ -38,6 +37,7 @@ from schema.graph import (
 from schema.payloads import ACTS
 from schema.planner.arguments import reader
 from schema.planner.code import Asked, Code, Read, Reads, Unplanned, Values
+from schema.planner.inputs import Inputs
 from schema.planner.pages import BoundPage
 from schema.planner.rows import named_object
 from schema.planner.selection import Selected, Selections
@@ -49,7 +49,7 @@ class Run:
     """One execution of an operation: what plans share. `objects` counts the rows that were read."""
 
     context: Context
-    values: VariableValues
+    values: Inputs
     objects: int = 0
 
     @property
@@ -128,7 +128,7 @@ class ValuePlan:
 class SubscriptionPlan:
     """Which stream is followed, from the arguments, and how its items are shown."""
 
-    read: Callable[[VariableValues], Any]
+    read: Callable[[Inputs], Any]
     followed: Followed
     after_variable: str | None
     """The variable that the cursor is in, if it is in one."""
@@ -139,7 +139,7 @@ class SubscriptionPlan:
 class MutationPlan:
     """A mutation happens once, so its two halves are apart: only the second can be left to the batch execution."""
 
-    read: Callable[[VariableValues], Any]
+    read: Callable[[Inputs], Any]
     act: Callable[[Context, Any], Awaitable[Any]]
     payload: ValuePlan
 
@@ -186,6 +186,9 @@ class _Planner:
         return plan
 
     def search(self, declaration: GigSearch) -> RootPlan:
+        given = {argument.name.value for argument in self._selected.node.arguments or ()}
+        if not given & {"search", "orderBy"}:
+            return self.page()
         unit = self._paged()
         use = unit.pages[0]
 
@@ -307,13 +310,18 @@ class _Planner:
         unit = Unit.keyed(self._schema, self._selections, read.source, list(read.below))
         return lambda run, keys: _found(run, unit, keys)
 
-    def _read(self) -> Callable[[VariableValues], Any]:
+    def _read(self) -> Callable[[Inputs], Any]:
         return reader(self._schema, self._root.fields[self._selected.name], self._selected.node)
 
 
 async def _found(run: Run, unit: Unit, keys: Sequence[UUID]) -> dict[UUID, Any]:
     if not keys:
         return {}
+    if len(keys) == 1 and (row := run.context.written.get(keys[0])) is not None:
+        shown: dict[UUID, Any] | None = unit.of_written(row, run.op)
+        if shown is not None:
+            run.objects += 1
+            return shown
     answer = await run.answer(unit, unit.bound(run.values, run.op), keys)
     found: dict[UUID, Any] = await answer.value()
     return found

@@ -199,12 +199,12 @@ class _Builder:
         named: list[str] = []
 
         def gather(table: str, columns: dict[str, str]) -> None:
-            arrays = [f"array_agg({value}) AS {name}" for name, value in columns.items()]
-            parts.append(f"({_selecting(arrays, table)}) AS a{len(parts)}")
+            values = [f"{value} AS {name}" for name, value in columns.items()]
+            parts.append(f"({_selecting(values, table)}) AS a{len(parts)}")
 
         for rows in everything:
             columns = {
-                variable: _travelling(
+                variable: _gathered(
                     f"{rows.name}.{_quoted(name)}", rows.parent_form if name == PARENT else form
                 )
                 for (name, form), variable in rows.outputs.items()
@@ -214,15 +214,14 @@ class _Builder:
             taken += columns
             named += extra
             if (use := rows.page) is not None and use.wants_total:
-                total = f"{rows.name}_total"
-                if use.declaration.parent is None:
-                    named.append(f"_{use.number}_total")
-                    parts.append(f"({_selecting([f'items AS {named[-1]}'], total)}) AS a{len(parts)}")
-                else:
-                    parent = _travelling(f"{total}.parent", rows.parent_form)
-                    counts = {f"_{use.number}_parent": parent, f"_{use.number}_items": f"{total}.items"}
-                    gather(total, counts)
-                    named += counts
+                counts = {f"_{use.number}_total": "items"}
+                if use.declaration.parent is not None:
+                    counts = {
+                        f"_{use.number}_parent": _gathered("parent", rows.parent_form),
+                        f"_{use.number}_items": _gathered("items", Form.PLAIN),
+                    }
+                gather(f"{rows.name}_total", counts)
+                named += counts
         text = _selecting([*taken, *named], " CROSS JOIN ".join(parts))
         return self._compiled(sa.text(text).columns().add_cte(*self._tables), [*taken, *named])
 
@@ -235,7 +234,7 @@ class _Builder:
         names = [f"_k{i}" for i in range(len(keys))] if use.wants_cursors else []
         if use.wants_report and self._pages[use.number].sought is not None:
             names.append("_matching")
-        return {f"_{use.number}{name}": f"{rows.name}.{name}" for name in names}
+        return {f"_{use.number}{name}": _gathered(f"{rows.name}.{name}", Form.PLAIN) for name in names}
 
     def _compiled(self, statement: sa.TextualSelect, names: list[str]) -> Statement:
         compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
@@ -345,12 +344,15 @@ def _spelt_out(scope: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return visitors.replacement_traverse(scope, {}, replace)
 
 
-def _travelling(value: str, form: Form) -> str:
+def _gathered(value: str, form: Form) -> str:
+    """A column of all rows as one value."""
+    if form is Form.MOMENT:
+        return f"CAST(json_agg({value}) AS TEXT)"
     if form is Form.BYTES:
-        return f"uuid_send({value})"
-    if form is Form.JSON:
-        return f"CAST(to_jsonb({value}) AS TEXT)"
-    return value
+        value = f"uuid_send({value})"
+    elif form is Form.JSON:
+        value = f"CAST(to_jsonb({value}) AS TEXT)"
+    return f"array_agg({value})"
 
 
 def _sought(pages: Sequence[BoundPage]) -> dict[str, str | None]:

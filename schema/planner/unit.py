@@ -18,13 +18,13 @@ from uuid import UUID
 import sqlalchemy as sa
 import strawberry
 from graphql import GraphQLObjectType
-from graphql.execution.values import VariableValues
 
 from resolvers.operation import Operation
 from schema.graph import Context, Source
 from schema.planner.code import Code
+from schema.planner.inputs import Inputs
 from schema.planner.pages import BoundPage
-from schema.planner.rows import PageUse, Reading, Rows
+from schema.planner.rows import Form, PageUse, Reading, Rows, as_gathered, moments
 from schema.planner.selection import Selected, Selections
 from schema.planner.statement import Statement, compile_statement
 
@@ -41,6 +41,8 @@ class Unit:
         self._statements: OrderedDict[Hashable, Statement]
         self._root: Rows
         self._assemble: Callable[..., Any]
+        self._counted: list[int]
+        self._columns: list[tuple[sa.Column[Any], Form]] | None
 
     @classmethod
     def keyed(
@@ -74,13 +76,37 @@ class Unit:
     def _finished(self, *, told: Sequence[sa.ColumnElement[Any]] = ()) -> Unit:
         for column in told:
             self._root.travels(column)
-        variables = [name for rows in self.reading.rows for name in rows.outputs.values()]
-        # An array of no rows is null.
-        unpack = [f"{name} = r[{place}] or ()" for place, name in enumerate(variables)]
-        self._code.lines[:0] = unpack
+        counted = [rows.counted() for rows in self.reading.rows if rows.outputs]
+        forms = {name: form for rows in self.reading.rows for (_, form), name in rows.outputs.items()}
+        printed = self._code.constant(moments)
+        self._code.lines[:0] = [
+            # An array of no rows is null.
+            f"{name} = {printed}(r[{place}])" if form is Form.MOMENT else f"{name} = r[{place}] or ()"
+            for place, (name, form) in enumerate(forms.items())
+        ]
+        self._counted = [list(forms).index(name) for name in counted]
         self._assemble = self._code.compiled("r, s, b, op")
         self._statements = statements_of(tuple(rows.signature for rows in self.reading.rows))
+        self._columns = self._columns_of_root()
         return self
+
+    def _columns_of_root(self) -> list[tuple[sa.Column[Any], Form]] | None:
+        """What is read, in order, if it is nothing but columns of tables and has nothing below it."""
+        if self.reading.sources or self.pages or len(self.reading.rows) > 1:
+            return None
+        columns = [(self._root.columns[name], form) for name, form in self._root.outputs]
+        own = [(column, form) for column, form in columns if isinstance(column, sa.Column)]
+        return own if len(own) == len(columns) else None
+
+    def of_written(self, row: Any, op: Operation) -> Any:
+        """The answer for a row that was just written, without a statement; None if the row alone does not tell it."""
+        values = row.__dict__
+        if self._columns is None or not all(
+            column.table is row.__table__ and column.name in values for column, _ in self._columns
+        ):
+            return None
+        record = [as_gathered(values[column.name], form) for column, form in self._columns]
+        return self._assemble(record, (), (), op)
 
     def told(self, column: sa.ColumnElement[Any]) -> str:
         """The name of a column that was asked for with `told`."""
@@ -89,30 +115,30 @@ class Unit:
     @property
     def size(self) -> str:
         """The name of a column that every row of the root has."""
-        return next(iter(self._root.outputs.values()))
+        return self._root.counted()
 
     @property
     def pages(self) -> list[PageUse]:
         return self.reading.pages
 
-    def bound(self, values: VariableValues, op: Operation) -> list[BoundPage]:
+    def bound(self, values: Inputs, op: Operation) -> list[BoundPage]:
         return [BoundPage.of(use, values, op) for use in self.pages]
 
     async def answer(self, context: Context, pages: Sequence[BoundPage], keys: Sequence[UUID] = ()) -> Answer:
         op = context.op
         statement = self.statement(op, pages)
         arguments = statement.arguments(op.viewer.user_id, keys, pages)
-        began = time.perf_counter()
+        began = 0.0 if context.steps is None else time.perf_counter()
         record = await op.db.read(statement.text, arguments, is_generic=statement.is_generic)
         for page in pages:
             page.answered(record, statement.positions)
-        answer = Answer(self, context, statement, record, pages)
+        objects = sum([len(record[place] or ()) for place in self._counted])
         if context.steps is not None:
             context.steps.append({
                 "kind": "SQL", "sql": statement.text, "isGeneric": statement.is_generic,
-                "rows": answer.objects, "ms": _since(began),
+                "rows": objects, "ms": _since(began),
             })  # fmt: skip
-        return answer
+        return Answer(self, context, statement, record, pages, objects)
 
     def statement(self, op: Operation, pages: Sequence[BoundPage]) -> Statement:
         viewer = op.viewer
@@ -144,7 +170,10 @@ class Answer:
         statement: Statement,
         record: Any,
         pages: Sequence[BoundPage],
+        objects: int,
     ) -> None:
+        self.objects = objects
+        """How many rows were read."""
         self._unit = unit
         self._context = context
         self._positions = statement.positions
@@ -153,15 +182,6 @@ class Answer:
 
     def column(self, name: str) -> Sequence[Any]:
         return self._record[self._positions[name]] or ()
-
-    @property
-    def objects(self) -> int:
-        """How many rows were read."""
-        return sum(
-            len(self.column(next(iter(rows.outputs.values()))))
-            for rows in self._unit.reading.rows
-            if rows.outputs
-        )
 
     async def value(self) -> Any:
         sources = self._unit.reading.sources

@@ -11,6 +11,7 @@ from strawberry.tools import create_type
 
 from models.errors import NotFound
 from models.ids import encode_id, new_id
+from models.store.sql import counting_statements
 from resolvers import gigs
 from resolvers.operation import Operation
 from schema.execution import Executable, Request, execute
@@ -222,3 +223,49 @@ async def test_a_repeat_shows_no_more_than_the_caller_may_see_today(viewer: str,
         "outcome": "REPLAYED",
         "gig": None,
     }
+
+
+OWN = "id status coverLetter price { amount currency } duration reason submittedAt viewedAt version"
+
+
+async def test_what_was_just_written_is_shown_without_reading_it_again_and_as_it_would_be_read(
+    stage: Stage,
+) -> None:
+    scene = await stage.open()
+    letter = {
+        "gigId": scene.gig,
+        "coverLetter": 'Yes, "I" can.',
+        "answers": [{"questionId": scene.question, "body": "Twice."}],
+    }
+    bid = letter | {"price": "750.5", "duration": "P14D"}
+    document = f"mutation($i: ApplicationSubmitInput!) {{ applicationSubmit(input: $i) {{ application {{ {OWN} }} }} }}"
+
+    with counting_statements() as statements:
+        answer = await stage.world.data(stage["freelancer"], document, i=bid)
+
+    shown = answer["applicationSubmit"]["application"]
+    assert statements == {"with": 1, "select": 1}  # what is written, what is locked; nothing for the payload
+    question = f"query($id: ID!) {{ application(id: $id) {{ {OWN} }} }}"
+    assert shown == (await stage.world.data(stage["freelancer"], question, id=shown["id"]))["application"]
+    assert shown["price"] == {"amount": "750.50", "currency": "EUR"} and shown["duration"] == "P14D"
+
+
+async def test_what_an_earlier_mutation_of_the_document_wrote_is_read_again_after_a_later_one(
+    stage: Stage,
+) -> None:
+    scene = await stage.open()
+    id, given = encode_id("application", new_id()), [{"questionId": scene.question, "body": "Twice."}]
+    document = """mutation($a: ApplicationSubmitInput!, $b: ApplicationEditInput!) {
+        a: applicationSubmit(input: $a) { application { price { amount } version gig { id } } }
+        b: applicationEdit(input: $b) { application { price { amount } version } } }"""
+
+    answer = await stage.world.data(
+        stage["freelancer"],
+        document,
+        a={"id": id, "gigId": scene.gig, "coverLetter": "Yes.", "price": "700", "answers": given},
+        b={"id": id, "price": "800"},
+    )
+
+    first, second = answer["a"]["application"], answer["b"]["application"]
+    assert first == {"price": {"amount": "700.00"}, "version": 1, "gig": {"id": scene.gig}}
+    assert second == {"price": {"amount": "800.00"}, "version": 2}

@@ -10,7 +10,7 @@ from models.feedback import AXES, WINDOW, FeedbackWindowClosed
 from models.ids import new_id
 from resolvers.feedback import leave_feedback
 from resolvers.jobs import run_due_jobs
-from schema.limits import MAX_DESCRIPTION_ALIASES, MAX_INPUT_OBJECTS, MAX_INPUT_VALUES, excess_of_variables
+from schema.limits import MAX_DESCRIPTION_ALIASES, MAX_INPUT_OBJECTS, MAX_INPUT_VALUES, objection_to
 from tests.world import World
 
 FILTERED = "query ($where: GigWhere) { gigs(where: $where) { nodes { id } } }"
@@ -54,8 +54,8 @@ def test_variables_at_the_limits_are_taken() -> None:
     objects: dict[str, Any] = {"where": [{} for _ in range(MAX_INPUT_OBJECTS - 1)]}
     values = {"ids": ["a"] * (MAX_INPUT_VALUES - 1)}
 
-    assert excess_of_variables(objects) is None
-    assert excess_of_variables(values) is None
+    assert objection_to(objects) is None
+    assert objection_to(values) is None
 
 
 async def test_the_whole_schema_is_described_a_few_times_in_a_document_not_thirty(world: World) -> None:
