@@ -15,13 +15,10 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSyntaxError,
-    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     parse,
-    specified_rules,
 )
 from graphql.execution.values import VariableValues, get_variable_values
-from strawberry.schema.schema import validate_document
 
 from schema.analysis import Pricing
 from schema.limits import MAX_TOKENS, TOO_COMPLEX, excess_of
@@ -29,6 +26,7 @@ from schema.planner.inputs import Inputs, Readers, Variables
 from schema.planner.operation import OperationPlan, name_of
 from schema.planner.selection import boolean_variables
 from schema.rate_limit import rate_limit_only
+from schema.validation import errors_of
 
 MOST_CHARACTERS = 100_000
 MOST_PLANS = 32
@@ -118,7 +116,7 @@ class Documents:
         self, schema: strawberry.Schema, *, introspection: bool, max_characters: int = MOST_CHARACTERS
     ) -> None:
         self._schema = schema
-        self._rules = (*specified_rules, *(() if introspection else (NoSchemaIntrospectionCustomRule,)))
+        self._introspection = introspection
         self._known: OrderedDict[str, Document] = OrderedDict()
         self._max_characters = max_characters
         self.characters = 0
@@ -144,7 +142,7 @@ class Documents:
         excess = excess_of(ast)
         if excess is not None:
             raise Refused([GraphQLError(excess, extensions={"code": TOO_COMPLEX})])
-        errors = validate_document(self._schema._schema, ast, self._rules)
+        errors = errors_of(self._schema, text, ast, introspection=self._introspection)
         if errors:
             raise Refused(errors)
         return ast

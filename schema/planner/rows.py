@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -99,6 +100,14 @@ class Rows:
         return self.outputs.setdefault((PARENT, Form.PLAIN), f"{self.name}_{len(self.outputs)}")
 
     @property
+    def signature(self) -> Hashable:
+        """Everything of these rows that is in the statement. It is all declared: no name that a document gives is in it."""
+        spec = (self.spec.source, self.spec.scope, self.spec.key)
+        above = None if self.above is None else self.above.name
+        page = None if self.page is None else self.page.signature
+        return (self.name, spec, self.link, above, page, tuple(self.columns.items()), tuple(self.outputs))
+
+    @property
     def parent_form(self) -> Form:
         link = self.link
         column = link.parent if isinstance(link, Many | ConnectionOf) else None
@@ -123,6 +132,11 @@ class PageUse:
     wants_more: bool = False
     wants_total: bool = False
     wants_report: bool = False
+
+    @property
+    def signature(self) -> Hashable:
+        """As of `Rows`. Whether more is wanted is not in the statement: it only reads one row more."""
+        return (self.number, self.declaration, self.wants_cursors, self.wants_total, self.wants_report)
 
 
 @dataclass(eq=False)
@@ -303,12 +317,9 @@ class Reading:
         """Rows of the association table, and of the target each once: skills repeat, and joined to the association
         PostgreSQL reads all of the taxonomy for a page of gigs (measured)."""
         assert many.to is not None
-        links = self._rows(
-            NodeSpec(declared.target.type, many.to.table, everybody, None, None),
-            dataclasses.replace(many, to=None),
-            rows,
-        )
-        target = self._rows(declared.target, One(many.to), links)
+        association, to_association, to_target = _association(declared.target, many)
+        links = self._rows(association, to_association, rows)
+        target = self._rows(declared.target, to_target, links)
         assert target.spec.key is not None
         objects = self.objects(target, kind, self.selections.below(kind, selected))
         key = target.travels(target.spec.key, Form.BYTES)
@@ -460,6 +471,14 @@ class Reading:
         kind = self.schema._schema.type_map[get_object_definition(item, strict=True).name]
         assert isinstance(kind, GraphQLObjectType)
         return kind
+
+
+@cache
+def _association(target: NodeSpec, many: Many) -> tuple[NodeSpec, Many, One]:
+    """The rows between, how they hang on those above, and how the target hangs on them; the same for every document."""
+    assert many.to is not None
+    between = NodeSpec(target.type, many.to.table, everybody, None, None)
+    return between, dataclasses.replace(many, to=None), One(many.to)
 
 
 def named_object(kind: GraphQLOutputType) -> GraphQLObjectType:

@@ -1,13 +1,16 @@
 """From a tree of rows to one SQL statement: a table expression for each set of rows, and one row of arrays as the answer.
 
 Scopes stand in every table expression, with the viewer's id as a parameter, so one text serves everybody of the same roles.
+They are written once, as text, and so is what stands around the table expressions: a selection that was never seen before
+waits for this, and SQLAlchemy takes longer to write a known text again than PostgreSQL takes to answer (measured).
+
 Rows that hang on others are found by `= any(array(select …))`, which uses an index whatever the planner of PostgreSQL
 believes of the number of rows above; pages below rows are lateral, so each parent reads only its own page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,6 +18,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import Grouping
 
 from auth.viewer import Viewer
 from models.store.compiled import DIALECT
@@ -25,17 +29,11 @@ from schema.graph import Many, One, Scope
 from schema.planner.pages import BoundPage
 from schema.planner.rows import PARENT, Form, Rows
 
-_NOBODY = UUID(int=0)
 _ROW: sa.Label[Any] = sa.literal_column("1").label("_row")
 VIEWER, KEYS = "viewer_id", "keys"
-
-
-def symbolic(user_id: UUID | None, roles: frozenset[Role]) -> Viewer:
-    """A viewer for scopes whose id is a parameter of the statement."""
-    if user_id is None:
-        return Viewer()
-    parameter: Any = sa.bindparam(VIEWER, _NOBODY, type_=sa.Uuid)
-    return Viewer(user_id=parameter, roles=roles)
+_HERE = "\0"
+"""Stands for the viewer's id while a scope is written: no text of PostgreSQL can hold it."""
+_quoted = DIALECT.identifier_preparer.quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +60,18 @@ class _Builder:
     def __init__(self, viewer: Viewer, pages: Sequence[BoundPage]) -> None:
         self._viewer = viewer
         self._pages = pages
-        self._tables: dict[Rows, sa.CTE] = {}
-        self._totals: dict[int, sa.CTE | sa.ScalarSelect[int]] = {}
+        self._tables: list[sa.CTE] = []
 
     def add(self, rows: Rows) -> None:
         """The table expression of these rows, then of those below."""
-        self._tables[rows] = self._select(rows).cte(rows.name)
+        self._tables.append(self._select(rows).cte(rows.name))
         for child in rows.below:
             self.add(child)
 
     def _select(self, rows: Rows) -> sa.Select[Any]:
         spec = rows.spec
         # Of some pages only the number of rows is of interest.
-        columns = [column.label(name) for name, column in rows.columns.items()] or [_ROW]
+        columns = [_labelled(column, name) for name, column in rows.columns.items()] or [_ROW]
         if rows.page is not None:
             return self._page(rows, columns)
         scope = self._scope(rows)
@@ -100,16 +97,17 @@ class _Builder:
         )
 
     def _scope(self, rows: Rows) -> sa.ColumnElement[bool]:
-        scope = _scope_of(rows.spec.scope, self._viewer.user_id is None, self._viewer.roles)
+        scope = self._written(rows.spec.scope, rows)
         if rows.link is None or isinstance(scope, sa.True_ | sa.False_):
             return scope
         # The rows above lead to few; as a plain condition the scope makes PostgreSQL combine indexes for each of them.
         return scope.is_(sa.true())
 
+    def _written(self, scope: Scope, rows: Rows) -> sa.ColumnElement[bool]:
+        return _written(scope, rows.spec.source, self._viewer.user_id is None, self._viewer.roles)
+
     def _any(self, above: Rows, column: sa.ColumnElement[Any]) -> Any:
-        name = above.needs(column)
-        values = sa.select(self._tables[above].c[name])
-        return sa.any_(sa.func.array(values.scalar_subquery()))
+        return sa.literal_column(f"ANY (array({_selecting([_place(above, column)], above.name)}))")
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 
@@ -134,28 +132,30 @@ class _Builder:
             .limit(limit)
         )
         if use.wants_total:
-            self._totals[use.number] = self._total(rows, bound, ranking)
+            self._tables.append(self._total(rows, bound, ranking).cte(f"{rows.name}_total"))
         if declaration.parent is None:
             return inner
         wanted = self._wanted(rows, declaration)
         page = inner.where(declaration.parent == wanted.c.parent).lateral(f"{rows.name}_page")
         # Not put in order again: a lateral page with a limit can only be read parent by parent, each in its order.
-        return sa.select(wanted.c.parent.label(PARENT), *page.c).select_from(wanted.join(page, sa.true()))
+        everything: Any = sa.literal_column(f"{page.name}.*")
+        return sa.select(wanted.c.parent.label(PARENT), everything).select_from(wanted.join(page, sa.true()))
 
     def _wanted(self, rows: Rows, declaration: ConnectionOf) -> sa.Subquery:
         """The parents of a nested page; rows with a key come once each."""
         above = rows.above
         assert above is not None and above.spec.key is not None
-        key: Any = self._tables[above].c[above.needs(above.spec.key)]
+        key = _place(above, above.spec.key)
         if declaration.stream is not None:
-            key = sa.literal_column(f"'{declaration.stream}:'", sa.Text) + sa.cast(key, sa.Text)
-        return sa.select(key.label("parent")).subquery(f"{rows.name}_parent")
+            key = f"'{declaration.stream}:' || CAST({key} AS TEXT)"
+        parent: sa.Label[Any] = sa.literal_column(key).label("parent")
+        return sa.select(parent).select_from(sa.table(above.name)).subquery(f"{rows.name}_parent")
 
     def _filters(self, rows: Rows, bound: BoundPage) -> list[sa.ColumnElement[bool]]:
         narrowed = bound.use.declaration.narrowed
         scopes = [self._scope(rows)]
         if narrowed is not None:
-            scopes.append(_scope_of(narrowed, self._viewer.user_id is None, self._viewer.roles))
+            scopes.append(self._written(narrowed, rows))
         return [*scopes, *bound.conditions]
 
     def _ranking(self, rows: Rows, bound: BoundPage) -> Ranking | None:
@@ -174,13 +174,13 @@ class _Builder:
         filters = self._filters(rows, bound)
         return _source(rows, *filters, *bound.beyond, *order), filters
 
-    def _total(self, rows: Rows, bound: BoundPage, ranking: Ranking | None) -> Any:
+    def _total(self, rows: Rows, bound: BoundPage, ranking: Ranking | None) -> sa.Select[Any]:
         use = rows.page
         assert use is not None
         parent = use.declaration.parent
         source, filters = self._filtered(rows, bound, ranking)
         if parent is None:
-            return sa.select(sa.func.count()).select_from(source).where(*filters).scalar_subquery()
+            return sa.select(sa.func.count().label("items")).select_from(source).where(*filters)
         wanted = self._wanted(rows, use.declaration)
         values = sa.func.array(sa.select(wanted.c.parent).scalar_subquery())
         return (
@@ -188,59 +188,55 @@ class _Builder:
             .select_from(source)
             .where(parent == sa.any_(values), *filters)
             .group_by(parent)
-            .cte(f"{rows.name}_total")
         )
 
     # -- the answer ----------------------------------------------------------------------------------------------------
 
     def statement(self, everything: Sequence[Rows]) -> Statement:
         """One row: first the columns that the code takes by their place, then what pages ask for by name."""
-        parts: list[sa.FromClause] = []
-        taken: list[Any] = []
-        named: list[Any] = []
+        parts: list[str] = []
+        taken: list[str] = []
+        named: list[str] = []
 
-        def gather(source: sa.CTE, columns: dict[str, Any]) -> Any:
-            arrays = sa.select(*(value.label(name) for name, value in columns.items()))
-            parts.append(arrays.select_from(source).subquery(f"a{len(parts)}"))
-            return parts[-1].c
+        def gather(table: str, columns: dict[str, str]) -> None:
+            values = [f"{value} AS {name}" for name, value in columns.items()]
+            parts.append(f"({_selecting(values, table)}) AS a{len(parts)}")
 
         for rows in everything:
-            table = self._tables[rows]
             columns = {
-                variable: _gathered(table.c[name], rows.parent_form if name == PARENT else form)
+                variable: _gathered(
+                    f"{rows.name}.{_quoted(name)}", rows.parent_form if name == PARENT else form
+                )
                 for (name, form), variable in rows.outputs.items()
             }
-            extra: dict[str, Any] = {}
-            if (use := rows.page) is not None:
-                wanted = (("_k",) if use.wants_cursors else ()) + (("_matching",) if use.wants_report else ())
-                extra = (
-                    {
-                        f"_{use.number}{c.name}": _gathered(c, Form.PLAIN)
-                        for c in table.c
-                        if c.name.startswith(wanted)
+            extra = self._extra(rows)
+            gather(rows.name, columns | extra)
+            taken += columns
+            named += extra
+            if (use := rows.page) is not None and use.wants_total:
+                counts = {f"_{use.number}_total": "items"}
+                if use.declaration.parent is not None:
+                    counts = {
+                        f"_{use.number}_parent": _gathered("parent", rows.parent_form),
+                        f"_{use.number}_items": _gathered("items", Form.PLAIN),
                     }
-                    if wanted
-                    else {}
-                )
-                total = self._totals.get(use.number)
-                if isinstance(total, sa.CTE):
-                    by_parent = {
-                        "parent": _gathered(total.c.parent, rows.parent_form),
-                        "items": _gathered(total.c["items"], Form.PLAIN),
-                    }
-                    named += gather(total, {f"_{use.number}_{name}": c for name, c in by_parent.items()})
-                elif total is not None:
-                    named.append(total.label(f"_{use.number}_total"))
-            gathered = gather(table, columns | extra)
-            taken += [gathered[name] for name in columns]
-            named += [gathered[name] for name in extra]
-        joined = parts[0]
-        for part in parts[1:]:
-            joined = joined.join(part, sa.true())
-        statement = sa.select(*taken, *named).select_from(joined)
-        return self._compiled(statement, [column.name for column in (*taken, *named)])
+                gather(f"{rows.name}_total", counts)
+                named += counts
+        text = _selecting([*taken, *named], " CROSS JOIN ".join(parts))
+        return self._compiled(sa.text(text).columns().add_cte(*self._tables), [*taken, *named])
 
-    def _compiled(self, statement: sa.Select[Any], names: list[str]) -> Statement:
+    def _extra(self, rows: Rows) -> dict[str, str]:
+        """What else a page delivers for its rows: the values of cursors, and the size of a search."""
+        use = rows.page
+        if use is None:
+            return {}
+        keys = self._pages[use.number].keys
+        names = [f"_k{i}" for i in range(len(keys))] if use.wants_cursors else []
+        if use.wants_report and self._pages[use.number].sought is not None:
+            names.append("_matching")
+        return {f"_{use.number}{name}": _gathered(f"{rows.name}.{name}", Form.PLAIN) for name in names}
+
+    def _compiled(self, statement: sa.TextualSelect, names: list[str]) -> Statement:
         compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
         by_bind = dict(compiled.bind_names)
         sources: dict[str, tuple[int, int]] = {}
@@ -280,41 +276,90 @@ class _Builder:
         return Statement(str(compiled), positions, arguments, is_generic)
 
 
+class _Written(Grouping[bool]):
+    """A scope as text, which nothing has to walk through again; `tables` are those it mentions."""
+
+    def __init__(self, text: sa.TextClause, tables: frozenset[Any]) -> None:
+        super().__init__(text)
+        self.tables = tables
+
+
 @lru_cache(1_000)
-def _scope_of(scope: Scope, is_anonymous: bool, roles: frozenset[Role]) -> sa.ColumnElement[bool]:
-    """Composed once for everybody of the same roles: a seventh of what a new statement costs."""
-    return _spelt_out(scope(symbolic(None if is_anonymous else _NOBODY, roles)))
+def _written(
+    scope: Scope, source: sa.FromClause, is_anonymous: bool, roles: frozenset[Role]
+) -> sa.ColumnElement[bool]:
+    """The scope of everybody of the same roles, as it stands in a statement that reads from `source`."""
+    viewer_id: Any = sa.literal_column(_HERE, sa.Uuid)
+    condition = _spelt_out(scope(Viewer() if is_anonymous else Viewer(user_id=viewer_id, roles=roles)))
+    if isinstance(condition, sa.True_ | sa.False_):
+        return condition
+    tables = frozenset(getattr(element, "table", None) for element in visitors.iterate(condition))
+    # Inside a statement, because there subqueries of the scope refer to the rows around them.
+    around = sa.select(_ROW).select_from(_read_from(source, tables))
+    start, whole = (_text(statement) for statement in (around, around.where(condition)))
+    assert whole.startswith(f"{start} \nWHERE "), f"a scope that reads from other tables: {whole}"
+    text = whole.removeprefix(f"{start} \nWHERE ")
+    binds = [sa.bindparam(VIEWER, None, type_=sa.Uuid)] if _HERE in text else []
+    text = text.replace(":", "\\:").replace(_HERE, f":{VIEWER}")
+    return _Written(sa.text(text).bindparams(*binds), tables)
+
+
+def _text(statement: sa.Select[Any]) -> str:
+    return str(statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True}))
 
 
 def _source(rows: Rows, *clauses: sa.ColumnElement[Any]) -> sa.FromClause:
-    """What is read: without the joined table where nothing asks for it. Each row has exactly one there."""
+    """What rows are read from, for these clauses and their own columns."""
     source = rows.spec.source
     if not isinstance(source, sa.Join):
         return source
-    mentioned = (e for clause in (*rows.columns.values(), *clauses) for e in visitors.iterate(clause))
-    is_needed = any(getattr(element, "table", None) is source.right for element in mentioned)
-    return source if is_needed else source.left
+    tables: set[Any] = set()
+    for clause in (*rows.columns.values(), *clauses):
+        for element in visitors.iterate(clause):
+            tables |= element.tables if isinstance(element, _Written) else {getattr(element, "table", None)}
+    return _read_from(source, tables)
+
+
+def _read_from(source: sa.FromClause, tables: Collection[Any]) -> sa.FromClause:
+    """Without the joined table where nothing asks for it. Each row has exactly one there."""
+    return source.left if isinstance(source, sa.Join) and source.right not in tables else source
+
+
+def _selecting(values: Sequence[str], source: str) -> str:
+    """Both are made of our own names only."""
+    return f"SELECT {', '.join(values)} FROM {source}"  # noqa: S608
+
+
+def _labelled(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:
+    """In a list of columns. Most are columns of tables, and SQLAlchemy takes a third of a statement for them (measured)."""
+    if not isinstance(column, sa.Column):
+        return column.label(name)
+    return sa.literal_column(f"{_quoted(column.table.name)}.{_quoted(column.name)} AS {_quoted(name)}")
+
+
+def _place(rows: Rows, column: sa.ColumnElement[Any]) -> str:
+    """Where the table expression of these rows has the column."""
+    return f"{rows.name}.{_quoted(rows.needs(column))}"
 
 
 def _spelt_out(scope: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """The scope with its constants in the text: as parameters they cost a fifth of a small read in PostgreSQL (measured)."""
 
     def replace(element: Any, **_: Any) -> Any:
-        is_constant = isinstance(element, sa.BindParameter) and element.key != VIEWER
-        return element.render_literal_execute() if is_constant else None
+        return element.render_literal_execute() if isinstance(element, sa.BindParameter) else None
 
     return visitors.replacement_traverse(scope, {}, replace)
 
 
-def _gathered(column: sa.ColumnElement[Any], form: Form) -> sa.ColumnElement[Any]:
+def _gathered(value: str, form: Form) -> str:
     """A column of all rows as one value."""
     if form is Form.MOMENT:
-        return sa.cast(sa.func.json_agg(column), sa.Text)
+        return f"CAST(json_agg({value}) AS TEXT)"
     if form is Form.BYTES:
-        column = sa.func.uuid_send(column)
+        value = f"uuid_send({value})"
     elif form is Form.JSON:
-        column = sa.cast(sa.func.to_jsonb(column), sa.Text)
-    return sa.func.array_agg(column)
+        value = f"CAST(to_jsonb({value}) AS TEXT)"
+    return f"array_agg({value})"
 
 
 def _sought(pages: Sequence[BoundPage]) -> dict[str, str | None]:

@@ -1,6 +1,8 @@
 """A unit: the selection below one root, as one SQL statement and the code that makes the answer of it.
 
-The code is made once; of the statement there is one for each shape of the arguments and each set of roles.
+The code is made once for each document. Of the statement there is one for each shape of the arguments and each set of
+roles, and units that read the same rows have them in common: clients that give other names to the same selection wait for
+no SQL to be written, and PostgreSQL has prepared it already.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -23,9 +26,10 @@ from schema.planner.inputs import Inputs
 from schema.planner.pages import BoundPage
 from schema.planner.rows import Form, PageUse, Reading, Rows, as_gathered, moments
 from schema.planner.selection import Selected, Selections
-from schema.planner.statement import Statement, compile_statement, symbolic
+from schema.planner.statement import Statement, compile_statement
 
 MOST_SHAPES = 50
+MOST_READINGS = 500
 
 
 class Unit:
@@ -34,7 +38,7 @@ class Unit:
     def __init__(self, schema: strawberry.Schema, selections: Selections) -> None:
         self._code = Code()
         self.reading = Reading(schema, selections, self._code)
-        self._statements: OrderedDict[Hashable, Statement] = OrderedDict()
+        self._statements: OrderedDict[Hashable, Statement]
         self._root: Rows
         self._assemble: Callable[..., Any]
         self._counted: list[int]
@@ -82,6 +86,7 @@ class Unit:
         ]
         self._counted = [list(forms).index(name) for name in counted]
         self._assemble = self._code.compiled("r, s, b, op")
+        self._statements = statements_of(tuple(rows.signature for rows in self.reading.rows))
         self._columns = self._columns_of_root()
         return self
 
@@ -140,14 +145,19 @@ class Unit:
         shape = (viewer.user_id is None, viewer.roles, *(page.shape for page in pages))
         known = self._statements.get(shape)
         if known is None:
-            scope_viewer = symbolic(viewer.user_id, viewer.roles)
-            known = compile_statement(self._root, self.reading.rows, scope_viewer, pages)
+            known = compile_statement(self._root, self.reading.rows, viewer, pages)
             self._statements[shape] = known
             if len(self._statements) > MOST_SHAPES:
                 self._statements.popitem(last=False)
         else:
             self._statements.move_to_end(shape)
         return known
+
+
+@lru_cache(MOST_READINGS)
+def statements_of(signature: Hashable) -> OrderedDict[Hashable, Statement]:
+    """Those of all units whose rows have these signatures, by what `Unit.statement` calls their shape."""
+    return OrderedDict()
 
 
 class Answer:
