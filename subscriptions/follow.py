@@ -30,8 +30,8 @@ TAIL = 1_000
 RENDERED = 100
 """Of how many of them the renderings are kept: those that somebody who is not far behind still asks for."""
 PAGE = 200
-AT_ONCE = 200
-"""Followers that are told before everybody else in the process has a turn: some milliseconds."""
+AT_ONCE = 50
+"""Followers that are told before everybody else in the process has a turn: less than two milliseconds."""
 BEGINNINGS = 5
 """Attempts to begin a follow, each but the first after the database has answered a sweep."""
 _RETRY_S = 0.2

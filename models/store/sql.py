@@ -87,8 +87,8 @@ class Database:
             # Two swapped letters in a word of six leave 0.27 of it; the default is 0.3.
             "pg_trgm.similarity_threshold": "0.25",
         }
-        # Everything is looked up by a key. A plan made while a table was small reads all of it, and is kept: a thousand
-        # idempotency keys later, before statistics say so, that was a tenth of the transaction.
+        # Everything is looked up by a key. A plan that was made while a table was small would read all of it, and go on
+        # doing so until statistics say how large it has become.
         hot = settings | {"plan_cache_mode": "force_generic_plan", "jit": "off", "enable_seqscan": "off"}
         self._hot_writes = Pool(url, size=pool_size, server_settings=hot)
         self._writes = _engine(url, pool_size=pool_size, server_settings=settings)
