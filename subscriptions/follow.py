@@ -9,6 +9,7 @@ nor repeats to drop. A follower is nothing but a number: whoever falls behind th
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from itertools import islice
@@ -32,6 +33,8 @@ RENDERED = 100
 PAGE = 200
 AT_ONCE = 50
 """Followers that are told before everybody else in the process has a turn: less than two milliseconds."""
+SHORT_S, MOST_PAUSE_S = 0.005, 0.05
+"""A round of telling that takes longer than `SHORT_S` is followed by a pause as long as itself, up to `MOST_PAUSE_S`."""
 BEGINNINGS = 5
 """Attempts to begin a follow, each but the first after the database has answered a sweep."""
 _RETRY_S = 0.2
@@ -239,7 +242,13 @@ class Streams:
         try:
             while True:
                 await self._has_grown.wait()
+                began = time.monotonic()
                 await self._hand_out_or_retry()
+                took_s = time.monotonic() - began
+                if took_s > SHORT_S:
+                    # Most of a delivery is its system call. Where many follow what happens often, what happens in the pause is
+                    # told together; and half of the time is left for everybody else.
+                    await asyncio.sleep(min(took_s, MOST_PAUSE_S))
         finally:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
