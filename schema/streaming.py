@@ -178,6 +178,9 @@ class _Subscriber:
     async def _rendered(self, facts: Sequence[LoggedFact]) -> list[Frame]:
         """One frame for each fact. What nobody like this subscriber asked for yet is made now, all at once."""
         key = self._key_of_bytes
+        old = sum(fact.is_old for fact in facts)
+        if 0 < old < len(facts):  # those come first
+            return [*await self._rendered(facts[:old]), *await self._rendered(facts[old:])]
         while key is not None and not any(fact.is_old for fact in facts):
             found = [fact.rendered.get(key) for fact in facts]
             frames = [made for made in found if isinstance(made, Frame)]
