@@ -15,6 +15,7 @@ from uuid import UUID
 import strawberry
 from strawberry.types.arguments import StrawberryArgument
 
+from auth import access
 from auth.viewer import Viewer
 from models.application import ApplicationStatus
 from models.contract import ContractStatus
@@ -26,7 +27,7 @@ from models.store.sql import Position
 from models.user import Role
 from resolvers.operation import Operation
 from schema.activity import Change, changes_of, concrete_events, names, sentence_of
-from schema.graph import Followed, argument, attached, declare, reference
+from schema.graph import Followed, Scope, argument, attached, declare, reference
 from schema.notes import notes
 from schema.notifications import NotificationCounts, NotificationType, counts_for
 from schema.payloads import Auth, Needs
@@ -160,7 +161,10 @@ class _Kind:
             namespace["freelancer"] = reference("person_id", f"The freelancer it is about, {_TODAY}.")
         annotations["note"] = Markdown | None
         namespace["note"] = attached(
-            notes, "remark_id", "What was written with it; null without a text, or if it was erased."
+            notes,
+            "remark_id",
+            "What was written with it; null without a text, or if it was erased.",
+            is_personal=False,
         )
         self.type = strawberry.type(type(kind.__name__, (), namespace), description=sentence_of(kind))
 
@@ -271,9 +275,10 @@ def _followed(
     description: str,
     *arguments: StrawberryArgument,
     tells: Callable[[Viewer, LoggedFact], bool] | None = None,
+    subject: Scope | None = None,
 ) -> Any:
     field = declare(
-        Followed(stream, tells),
+        Followed(stream, tells, subject),
         f"{description} Everything after `after` once, in order, then what happens from now on.",
         is_subscription=True,
         directives=[Auth(requires=needs)],
@@ -306,6 +311,7 @@ class Subscription:
         "What happens to a gig and around it, each fact only for its audience. A gig that is not there, or that you may not "
         "see, is refused.",
         argument("gig_id", strawberry.ID, "The gig."),
+        subject=access.visible_gigs,
     )
     viewer_events: StreamItem = _followed(
         _stream_of_viewer,

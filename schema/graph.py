@@ -412,6 +412,8 @@ class Attached(Declaration):
 
     function: Callable[[Operation, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
     attribute: str
+    is_personal: bool = True
+    """Whether the answer depends on who asks."""
 
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
         key = getattr(source, self.attribute)
@@ -425,10 +427,15 @@ class Attached(Declaration):
 @dataclass(eq=False)
 class Followed(Declaration):
     """A root field of a subscription: the items of the stream that `stream(op, **arguments)` names, or those of them that
-    `tells(viewer, fact)` picks."""
+    `tells(viewer, fact)` picks.
+
+    With `subject`, the stream is of one node, which whoever follows may see by this scope; facts that refer to a node of
+    its type refer to it.
+    """
 
     stream: Callable[..., str]
     tells: Callable[[Viewer, Any], bool] | None = None
+    subject: Scope | None = None
 
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
         raise LookupError("streams are followed by schema.streaming")
@@ -516,8 +523,10 @@ def attached(
     function: Callable[[Operation, Sequence[Any]], Awaitable[Mapping[Any, Any]]],
     attribute: str,
     description: str,
+    *,
+    is_personal: bool = True,
 ) -> Any:
-    return declare(Attached(function, attribute), description)
+    return declare(Attached(function, attribute, is_personal), description)
 
 
 def entity(description: str) -> Any:

@@ -5,6 +5,7 @@ was decided before, for each subscriber alone.
 """
 
 import asyncio
+import dataclasses
 import functools
 import logging
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import orjson
 from graphql import GraphQLError, OperationType, located_error
 
+from auth.viewer import IMPARTIAL
 from models.errors import DomainError, Invalid
 from models.store.sql import is_away
 from resolvers.operation import Operation
@@ -45,7 +47,7 @@ from schema.graph import Context
 from schema.places import NewEpoch, place_of
 from schema.planner.operation import OperationPlan, batch_execute, name_of
 from schema.planner.roots import Run, SubscriptionPlan
-from subscriptions.follow import Ahead, Follower, Streams, TooOld, Unseen
+from subscriptions.follow import Ahead, Follower, Streams, Teller, TooOld, Unseen
 from subscriptions.log import LoggedFact
 
 RETRY_S, MOST_ATTEMPTS = 0.2, 100
@@ -109,15 +111,17 @@ class _Subscriber:
         self._key, self._plan = _only(self._whole)
         self._replayed = 0
         self._is_ready = False
-        self._key_of_bytes = self._shared()
+        self._key_of_bytes = self._class()
+        # What is made for many must not depend on what the one who happens to ask first may see at that moment.
+        self._rendering = dataclasses.replace(op, viewer=IMPARTIAL) if self._plan.item.is_alike else op
 
-    def _shared(self) -> Hashable | None:
-        """What makes a difference to the bytes, if others may get the same: facts say the same to all who may see them, but
-        what they link to depends on who asks."""
-        reads, is_anonymous = bool(self._plan.item.reads), self._op.viewer.user_id is None
-        if reads and not is_anonymous:
-            return None
-        return self._plan, _canonical(self._variables, without=self._plan.after_variable), reads
+    def _class(self) -> Hashable:
+        """What makes a difference to the bytes: facts say the same to all who may see them, but what they link to may
+        depend on who asks."""
+        variables = _canonical(self._variables, without=self._plan.after_variable)
+        if self._plan.item.is_alike:
+            return self._plan, variables
+        return self._plan, variables, self._op.viewer.user_id, self._op.viewer.roles
 
     async def frames(self, streams: Streams) -> AsyncGenerator[Frame, None]:
         """First an empty frame once the follow has begun. Raises `GraphQLError` before that."""
@@ -146,8 +150,12 @@ class _Subscriber:
         """The next frames, and whether they are the last."""
         if not self._is_ready and follower.number >= follower.head:
             self._is_ready = True
-            if self._send_at_once is not None and self._key_of_bytes is not None:
-                follower.tell_at_once = functools.partial(self._tell_at_once, follower, self._send_at_once)
+            if self._send_at_once is not None:
+                follower.teller = Teller(
+                    self._key_of_bytes,
+                    self._rendered if self._plan.item.reads else None,
+                    functools.partial(self._tell_at_once, follower, self._send_at_once),
+                )
             ready = StreamReady(replayed=self._replayed)
             return [await self._control(follower.stream, follower.number, ready)], False
         try:
@@ -181,7 +189,7 @@ class _Subscriber:
         old = sum(fact.is_old for fact in facts)
         if 0 < old < len(facts):  # those come first
             return [*await self._rendered(facts[:old]), *await self._rendered(facts[old:])]
-        while key is not None and not any(fact.is_old for fact in facts):
+        while not any(fact.is_old for fact in facts):
             found = [fact.rendered.get(key) for fact in facts]
             frames = [made for made in found if isinstance(made, Frame)]
             if len(frames) == len(found):
@@ -231,7 +239,7 @@ class _Subscriber:
         attempts = 0
         while True:
             # Fresh for each batch of events: what was read for an earlier one is not true any more.
-            context = Context(self._op, requested=self._ready.requested)
+            context = Context(self._rendering, requested=self._ready.requested)
             try:
                 shown = await self._plan.item.show_all(Run(context, self._ready.values), items)
             except Exception as error:
@@ -249,7 +257,7 @@ class _Subscriber:
             ]
 
     async def _by_batches(self, item: StreamItem) -> Frame:
-        context = Context(self._op, requested=self._ready.requested)
+        context = Context(self._rendering, requested=self._ready.requested)
         result = await batch_execute(
             self._schema,
             self._ready.document.ast,

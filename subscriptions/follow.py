@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,13 +36,23 @@ AT_ONCE = 50
 """Followers that are told before everybody else in the process has a turn: less than two milliseconds."""
 SHORT_S, MOST_PAUSE_S = 0.005, 0.05
 """A round of telling that takes longer than `SHORT_S` is followed by a pause as long as itself, up to `MOST_PAUSE_S`."""
+PREPARE_S = 0.25
 BEGINNINGS = 5
 """Attempts to begin a follow, each but the first after the database has answered a sweep."""
 _RETRY_S = 0.2
 _log = logging.getLogger("skillsync.streams")
 
-TellAtOnce = Callable[[Sequence[LoggedFact]], bool]
-"""Tells somebody these facts without waiting for anything; False if that cannot be, and nothing was told."""
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """How a follower who waits is told without waking the task that waits."""
+
+    kind: Hashable
+    """Those of one kind tell the same of the same fact."""
+    prepare: Callable[[Sequence[LoggedFact]], Awaitable[object]] | None
+    """Reads what has to be known before facts can be told at once; None if nothing has to."""
+    tell: Callable[[Sequence[LoggedFact]], bool]
+    """Tells these facts without waiting for anything; False if that cannot be, and nothing was told."""
 
 
 class EndReason(Vocabulary):
@@ -109,8 +120,8 @@ class Follower:
         self.head = -1
         """Where the stream was when this began: facts up to here are a replay."""
         self.ended: EndReason | None = None
-        self.tell_at_once: TellAtOnce | None = None
-        """Set by who has nothing to say before the next fact, for as long as they wait in `take`."""
+        self.teller: Teller | None = None
+        """Set by who has nothing to say before the next fact; used while they wait in `take`."""
         self._tail = tail
         self._db = db
         # Kept: each time it is asked for costs a system call.
@@ -131,7 +142,7 @@ class Follower:
                     if facts is None or self.ended:
                         continue
                 self.number = facts[-1].number
-                return self._told(facts)
+                return self.told(facts)
             self._waiting = self._loop.create_future()
             try:
                 await self._waiting
@@ -143,17 +154,14 @@ class Follower:
         """What follows `before`: told at once if possible, to spare whoever waits the way through a task of their own."""
         if self._waiting is None or self._waiting.done():
             return  # they will look themselves
-        may_tell = self.number == before and self.ended is None
-        if (
-            may_tell
-            and self.tell_at_once is not None
-            and self.tell_at_once(facts if are_public else self._told(facts))
-        ):
+        teller = self.teller if self.number == before and self.ended is None else None
+        if teller is not None and teller.tell(facts if are_public else self.told(facts)):
             self.number = facts[-1].number
         else:
             self.wake()
 
-    def _told(self, facts: Iterable[LoggedFact]) -> list[LoggedFact]:
+    def told(self, facts: Iterable[LoggedFact]) -> list[LoggedFact]:
+        """What this viewer is told of them."""
         told = (fact if sees_fact(self.viewer, fact) else fact.for_others() for fact in facts)
         return [fact for fact in told if fact is not None]
 
@@ -177,6 +185,25 @@ class Follower:
         """Nothing is delivered from now on."""
         self.ended = self.ended or reason
         self.wake()
+
+
+async def _prepare(tail: _Tail, facts: Sequence[LoggedFact]) -> None:
+    """Have made once what several are told. What fails, or takes too long, is made by each of them as it comes."""
+    of_kind: dict[Hashable, list[Follower]] = defaultdict(list)
+    for follower in tail.followers:
+        if follower.teller is not None and follower.teller.prepare is not None:
+            of_kind[follower.teller.kind].append(follower)
+    waiting = [
+        some.teller.prepare(some.told(facts))
+        for some, *others in of_kind.values()
+        if others and some.teller is not None and some.teller.prepare is not None
+    ]
+    if waiting:
+        try:
+            async with asyncio.timeout(PREPARE_S):
+                await asyncio.gather(*waiting)
+        except Exception as error:
+            _log.warning("facts are made one by one", exc_info=error, extra={"stream": tail.stream})
 
 
 class Streams:
@@ -280,6 +307,7 @@ class Streams:
         await self._end_the_blind(changed)
         for name, facts in by_stream.items():
             if tail := self._tails.get(name):
+                await _prepare(tail, facts)
                 await tail.extend(facts)
                 if len(facts) == PAGE:
                     self._mark([name])

@@ -32,6 +32,7 @@ from schema.graph import (
     Lookup,
     NodeSpec,
     Own,
+    Scope,
     label,
 )
 from schema.payloads import ACTS
@@ -110,6 +111,8 @@ class ValuePlan:
 
     assemble: Callable[[Any, Sequence[Mapping[Any, Any]]], Any]
     reads: Sequence[tuple[Sequence[Asked], ReadKeys]]
+    is_alike: bool = False
+    """Whether it is the same for all who may see the subject of the values."""
 
     async def show(self, run: Run, value: Any) -> Any:
         return (await self.show_all(run, [value]))[0]
@@ -156,7 +159,7 @@ def plan_subscription(
         reader(schema, definition, selected.node),
         declaration,
         after.name.value if isinstance(after, VariableNode) else None,
-        planner.value(definition.type),
+        planner.value(definition.type, subject=declaration.subject),
     )
 
 
@@ -296,19 +299,25 @@ class _Planner:
 
         return plan
 
-    def value(self, output: GraphQLOutputType) -> ValuePlan:
+    def value(self, output: GraphQLOutputType, *, subject: Scope | None = None) -> ValuePlan:
         """What shows a value made by Python, with what it refers to read first."""
         code, reads = Code(), Reads()
         values = Values(code, self._selections, reads, parameter="n")
         code.lines.append(f"return {values.expression(output, self._selected, 'value')}")
-        return ValuePlan(code.compiled("value, n"), [(read.asked, self._reader_of(read)) for read in reads])
+        readers, is_alike = [], True
+        for read in reads:
+            reader_of, is_alike_here = self._reader_of(read, subject)
+            readers.append((read.asked, reader_of))
+            is_alike = is_alike and is_alike_here
+        return ValuePlan(code.compiled("value, n"), readers, is_alike)
 
-    def _reader_of(self, read: Read) -> ReadKeys:
+    def _reader_of(self, read: Read, subject: Scope | None) -> tuple[ReadKeys, bool]:
+        """What reads, and whether it reads the same for all who may see the subject."""
         if isinstance(read.source, Attached):
             function = read.source.function
-            return lambda run, keys: function(run.op, keys)
+            return lambda run, keys: function(run.op, keys), not read.source.is_personal
         unit = Unit.keyed(self._schema, self._selections, read.source, list(read.below))
-        return lambda run, keys: _found(run, unit, keys)
+        return lambda run, keys: _found(run, unit, keys), subject is not None and unit.is_alike(subject)
 
     def _read(self) -> Callable[[Inputs], Any]:
         return reader(self._schema, self._root.fields[self._selected.name], self._selected.node)

@@ -159,6 +159,8 @@ class Reading:
         self.rows: list[Rows] = []
         self.pages: list[PageUse] = []
         self.sources: list[SourceUse] = []
+        self.is_personal = False
+        """Whether something beside the scopes depends on who asks, or may."""
         self._values = Values(code, selections)
 
     # -- roots ---------------------------------------------------------------------------------------------------------
@@ -186,6 +188,7 @@ class Reading:
         assert isinstance(declared.declaration, ConnectionOf)
         read = reader(self.schema, definition, selected.node)
         use = PageUse(len(self.pages), declared.declaration, declared, declared.target, read)
+        self.is_personal = True  # a filter may ask for what is the viewer's own
         self.pages.append(use)
         return use
 
@@ -226,6 +229,7 @@ class Reading:
             case Computed():  # and Personal
                 values = [self._argument(rows, column) for column in declaration.columns]
                 if isinstance(declaration, Personal):
+                    self.is_personal = True
                     values.insert(0, "op")
                 call = f"{self.code.constant(declaration)}.function({', '.join(values)})"
                 return self._values.expression(output, selected, call)
@@ -332,6 +336,7 @@ class Reading:
         key = source.key if source.key is not None else rows.spec.key
         assert key is not None
         variable = rows.travels(key)
+        self.is_personal = True
         use = SourceUse(len(self.sources), source, rows, variable)
         self.sources.append(use)
         answers = f"s[{use.number}]"

@@ -19,8 +19,9 @@ import sqlalchemy as sa
 import strawberry
 from graphql import GraphQLObjectType
 
+from auth.access import everybody
 from resolvers.operation import Operation
-from schema.graph import Context, Source
+from schema.graph import Context, Scope, Source
 from schema.planner.code import Code
 from schema.planner.inputs import Inputs
 from schema.planner.pages import BoundPage
@@ -107,6 +108,13 @@ class Unit:
             return None
         record = [as_gathered(values[column.name], form) for column, form in self._columns]
         return self._assemble(record, (), (), op)
+
+    def is_alike(self, subject: Scope) -> bool:
+        """Whether the answer is the same for all who may see the root by the scope `subject`."""
+        return not self.reading.is_personal and all(
+            rows.spec.scope is everybody or (rows is self._root and rows.spec.scope is subject)
+            for rows in self.reading.rows
+        )
 
     def told(self, column: sa.ColumnElement[Any]) -> str:
         """The name of a column that was asked for with `told`."""

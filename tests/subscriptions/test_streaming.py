@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import asyncpg
 import orjson
 import pytest
+from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from auth.revocation import RevokedSessions
 from auth.viewer import ANONYMOUS, Viewer
@@ -20,23 +22,30 @@ from models.store.sql import counting_statements
 from resolvers import applications, gigs, notifications, people
 from resolvers.operation import Operation, Rules
 from schema.execution import Frame, Request, Response
-from schema.streaming import perform
-from tests.subscriptions.conftest import StartWorker, Worker
+from schema.streaming import SendAtOnce, perform
+from tests.subscriptions.conftest import StartWorker, Worker, until
 
 DEADLINE_S = 5
 EVENTS = """subscription ($gig: ID!, $after: StreamCursor) { gigEvents(gigId: $gig, after: $after) {
   cursor event { __typename
     ... on StreamReady { replayed } ... on StreamReset { resetBecause: reason } ... on StreamEnd { endBecause: reason }
     ... on GigPaused { gigStatusBefore gigStatus } ... on GigResumed { gigStatusBefore gigStatus } } } }"""
+OF_THE_GIG = """subscription ($gig: ID!, $after: StreamCursor) { gigEvents(gigId: $gig, after: $after) {
+  cursor event { __typename ... on GigPaused { note gig { id title status skills { name } } } } } }"""
 LINKED = """subscription ($gig: ID!, $after: StreamCursor) { gigEvents(gigId: $gig, after: $after) {
   cursor actorName event { __typename ... on GigPaused { gig { status } } } } }"""
 
 
 async def ask(
-    worker: Worker, viewer: Viewer, document: str = EVENTS, **variables: Any
+    worker: Worker,
+    viewer: Viewer,
+    document: str = EVENTS,
+    send_at_once: SendAtOnce | None = None,
+    **variables: Any,
 ) -> Response | AsyncGenerator[Frame, None]:
     operation = Operation(worker.world.services, viewer, "test")
-    return await perform(worker.world.schema, worker.streams, Request(document, variables), operation)
+    request = Request(document, variables)
+    return await perform(worker.world.schema, worker.streams, request, operation, send_at_once)
 
 
 @asynccontextmanager
@@ -189,8 +198,106 @@ async def test_a_fact_is_shown_once_for_all_it_is_the_same_for(start: StartWorke
         return len(told), len({id(frame.raw) for frame in told}), sum(statements.values())
 
     assert await all_told(EVENTS) == (10, 1, 0)
-    # The gig, and the name of who did it: once for everybody anonymous, and for each of the signed in.
-    assert await all_told(LINKED) == (10, 9, 18)
+    # The gig is the same for all who may follow it; its skills are in the same statement.
+    assert await all_told(OF_THE_GIG) == (10, 1, 1)
+    # Who did it may hide from some: the name, and the gig, once for each of the five.
+    assert await all_told(LINKED) == (10, 5, 10)
+
+
+@pytest.mark.parametrize("document", [EVENTS, OF_THE_GIG, LINKED], ids=["facts", "shared", "personal"])
+async def test_who_waits_is_told_at_once_where_that_is_possible_and_in_order_where_not(
+    start: StartWorker, document: str
+) -> None:
+    worker = await start()
+    world, client = worker.world, await worker.world.client()
+    gig_id = await world.open_gig(client)
+    told: list[list[Frame]] = [[], []]
+    is_open = [True, False]
+
+    def sender(number: int) -> SendAtOnce:
+        def send_at_once(frames: Sequence[Frame]) -> bool:
+            told[number] += frames if is_open[number] else []
+            return is_open[number]
+
+        return send_at_once
+
+    asked = [await ask(worker, client, document, sender(n), gig=encode_id("gig", gig_id)) for n in range(2)]
+    quick, slow = (frames for frames in asked if not isinstance(frames, Response))
+    await anext(quick)
+    await anext(slow)
+    waiting = asyncio.create_task(anext(quick))
+    woken = [asyncio.create_task(anext(slow))]
+    async with asyncio.timeout(DEADLINE_S):
+        for act in (gigs.pause_gig, gigs.resume_gig, gigs.pause_gig):
+            await act(world.as_(client), gig_id)
+            told[1].append(await woken[-1])
+            woken.append(asyncio.create_task(anext(slow)))
+        await until(lambda: len(told[0]) == 3)
+        is_open[0] = False
+        await gigs.resume_gig(world.as_(client), gig_id)
+        told[0].append(await waiting)
+        told[1].append(await woken[-1])
+
+    assert [frame.cursor for frame in told[0]] == [frame.cursor for frame in told[1]]
+    assert len({frame.cursor for frame in told[0]}) == 4
+    assert [frame.raw for frame in told[0]] == [frame.raw for frame in told[1]]
+    await quick.aclose()
+    await slow.aclose()
+
+
+async def test_whatever_is_shared_of_a_gig_shows_each_follower_what_they_would_read_themselves(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world, owner = worker.world, await worker.world.client()
+    applicant, saver = await world.freelancer("Anna"), await world.freelancer("Saul")
+    gig_id = await world.open_gig(owner)
+    await world.application(applicant, gig_id)
+    await gigs.save_gig(world.as_(saver), gig_id)
+    people = [ANONYMOUS, owner, applicant, saver, await world.client(), await world.admin()]
+    kind = world.schema._schema.type_map["Gig"]
+    assert isinstance(kind, GraphQLObjectType)
+    selections = {name: f"{name}{leaves(field.type)}" for name, field in kind.fields.items()}
+
+    followed: dict[tuple[str, int], AsyncGenerator[Frame, None]] = {}
+    for (name, selection), (number, viewer) in itertools.product(selections.items(), enumerate(people)):
+        event = f"event {{ ... on GigPaused {{ gig {{ {selection} }} }} }}"
+        document = f"subscription ($gig: ID!) {{ gigEvents(gigId: $gig) {{ {event} }} }}"
+        frames = await ask(worker, viewer, document, gig=encode_id("gig", gig_id))
+        assert not isinstance(frames, Response)
+        followed[name, number] = frames
+        await anext(frames)  # StreamReady
+    await gigs.pause_gig(world.as_(owner), gig_id)
+    told = dict(zip(followed, await asyncio.gather(*map(anext, followed.values())), strict=True))
+    for frames in followed.values():
+        await frames.aclose()
+
+    for (name, number), frame in told.items():
+        document = f"query ($gig: ID!) {{ gig(id: $gig) {{ {selections[name]} }} }}"
+        read = await world.data(people[number], document, gig=encode_id("gig", gig_id))
+        assert orjson.loads(frame.raw)["data"]["gigEvents"]["event"]["gig"] == read["gig"], (name, number)
+    shared = [name for name in selections if len({id(told[name, n].raw) for n in range(len(people))}) == 1]
+    assert {"title", "status", "applicationCount", "skills"} <= set(shared)
+    assert not {"viewer", "isSaved", "client", "applications", "statusNote"} & set(shared)
+
+
+def leaves(kind: Any) -> str:
+    """What can be selected without going deeper than one object; nothing of what has no fields."""
+    named = get_named_type(kind)
+    if not isinstance(named, GraphQLObjectType):
+        return ""
+    if "nodes" in named.fields:
+        return (
+            " { totalCount nodes { __typename id } }"
+            if named.name != "ActivityConnection"
+            else " { totalCount }"
+        )
+    parts = [
+        name if is_leaf_type(get_named_type(field.type)) else f"{name} {{ __typename }}"
+        for name, field in named.fields.items()
+        if not field.args
+    ]
+    return f" {{ {' '.join(parts)} }}"
 
 
 async def test_what_was_made_of_old_facts_is_not_kept(
