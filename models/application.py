@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from models.errors import AlreadyExists, NotOpen
+from models.event import Topic
 from models.gig_events import ConcernedEvent
 from models.money import Money
 from models.notice import Notice, NotificationCategory, NotificationReason
@@ -99,6 +100,7 @@ class ApplicationIdTaken(AlreadyExists):
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicationEvent(ConcernedEvent):
+    topic = Topic.APPLICATIONS
     notice = Notice(NotificationCategory.APPLICATIONS, NotificationReason.YOU_APPLIED)
 
     application_id: UUID

@@ -11,6 +11,7 @@ from sqlmodel import Field
 from models.application import Application
 from models.checks import Checks
 from models.errors import NotOpen
+from models.event import Topic
 from models.gig_events import ConcernedEvent
 from models.ids import new_id
 from models.money import Money
@@ -70,6 +71,7 @@ class ContractNotOver(NotOpen):
 
 @dataclass(frozen=True, kw_only=True)
 class ContractEvent(ConcernedEvent):
+    topic: ClassVar[Topic] = Topic.CONTRACTS
     notice: ClassVar[Notice | None] = Notice(
         NotificationCategory.CONTRACTS, NotificationReason.YOU_WORK_ON_IT
     )

@@ -26,6 +26,18 @@ class Audience(Vocabulary):
     ADMINISTRATORS = "ADMINISTRATORS", "Administrators only."
 
 
+class Topic(Vocabulary):
+    """What facts are about, for those who follow everything that concerns them."""
+
+    GIGS = "GIGS", "Gigs of yours, and what administrators decide about them."
+    APPLICATIONS = "APPLICATIONS", "Your applications, and those for your gigs."
+    INVITATIONS = "INVITATIONS", "Invitations to apply, and the answers to them."
+    CONTRACTS = "CONTRACTS", "Work that you do, or that is done for you."
+    FEEDBACK = "FEEDBACK", "Feedback after the work."
+    PROFILE = "PROFILE", "Changes of your own profile."
+    NOTIFICATIONS = "NOTIFICATIONS", "How many notifications are left, after you marked some."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event(ABC):
     """One fact. `owner_id` and `person_id` are the people that `audience` speaks of."""
@@ -37,6 +49,8 @@ class Event(ABC):
 
     changes_counts: ClassVar[bool] = False
     """Whether numbers of the gig that everybody sees are others after it, although the fact is not for everybody."""
+
+    topic: ClassVar[Topic]
 
     notice: ClassVar[Notice | None] = None
     """How owner and person are notified; None if nobody is."""

@@ -16,6 +16,7 @@ from sqlmodel import Field, SQLModel
 from models.checks import Checks
 from models.contract import Contract, ContractEvent
 from models.errors import AlreadyExists, NotAllowed, NotOpen
+from models.event import Topic
 from models.ids import new_id
 from models.notice import Notice, NotificationCategory, NotificationReason
 from models.table import long_text, reference, utc, words
@@ -72,6 +73,7 @@ _NOTICE = Notice(NotificationCategory.FEEDBACK, NotificationReason.YOU_WORK_ON_I
 class FeedbackEvent(ContractEvent):
     """Carries nothing of the content: who answered is known to both sides, what was said is not."""
 
+    topic = Topic.FEEDBACK
     notice = _NOTICE
 
     side: FeedbackSide
@@ -89,6 +91,7 @@ class FeedbackReplied(FeedbackEvent):
 class FeedbackRevealed(ContractEvent):
     """What both said can be read from now on."""
 
+    topic = Topic.FEEDBACK
     notice = _NOTICE
 
     sides: tuple[FeedbackSide, ...]

@@ -1,9 +1,10 @@
 """What happens to gigs, as facts."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 from uuid import UUID
 
-from models.event import Audience, Event
+from models.event import Audience, Event, Topic
 from models.gig_workflow import HIDDEN, GigStatus
 from models.notice import Notice, NotificationCategory
 
@@ -13,6 +14,8 @@ _TO_THE_CLIENT = Notice(NotificationCategory.SYSTEM)
 
 @dataclass(frozen=True, kw_only=True)
 class GigEvent(Event):
+    topic: ClassVar[Topic] = Topic.GIGS
+
     gig_id: UUID
 
     def streams(self) -> tuple[str, ...]:

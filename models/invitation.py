@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Field
 
 from models.errors import AlreadyExists
+from models.event import Topic
 from models.gig import Gig
 from models.gig_events import ConcernedEvent
 from models.ids import new_id
@@ -47,6 +48,7 @@ class AlreadyInvited(AlreadyExists):
 
 @dataclass(frozen=True, kw_only=True)
 class InvitationEvent(ConcernedEvent):
+    topic = Topic.INVITATIONS
     notice = Notice(NotificationCategory.INVITATIONS, NotificationReason.YOU_ARE_INVITED)
 
     invitation_id: UUID

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 from models.checks import Checks
-from models.event import Audience, Event
+from models.event import Audience, Event, Topic
 from models.table import Versioned, big, long_text, reference, utc, words
 from models.vocabulary import Vocabulary
 
@@ -34,6 +34,8 @@ class SkillLevel(Vocabulary):
 @dataclass(frozen=True, kw_only=True)
 class ProfileEdited(Event):
     """A freelancer or client changed their profile; `parts` names what."""
+
+    topic = Topic.PROFILE
 
     parts: tuple[str, ...]
 

@@ -4,7 +4,7 @@ A fact's own fields are the values that were recorded. What it links to (the gig
 the scope the subscriber has now.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from enum import Enum
@@ -19,7 +19,8 @@ from auth import access
 from auth.viewer import Viewer
 from models.application import ApplicationStatus
 from models.contract import ContractStatus
-from models.event import Event
+from models.errors import Invalid
+from models.event import EVENTS, Event, Topic
 from models.gig_events import ConcernedEvent
 from models.gig_workflow import GigStatus
 from models.ids import decode_id
@@ -178,6 +179,8 @@ class _Kind:
         return event
 
 
+words(Topic)
+
 KINDS = {name: _Kind(kind) for name, kind in concrete_events().items()}
 
 
@@ -274,7 +277,7 @@ def _followed(
     needs: Needs,
     description: str,
     *arguments: StrawberryArgument,
-    tells: Callable[[Viewer, LoggedFact], bool] | None = None,
+    tells: Callable[[Viewer, LoggedFact, Mapping[str, Any]], bool] | None = None,
     subject: Scope | None = None,
 ) -> Any:
     field = declare(
@@ -291,8 +294,15 @@ def _stream_of_gig(op: Operation, gig_id: str, after: str | None = None) -> str:
     return f"gig:{decode_id('gig', gig_id, path=('gigId',))}"
 
 
-def _stream_of_viewer(op: Operation, after: str | None = None) -> str:
+def _stream_of_viewer(op: Operation, after: str | None = None, topics: Sequence[Topic] | None = None) -> str:
+    if topics is not None and not topics:
+        raise Invalid(("topics",), "COUNT", "Name a topic, or leave `topics` out for all of them.", min="1")
     return f"user:{op.viewer.require_user()}"
+
+
+def _is_about(_: Viewer, fact: LoggedFact, arguments: Mapping[str, Any]) -> bool:
+    topics = arguments.get("topics")
+    return topics is None or EVENTS[fact.kind].topic in topics
 
 
 def _stream_of_admins(op: Operation, after: str | None = None) -> str:
@@ -317,12 +327,16 @@ class Subscription:
         _stream_of_viewer,
         Needs.SIGNED_IN,
         "What concerns you, of all gigs: applications, invitations, contracts, feedback, and your own profile.",
+        argument(
+            "topics", list[Topic] | None, "Only what is about these; without it, everything.", default=None
+        ),
+        tells=_is_about,
     )
     notification_events: StreamItem = _followed(
         _stream_of_viewer,
         Needs.SIGNED_IN,
         "What you are notified of, and `NotificationsChanged` when you marked something, in whatever tab.",
-        tells=lambda viewer, fact: fact.notifies(viewer.user_id),
+        tells=lambda viewer, fact, _: fact.notifies(viewer.user_id),
     )
     admin_events: StreamItem = _followed(
         _stream_of_admins,

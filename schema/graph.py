@@ -427,14 +427,14 @@ class Attached(Declaration):
 @dataclass(eq=False)
 class Followed(Declaration):
     """A root field of a subscription: the items of the stream that `stream(op, **arguments)` names, or those of them that
-    `tells(viewer, fact)` picks.
+    `tells(viewer, fact, arguments)` picks.
 
     With `subject`, the stream is of one node, which whoever follows may see by this scope; facts that refer to a node of
     its type refer to it.
     """
 
     stream: Callable[..., str]
-    tells: Callable[[Viewer, Any], bool] | None = None
+    tells: Callable[[Viewer, Any, Mapping[str, Any]], bool] | None = None
     subject: Scope | None = None
 
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:

@@ -109,6 +109,7 @@ class _Subscriber:
         self._ready = ready
         self._whole = ready.document.plan(ready.operation, ready.values)
         self._key, self._plan = _only(self._whole)
+        self._arguments: Mapping[str, Any] = {}
         self._replayed = 0
         self._is_ready = False
         self._key_of_bytes = self._class()
@@ -126,7 +127,7 @@ class _Subscriber:
     async def frames(self, streams: Streams) -> AsyncGenerator[Frame, None]:
         """First an empty frame once the follow has begun. Raises `GraphQLError` before that."""
         try:
-            arguments = self._plan.read(self._ready.values)
+            arguments = self._arguments = self._plan.read(self._ready.values)
             stream = self._plan.followed.stream(self._op, **arguments)
             after = place_of(self._op, arguments.get("after"), stream)
         except NewEpoch:
@@ -166,9 +167,7 @@ class _Subscriber:
         if follower.ended is not None:
             end = StreamEnd(reason=follower.ended)
             return [await self._control(follower.stream, follower.number, end)], True
-        if tells := self._plan.followed.tells:
-            facts = [fact for fact in facts if tells(follower.viewer, fact)]
-        frames = await self._rendered(facts)
+        frames = await self._rendered(self._picked(follower, facts))
         if not self._is_ready:
             self._replayed += len(frames)
         return frames, False
@@ -176,10 +175,15 @@ class _Subscriber:
     def _tell_at_once(
         self, follower: Follower, send_at_once: SendAtOnce, facts: Sequence[LoggedFact]
     ) -> bool:
-        if tells := self._plan.followed.tells:
-            facts = [fact for fact in facts if tells(follower.viewer, fact)]
+        facts = self._picked(follower, facts)
         frames = [frame for fact in facts if (frame := self._at_hand(fact)) is not None]
         return len(frames) == len(facts) and (not frames or send_at_once(frames))
+
+    def _picked(self, follower: Follower, facts: Sequence[LoggedFact]) -> Sequence[LoggedFact]:
+        tells = self._plan.followed.tells
+        if tells is None:
+            return facts
+        return [fact for fact in facts if tells(follower.viewer, fact, self._arguments)]
 
     # -- rendering -----------------------------------------------------------------------------------------------------
 

@@ -15,12 +15,14 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from auth.revocation import RevokedSessions
 from auth.viewer import ANONYMOUS, Viewer
+from models.event import Topic
 from models.ids import encode_id, new_id
 from models.notice import NotificationCategory
 from models.notification import NotificationChannel
 from models.store.sql import counting_statements
 from resolvers import applications, gigs, notifications, people
 from resolvers.operation import Operation, Rules
+from schema.activity import concrete_events
 from schema.execution import Frame, Request, Response
 from schema.streaming import SendAtOnce, perform
 from tests.subscriptions.conftest import StartWorker, Worker, until
@@ -509,6 +511,51 @@ async def test_everybody_follows_what_concerns_them_from_the_place_of_their_snap
         found = [orjson.loads((await anext(frames)).raw)["data"]["viewerEvents"] for _ in range(3)]
 
     assert kinds(found) == ["ApplicationSubmitted", "ApplicationShortlisted", "StreamReady"]
+
+
+async def test_one_follows_only_some_topics_of_what_concerns_them(start: StartWorker) -> None:
+    worker = await start()
+    world, client, freelancer = worker.world, await worker.world.client(), await worker.world.freelancer()
+    document = (
+        "subscription ($topics: [Topic!]) { viewerEvents(topics: $topics) { cursor event { __typename } } }"
+    )
+    asked = [
+        await ask(worker, freelancer, document, topics=topics)
+        for topics in (["CONTRACTS"], ["APPLICATIONS", "CONTRACTS"], None)
+    ]
+    followed = [frames for frames in asked if not isinstance(frames, Response)]
+    for frames in followed:
+        await anext(frames)  # StreamReady
+
+    await world.hired(client=client, freelancer=freelancer)
+    told = []
+    async with asyncio.timeout(DEADLINE_S):
+        for frames, count in zip(followed, (1, 3, 3), strict=True):
+            told.append(
+                [orjson.loads((await anext(frames)).raw)["data"]["viewerEvents"] for _ in range(count)]
+            )
+            await frames.aclose()
+
+    assert kinds(told[0]) == ["ContractStarted"]
+    assert (
+        kinds(told[1]) == kinds(told[2]) == ["ApplicationSubmitted", "ApplicationAccepted", "ContractStarted"]
+    )
+    assert told[0][0]["cursor"] == told[1][2]["cursor"]
+    refused = await refusal(worker, freelancer, document, topics=[])
+    assert (refused["extensions"]["code"], refused["extensions"]["argument"]) == ("BAD_USER_INPUT", "topics")
+
+
+def test_every_fact_has_a_topic() -> None:
+    assert {name for name, kind in concrete_events().items() if not isinstance(kind.topic, Topic)} == set()
+
+
+async def test_a_subscription_that_skips_its_only_field_is_refused(start: StartWorker) -> None:
+    worker = await start()
+    document = "subscription ($skip: Boolean!) { viewerEvents @skip(if: $skip) { cursor } }"
+
+    refused = await refusal(worker, await worker.world.client(), document, skip=True)
+
+    assert refused["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
 async def test_administrators_follow_what_waits_for_them_and_what_they_decided(start: StartWorker) -> None:
