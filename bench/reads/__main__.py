@@ -18,12 +18,14 @@ from bench.reads.driver import ceiling, request_bytes
 from bench.reads.linearity import print_series
 from bench.reads.machine import facts, pinned
 from bench.reads.measuring import Cells, measure_rounds, require_equal_answers, require_equal_writes, warm_up
-from bench.reads.operations import M1, READS, Operation
-from bench.reads.report import print_operation, verdict
+from bench.reads.operations import INSERT, M1, READS, Operation
+from bench.reads.report import print_insert, print_operation, verdict
 from bench.reads.servers import CHECKOUT, NAMES, OURS, RAISED, install_peers, running
 from bench.reads.world import DATABASE, SIZE, Asking, cloned, gather, postmaster_of, versions
 from bench.search import build
 from models.store.embedded import EmbeddedCluster, start_embedded
+
+INSERTS = "mercurius"
 
 
 def main() -> int:
@@ -97,6 +99,11 @@ def measure_writes(
         warm_up(servers, [M1], asking)
         measure_rounds(cluster, databases, servers, [M1], asking, cells, arguments)
         print_operation(M1, cells)
+        if inserting := [server for server in servers if server.name == INSERTS]:
+            warm_up(inserting, [INSERT], asking)
+            alone: Cells = {}
+            measure_rounds(cluster, databases, inserting, [INSERT], asking, alone, arguments)
+            print_insert(alone[INSERT.name][INSERTS], cells[M1.name])
 
 
 def _arguments() -> argparse.Namespace:

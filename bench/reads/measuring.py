@@ -138,7 +138,7 @@ def _measure(
     next(requests)  # Tokens and bodies of the round are made now and not under the clock.
     with connected(server.port) as connections:
         load(connections, requests, SETTLE_S, operation.must)
-        if operation is M1:
+        if operation.asker == "applicant":
             # Written before the clock runs; reads are prepared as a whole.
             requests = iter(list(itertools.islice(requests, int(seconds * MOST_WRITES))))
         serving = asyncio.run(backends(cluster, database, server.application))

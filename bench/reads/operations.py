@@ -77,6 +77,14 @@ _SUBMIT = (
     " applicationSubmit(input: $input) { outcome application { id status } } }"
 )
 M1 = Operation("M1", _SUBMIT, _SUBMIT, asker="applicant", must=b'"APPLIED"')
+# Beside M1, without a floor: what a peer needs for the row alone.
+INSERT = Operation(
+    "insert",
+    M1.document.replace("applicationSubmit", "applicationInsert"),
+    "",
+    asker="applicant",
+    must=M1.must,
+)
 READS = (Q1, Q2, Q3, Q4, Q5)
 ALL = (*READS, M1)
 
@@ -98,7 +106,7 @@ class Variables:
                 return {"id": encode_id("client", self.user_id) if typed else str(self.user_id)}
             case "Q4":
                 return {"id": self._gig(typed=typed)}
-            case "M1":
+            case "M1" | "insert":
                 gig = self._gig(typed=typed)
                 values = {"gigId": gig, "coverLetter": LETTER, "price": "500.00", "idempotencyKey": self.key}
                 return {"input": values}

@@ -32,6 +32,21 @@ def print_operation(operation: Operation, cells: Cells) -> None:
         )
 
 
+def print_insert(alone: list[Cell], rows: dict[str, list[Cell]]) -> None:
+    """How much of M1 is what makes it safe: the rate of a peer that inserts the row and nothing else."""
+    ours = (
+        f"; ours, with all of M1, is {_middle(rows[OURS]) / _middle(alone):.2f} of that"
+        if OURS in rows
+        else ""
+    )
+    print(
+        f"  the row alone, without key, lock, facts and notification (mercurius): {_middle(alone):,.0f} req/s, "
+        f"server {median(cell.server_us for cell in alone):,.0f} µs, "
+        f"database {median(cell.database_us for cell in alone):,.0f} µs{ours}",
+        flush=True,
+    )
+
+
 def verdict(cells: Cells, chosen: Sequence[Operation]) -> str:
     ratios = {operation.name: _ratios(cells[operation.name]) for operation in chosen}
     middles = [ratio[1] for ratio in ratios.values() if ratio is not None]

@@ -57,3 +57,11 @@ with applied as (
     where written.stream = 'gig:' || $3 and k.actor_id = $1 and k.mutation = 'application_submit' and k.key = $2
 )
 select applied.id, applied.status from applied
+
+-- name: insert
+-- What is reported beside M1 without a floor: the row alone. $1 actor, $2 gig, $3 cover letter, $4 price in minor units.
+insert into application (version, updated_at, id, gig_id, client_id, freelancer_id, status, cover_letter, price_minor,
+                         currency, submitted_at)
+select 1, now(), uuidv7(), gig.id, gig.client_id, $1::uuid, 'SUBMITTED', $3::text, $4::bigint, gig.currency, now()
+from gig where gig.id = $2::uuid
+returning id, status

@@ -21,6 +21,7 @@ await app.register(mercurius, {
     },
     Mutation: {
       applicationSubmit: (_, { input }, { actorId }) => db.submitInTransaction(actorId, input),
+      applicationInsert: (_, { input }, { actorId }) => db.insert(actorId, input),
     },
   },
   loaders: {

@@ -33,6 +33,7 @@ const resolvers = {
   },
   Mutation: {
     applicationSubmit: (_, { input }, { actorId }) => db.submitInTransaction(actorId, input),
+    applicationInsert: (_, { input }, { actorId }) => db.insert(actorId, input),
   },
   Gig: {
     client: (gig, _, { loaders }) => loaders.get(db.clientsOf).load(gig.clientId),
