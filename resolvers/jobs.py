@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlmodel import col
 
 from models.ids import new_id
@@ -44,7 +44,7 @@ async def schedule(tx: Transaction, kind: str, subject_id: UUID, *, run_at: date
 
 
 async def schedule_many(tx: Transaction, kind: str, run_at: Mapping[UUID, datetime], *, at: datetime) -> None:
-    """`schedule` for each subject, in one statement."""
+    """`schedule` for each subject, all at once."""
     rows: list[dict[str, Any]] = [
         {
             "id": new_id(),
@@ -60,12 +60,19 @@ async def schedule_many(tx: Transaction, kind: str, run_at: Mapping[UUID, dateti
         }
         for subject_id, moment in run_at.items()
     ]
-    statement = insert(Job).values(rows)
-    renewed = {
-        name: statement.excluded[name]
-        for name in ("status", "run_at", "attempts", "last_error", "finished_at")
-    }
-    await tx.execute(statement.on_conflict_do_update(index_elements=["kind", "subject_id"], set_=renewed))
+    await tx.execute(_OWE, rows)
+
+
+def _renewing() -> Insert:
+    statement = insert(Job.__table__)  # type: ignore[attr-defined]
+    renewed = ("status", "run_at", "attempts", "last_error", "finished_at")
+    return statement.on_conflict_do_update(
+        index_elements=["kind", "subject_id"], set_={name: statement.excluded[name] for name in renewed}
+    )
+
+
+# Made once, with the rows as parameters: a statement that holds its rows is compiled each time.
+_OWE = _renewing()
 
 
 async def run_due_jobs(op: Operation, *, at_most: int = 100) -> int:

@@ -5,7 +5,7 @@ the same laws in two statements, without a session (`hot.py`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
@@ -247,10 +247,12 @@ class Transaction(Ledger):
         statement = statement.execution_options(populate_existing=True)
         return (await self.session.execute(statement)).scalars().one_or_none()
 
-    async def execute(self, statement: sa.Executable) -> sa.Result[Any]:
-        """Flush, then run one statement that the session cannot express as rows."""
+    async def execute(
+        self, statement: sa.Executable, rows: Sequence[Mapping[str, Any]] | None = None
+    ) -> sa.Result[Any]:
+        """Flush, then run one statement that the session cannot express as rows; with `rows`, for each of them."""
         await self.session.flush()
-        return await self.session.execute(statement)
+        return await self.session.execute(statement, rows)
 
     async def lock_head(self, stream: str) -> None:
         """Take the head of the one stream that gets facts before they are made, because they sum up what came before.
