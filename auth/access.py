@@ -12,13 +12,13 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from auth.viewer import Viewer
-from models.application import Application, ApplicationAnswer
-from models.contract import Contract
+from models.application import Application, ApplicationAnswer, ApplicationStatus
+from models.contract import LIVE, Contract
 from models.event import Audience
 from models.feedback import Feedback
 from models.gig import Gig, GigQuestion, GigVisibility, SavedGig
 from models.gig_workflow import HIDDEN, GigStatus
-from models.invitation import GigInvitation
+from models.invitation import GigInvitation, InvitationStatus
 from models.notification import Notification
 from models.profile import ClientProfile, FreelancerProfile, Visibility
 from models.stream import Fact
@@ -28,6 +28,9 @@ Clause = sa.ColumnElement[bool]
 EVERYTHING: Clause = sa.true()
 NOTHING: Clause = sa.false()
 
+MOST_FOLLOWED = 60
+"""Gigs that one follows at once: a place in so many streams fits into 4 KB."""
+PENDING = (ApplicationStatus.SUBMITTED, ApplicationStatus.VIEWED, ApplicationStatus.SHORTLISTED)
 _SHOWN = [status for status in GigStatus if status not in HIDDEN]
 
 
@@ -60,6 +63,28 @@ def visible_questions(viewer: Viewer) -> Clause:
     if viewer.is_admin:
         return EVERYTHING
     return sa.exists().where(col(Gig.id) == col(GigQuestion.gig_id), visible_gigs(viewer))
+
+
+def taking_part(viewer: Viewer) -> Clause:
+    """Of `Gig`: those that are not over and that one posted, works on, has a bid for, or is invited to."""
+    if viewer.user_id is None:
+        return NOTHING
+    me = viewer.user_id
+    bids = sa.select(col(Application.gig_id)).where(
+        col(Application.freelancer_id) == me, col(Application.status).in_(PENDING)
+    )
+    work = sa.select(col(Contract.gig_id)).where(
+        col(Contract.freelancer_id) == me, col(Contract.status).in_(LIVE)
+    )
+    invitations = sa.select(col(GigInvitation.gig_id)).where(
+        col(GigInvitation.freelancer_id) == me, col(GigInvitation.status) != InvitationStatus.DECLINED
+    )
+    # `me` may be a column of whatever statement this stands in.
+    bids, work = bids.correlate_except(Application), work.correlate_except(Contract)
+    invitations = invitations.correlate_except(GigInvitation)
+    is_over = col(Gig.status).in_([GigStatus.REJECTED, GigStatus.COMPLETED, GigStatus.CANCELLED])
+    parts = [_in_array(col(Gig.id), ids) for ids in (bids, work, invitations)]
+    return ~is_over & sa.or_(col(Gig.client_id) == me, *parts)
 
 
 def own_gigs(viewer: Viewer) -> Clause:

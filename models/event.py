@@ -68,6 +68,11 @@ class Event(ABC):
     def streams(self) -> tuple[str, ...]:
         """Names of the streams that get this fact; the first one gives the payload its `position`."""
 
+    @classmethod
+    def followed_by(cls, *, owner_id: UUID | None, person_id: UUID | None) -> tuple[UUID | None, ...]:
+        """In whose own streams such a fact is, whether they are notified of it or not."""
+        return ()
+
     def recipients(self, *, actor_id: UUID | None) -> dict[UUID, NotificationReason]:
         return self.told(owner_id=self.owner_id, person_id=self.person_id, actor_id=actor_id)
 

@@ -19,7 +19,8 @@ class GigEvent(Event):
     gig_id: UUID
 
     def streams(self) -> tuple[str, ...]:
-        return (f"gig:{self.gig_id}",)
+        people = self.followed_by(owner_id=self.owner_id, person_id=self.person_id)
+        return (f"gig:{self.gig_id}", *(f"user:{user_id}" for user_id in people))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,9 @@ class ConcernedEvent(GigEvent):
     def audience(self) -> Audience:
         return Audience.CONCERNED
 
-    def streams(self) -> tuple[str, ...]:
-        return (f"gig:{self.gig_id}", f"user:{self.person_id}")
+    @classmethod
+    def followed_by(cls, *, owner_id: UUID | None, person_id: UUID | None) -> tuple[UUID | None, ...]:
+        return (person_id,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +153,10 @@ class GigCreated(GigEvent):
     @property
     def audience(self) -> Audience:
         return Audience.OWNER
+
+    @classmethod
+    def followed_by(cls, *, owner_id: UUID | None, person_id: UUID | None) -> tuple[UUID | None, ...]:
+        return (owner_id,)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from schema.graph import column, computed, entity, node, one, personal
 from schema.keyset import newest
 from schema.node import Node
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
-from schema.places import current_place
+from schema.places import current_place_of_all
 from schema.scalars import EmailAddress, StreamCursor
 from schema.type_names import Client, Freelancer
 from schema.words import words
@@ -55,10 +55,9 @@ class UserType(Node):
     created_at: datetime = column(User.created_at, "When the account was opened.")
     freelancer: Freelancer | None = one(User.id, "The freelancer's profile; null for who is none.")
     client: Client | None = one(User.id, "The client's profile; null for who is none.")
-    stream_cursor: StreamCursor = current_place(
-        "user",
+    stream_cursor: StreamCursor = current_place_of_all(
         User.id,
-        "Where the person's stream stood when this was read; with it in `after`, `viewerEvents` tells what came later.",
+        "Where everything stood that concerns the person when this was read; with it in `after`, `viewerEvents` tells what came later.",
     )
     sessions: Connection[SessionType] = connection(
         Session.user_id,

@@ -251,9 +251,9 @@ def item_of(op: Operation, fact: LoggedFact) -> StreamItem:
     )
 
 
-def control_item(op: Operation, stream: str, number: int, event: Any) -> StreamItem:
+def control_item(op: Operation, cursor: StreamCursor, event: Any) -> StreamItem:
     return StreamItem(
-        cursor=stream_cursor(op, Position(stream, number)),
+        cursor=cursor,
         occurred_at=op.now(),
         event=event,
         actor_id=None,
@@ -279,9 +279,10 @@ def _followed(
     *arguments: StrawberryArgument,
     tells: Callable[[Viewer, LoggedFact, Mapping[str, Any]], bool] | None = None,
     subject: Scope | None = None,
+    merges: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> Any:
     field = declare(
-        Followed(stream, tells, subject),
+        Followed(stream, tells, subject, merges),
         f"{description} Everything after `after` once, in order, then what happens from now on.",
         is_subscription=True,
         directives=[Auth(requires=needs)],
@@ -302,7 +303,13 @@ def _stream_of_viewer(op: Operation, after: str | None = None, topics: Sequence[
 
 def _is_about(_: Viewer, fact: LoggedFact, arguments: Mapping[str, Any]) -> bool:
     topics = arguments.get("topics")
-    return topics is None or EVENTS[fact.kind].topic in topics
+    topic = Topic.GIGS if fact.kind == COUNTS_CHANGED else EVENTS[fact.kind].topic
+    return topics is None or topic in topics
+
+
+def _asks_for_gigs(arguments: Mapping[str, Any]) -> bool:
+    topics = arguments.get("topics")
+    return topics is None or Topic.GIGS in topics
 
 
 def _stream_of_admins(op: Operation, after: str | None = None) -> str:
@@ -326,11 +333,14 @@ class Subscription:
     viewer_events: StreamItem = _followed(
         _stream_of_viewer,
         Needs.SIGNED_IN,
-        "What concerns you, of all gigs: applications, invitations, contracts, feedback, and your own profile.",
+        "Everything that concerns you in one stream: applications, invitations, contracts, feedback, your own profile, and what "
+        "happens to the gigs you posted, work on, have a bid for or are invited to (the newest 60 that are not over). In order "
+        "for each of these, not across them.",
         argument(
             "topics", list[Topic] | None, "Only what is about these; without it, everything.", default=None
         ),
         tells=_is_about,
+        merges=_asks_for_gigs,
     )
     notification_events: StreamItem = _followed(
         _stream_of_viewer,

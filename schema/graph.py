@@ -436,6 +436,8 @@ class Followed(Declaration):
     stream: Callable[..., str]
     tells: Callable[[Viewer, Any, Mapping[str, Any]], bool] | None = None
     subject: Scope | None = None
+    merges: Callable[[Mapping[str, Any]], bool] | None = None
+    """Set where streams of gigs are merged into the stream: whether they are for these arguments."""
 
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
         raise LookupError("streams are followed by schema.streaming")

@@ -1,13 +1,18 @@
 """Places in streams, as clients carry them: signed cursors, not bound to a viewer, of one incarnation of the log."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col
 
+from auth.access import MOST_FOLLOWED, taking_part
+from auth.viewer import Viewer
 from models.errors import Invalid
+from models.gig import Gig
 from models.store.sql import Position
 from models.stream import StreamHead
 from resolvers.operation import Operation
@@ -24,6 +29,28 @@ def stream_cursor(op: Operation, position: Position) -> StreamCursor:
     return StreamCursor(op.services.signer.sign("stream", orjson.dumps(place)))
 
 
+def vector_cursor(op: Operation, place: Mapping[str, int]) -> StreamCursor:
+    """A place in several streams: the number in each."""
+    return StreamCursor(op.services.signer.sign("stream", orjson.dumps([op.services.epoch, dict(place)])))
+
+
+def vector_of(op: Operation, cursor: str | None, stream: str) -> dict[str, int] | None:
+    """The numbers that a cursor stands for, of `stream` among them; None without one. A cursor of `stream` alone will do.
+
+    Raises `Invalid` and `NewEpoch`.
+    """
+    parts = _opened(op, cursor)
+    if parts is None:
+        return None
+    epoch, *rest = parts
+    place = rest[0] if isinstance(rest[0], dict) else {rest[0]: rest[1]}
+    if stream not in place:
+        raise _of_another_stream()
+    if epoch != op.services.epoch:
+        raise NewEpoch
+    return {name: int(number) for name, number in place.items()}
+
+
 class CursorOf:
     """A cursor that is signed when it is printed: most payloads are read without their position."""
 
@@ -37,19 +64,58 @@ class CursorOf:
 
 def place_of(op: Operation, cursor: str | None, stream: str) -> int | None:
     """The number that a cursor of this stream stands for; None without one. Raises `Invalid` and `NewEpoch`."""
+    parts = _opened(op, cursor)
+    if parts is None:
+        return None
+    epoch, *rest = parts
+    if rest[0] != stream:
+        raise _of_another_stream()
+    if epoch != op.services.epoch:
+        raise NewEpoch
+    return int(rest[1])
+
+
+def _opened(op: Operation, cursor: str | None) -> list[Any] | None:
     if cursor is None:
         return None
     message = op.services.signer.open("stream", cursor)
     if message is None:
         text = "This is not a cursor of ours. Take `cursor`, `streamCursor` or `position` of an answer."
         raise Invalid(("after",), "CURSOR", text)
-    epoch, written_for, number = orjson.loads(message)
-    if written_for != stream:
-        text = "This cursor belongs to another stream. Subscribe to that one, or without `after`."
-        raise Invalid(("after",), "CURSOR", text)
-    if epoch != op.services.epoch:
-        raise NewEpoch
-    return int(number)
+    parts: list[Any] = orjson.loads(message)
+    return parts
+
+
+def _of_another_stream() -> Invalid:
+    text = "This cursor belongs to another stream. Subscribe to that one, or without `after`."
+    return Invalid(("after",), "CURSOR", text)
+
+
+def current_place_of_all(user_id: Any, description: str) -> Any:
+    """A field that tells where everything stands that concerns a person, read in the statement of their row."""
+    of_gigs = (
+        sa.select(sa.literal_column("'gig:'", sa.Text) + sa.cast(col(Gig.id), sa.Text))
+        .where(taking_part(Viewer(user_id=sql(user_id))))  # type: ignore[arg-type]  # the id stands in the row
+        .order_by(col(Gig.created_at).desc(), col(Gig.id).desc())
+        .limit(MOST_FOLLOWED)
+        .correlate_except(Gig)
+    )
+    own = sa.literal_column("'user:'", sa.Text) + sa.cast(sql(user_id), sa.Text)
+    names = sa.func.array(of_gigs.scalar_subquery())
+    numbers = (
+        sa.select(sa.func.jsonb_object_agg(col(StreamHead.stream), col(StreamHead.number)))
+        .where(sa.or_(col(StreamHead.stream) == own, col(StreamHead.stream) == sa.any_(names)))
+        .correlate_except(StreamHead)
+        .scalar_subquery()
+    )
+    place = sa.func.coalesce(sa.type_coerce(numbers, JSONB), sa.text("'{}'::jsonb"), type_=JSONB).label(
+        "stream_numbers"
+    )
+
+    def cursor(op: Operation, id: UUID, numbers: Mapping[str, int]) -> StreamCursor:
+        return vector_cursor(op, {f"user:{id}": 0, **numbers})
+
+    return personal(cursor, user_id, place, description=description)
 
 
 def current_place(kind: str, key: Any, description: str) -> Any:

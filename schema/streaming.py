@@ -8,7 +8,7 @@ import asyncio
 import dataclasses
 import functools
 import logging
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from graphql import GraphQLError, OperationType, located_error
 
 from auth.viewer import IMPARTIAL
 from models.errors import DomainError, Invalid
-from models.store.sql import is_away
+from models.store.sql import Position, is_away
 from resolvers.operation import Operation
 from schema.documents import Refused
 from schema.events import (
@@ -44,11 +44,12 @@ from schema.execution import (
     to_json,
 )
 from schema.graph import Context
-from schema.places import NewEpoch, place_of
+from schema.places import NewEpoch, place_of, stream_cursor, vector_cursor, vector_of
 from schema.planner.operation import OperationPlan, batch_execute, name_of
 from schema.planner.roots import Run, SubscriptionPlan
 from subscriptions.follow import Ahead, Follower, Streams, Teller, TooOld, Unseen
 from subscriptions.log import LoggedFact
+from subscriptions.merge import Merged, follow_all
 
 RETRY_S, MOST_ATTEMPTS = 0.2, 100
 _BEGUN = Frame(b"", None)
@@ -127,21 +128,31 @@ class _Subscriber:
     async def frames(self, streams: Streams) -> AsyncGenerator[Frame, None]:
         """First an empty frame once the follow has begun. Raises `GraphQLError` before that."""
         try:
+            followed = self._plan.followed
             arguments = self._arguments = self._plan.read(self._ready.values)
-            stream = self._plan.followed.stream(self._op, **arguments)
-            after = place_of(self._op, arguments.get("after"), stream)
+            stream = followed.stream(self._op, **arguments)
+            read_place = place_of if followed.merges is None else vector_of
+            after: Any = read_place(self._op, arguments.get("after"), stream)
         except NewEpoch:
             yield _BEGUN
             yield await self._control(stream, 0, StreamReset(reason=ResetReason.NEW_EPOCH))
             return
         except Exception as error:
             raise self._located(error) from error
+        viewer = self._op.viewer
         try:
-            async with streams.follow(stream, self._op.viewer, after=after) as follower:
+            if followed.merges is None:
+                following: Any = streams.follow(stream, viewer, after=after)
+                more: Callable[[Any], Awaitable[tuple[list[Frame], bool]]] = self._more
+            else:
+                with_gigs = followed.merges(arguments)
+                following = follow_all(streams, self._op.db, viewer, after=after, with_gigs=with_gigs)
+                more = self._more_of_all
+            async with following as follower:
                 yield _BEGUN
                 is_last = False
                 while not is_last:
-                    frames, is_last = await self._more(follower)
+                    frames, is_last = await more(follower)
                     for frame in frames:
                         yield frame
         except (Unseen, Ahead) as error:
@@ -172,6 +183,30 @@ class _Subscriber:
             self._replayed += len(frames)
         return frames, False
 
+    async def _more_of_all(self, merged: Merged) -> tuple[list[Frame], bool]:
+        """As `_more`, of several streams: each item leads to a place in all of them, which is nobody else's."""
+        if not self._is_ready and merged.has_caught_up:
+            self._is_ready = True
+            ready = StreamReady(replayed=self._replayed)
+            return await self._made([self._word(merged, ready)]), False
+        try:
+            facts = await merged.take()
+        except TooOld:
+            return await self._made([self._word(merged, StreamReset(reason=ResetReason.NOT_KEPT))]), True
+        if merged.ended is not None:
+            return await self._made([self._word(merged, StreamEnd(reason=merged.ended))]), True
+        picked = self._picked(merged, facts)
+        frames = await self._made([
+            dataclasses.replace(item_of(self._op, fact), cursor=vector_cursor(self._op, merged.place(fact)))
+            for fact in picked
+        ])  # fmt: skip
+        if not self._is_ready:
+            self._replayed += len(frames)
+        return frames, False
+
+    def _word(self, merged: Merged, event: Any) -> StreamItem:
+        return control_item(self._op, vector_cursor(self._op, merged.place()), event)
+
     def _tell_at_once(
         self, follower: Follower, send_at_once: SendAtOnce, facts: Sequence[LoggedFact]
     ) -> bool:
@@ -179,7 +214,7 @@ class _Subscriber:
         frames = [frame for fact in facts if (frame := self._at_hand(fact)) is not None]
         return len(frames) == len(facts) and (not frames or send_at_once(frames))
 
-    def _picked(self, follower: Follower, facts: Sequence[LoggedFact]) -> Sequence[LoggedFact]:
+    def _picked(self, follower: Follower | Merged, facts: Sequence[LoggedFact]) -> Sequence[LoggedFact]:
         tells = self._plan.followed.tells
         if tells is None:
             return facts
@@ -236,7 +271,8 @@ class _Subscriber:
             done.set_result(None)
 
     async def _control(self, stream: str, number: int, event: Any) -> Frame:
-        return (await self._made([control_item(self._op, stream, number, event)]))[0]
+        cursor = stream_cursor(self._op, Position(stream, number))
+        return (await self._made([control_item(self._op, cursor, event)]))[0]
 
     async def _made(self, items: Sequence[StreamItem]) -> list[Frame]:
         """Waits for a database that is away: what an item links to would be missing from it for ever."""

@@ -122,6 +122,8 @@ class Follower:
         self.ended: EndReason | None = None
         self.teller: Teller | None = None
         """Set by who has nothing to say before the next fact; used while they wait in `take`."""
+        self.listener: Callable[[], None] | None = None
+        """Called when there may be something to take, for who waits for several followers."""
         self._tail = tail
         self._db = db
         # Kept: each time it is asked for costs a system call.
@@ -153,6 +155,8 @@ class Follower:
     def offer(self, facts: Sequence[LoggedFact], before: int, *, are_public: bool) -> None:
         """What follows `before`: told at once if possible, to spare whoever waits the way through a task of their own."""
         if self._waiting is None or self._waiting.done():
+            if self.listener is not None:
+                self.listener()
             return  # they will look themselves
         teller = self.teller if self.number == before and self.ended is None else None
         if teller is not None and teller.tell(facts if are_public else self.told(facts)):
@@ -177,7 +181,14 @@ class Follower:
             raise TooOld
         return facts
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether `take` has something to tell without waiting for it to happen."""
+        return self.number < self._tail.number
+
     def wake(self) -> None:
+        if self.listener is not None:
+            self.listener()
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 

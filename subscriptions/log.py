@@ -52,6 +52,14 @@ class LoggedFact:
         people = kind.told(owner_id=self.owner_id, person_id=self.person_id, actor_id=self.actor_id)
         return user_id in people
 
+    def is_in_stream_of(self, user_id: UUID) -> bool:
+        """Whether the person's own stream has the same fact."""
+        kind = EVENTS.get(self.kind)
+        if kind is None:
+            return False
+        people = kind.followed_by(owner_id=self.owner_id, person_id=self.person_id)
+        return user_id in people or self.notifies(user_id)
+
     def for_others(self) -> "LoggedFact | None":
         """What those who may not see the fact are told of it: that the gig's numbers changed, where they did."""
         kind = EVENTS.get(self.kind)
@@ -76,6 +84,15 @@ async def read_after(db: Database, places: Mapping[str, int], *, limit: int) -> 
         )
         for row in await db.fetch(statement)
     ]  # fmt: skip
+
+
+async def place_in(db: Database, stream: str, fact: LoggedFact) -> int | None:
+    """The number that a fact of another stream has in this one: the same act wrote the same fact to both."""
+    statement = _SAME.bindparams(
+        stream=stream, kind=fact.kind, occurred_at=fact.occurred_at, payload=dict(fact.payload)
+    )
+    found = await db.fetch(statement)
+    return int(found[0].number) if found else None
 
 
 async def heads(db: Database, streams: Iterable[str]) -> dict[str, int]:
@@ -117,6 +134,13 @@ _AFTER = sa.text("""
     ) as f
     order by f.stream, f.number
 """).columns(payload=JSONB)
+
+_SAME = sa.text("""
+    select number from fact
+    where stream = :stream and kind = :kind and occurred_at = :occurred_at and payload = :payload
+""").bindparams(
+    sa.bindparam("payload", type_=JSONB), sa.bindparam("occurred_at", type_=sa.DateTime(timezone=True))
+)
 
 _HEADS = sa.text("select stream, number from stream_head where stream = any(cast(:streams as text[]))")
 

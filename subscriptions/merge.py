@@ -1,0 +1,177 @@
+"""Everything that concerns one person as one stream: their own, and those of the gigs they take part in.
+
+Nothing is copied for it: the streams are merged while they are read, each in its order. The place in it is a number for
+each of them. Which gigs these are changes with what a person does: facts of their own stream tell when they join one, and
+from there on its stream is told, whether that happened now or while they were away.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from auth.access import MOST_FOLLOWED, taking_part
+from auth.viewer import Viewer
+from models.store.sql import Database, is_away
+from subscriptions.follow import EndReason, Follower, Streams, Unseen
+from subscriptions.log import LoggedFact, place_in
+from subscriptions.sight import gigs_of
+
+JOINING = frozenset({"GigCreated", "ApplicationSubmitted", "FreelancerInvited", "ContractStarted"})
+RETRY_S, MOST_ATTEMPTS = 0.2, 100
+T = TypeVar("T")
+_log = logging.getLogger("skillsync.streams")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The stream of one gig."""
+
+    follower: Follower
+    close: Callable[[], Awaitable[None]]
+
+
+class Merged:
+    """A follower of several streams. `unread` are places in streams that are not followed now, kept for another time."""
+
+    def __init__(
+        self, streams: Streams, db: Database, own: Follower, *, with_gigs: bool, unread: Mapping[str, int]
+    ) -> None:
+        self._streams = streams
+        self._db = db
+        self._own = own
+        self._viewer = own.viewer
+        self._me = own.viewer.require_user()
+        self._with_gigs = with_gigs
+        self._unread = unread
+        self._gigs: dict[str, _Part] = {}
+        self._over: set[str] = set()
+        """Streams of gigs that the person has no part in any more: told to their end, then left."""
+        self._has_looked_around = not with_gigs
+        self._changed = asyncio.Event()
+        own.listener = self._changed.set
+
+    @property
+    def viewer(self) -> Viewer:
+        return self._viewer
+
+    @property
+    def ended(self) -> EndReason | None:
+        return self._own.ended
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether everything was told that had happened when this began."""
+        followers = (self._own, *(part.follower for part in self._gigs.values()))
+        return self._has_looked_around and all(each.number >= each.head for each in followers)
+
+    def place(self, fact: LoggedFact | None = None) -> dict[str, int]:
+        """The number in each stream; of that of `fact`, the number behind it."""
+        followers = (self._own, *(part.follower for part in self._gigs.values()))
+        place = {**self._unread, **{each.stream: each.number for each in followers}}
+        return place if fact is None else place | {fact.stream: fact.number}
+
+    async def take(self) -> Sequence[LoggedFact]:
+        """The next facts of one stream, after waiting for some; empty when only the place has moved, or it has ended.
+
+        Raises `TooOld`.
+        """
+        while self._own.ended is None:
+            if self._own.is_behind:
+                facts = await self._own.take()
+                for fact in facts:
+                    await self._join_by(fact)
+                return facts
+            if not self._has_looked_around:
+                await self._look_around()
+                return ()
+            self._changed.clear()
+            for stream, part in list(self._gigs.items()):
+                if part.follower.ended is not None:
+                    await self._leave(stream)
+                elif part.follower.is_behind:
+                    facts = await part.follower.take()
+                    await self._leave_if_over(stream)
+                    # What is in their own stream, too, is told there.
+                    return [fact for fact in facts if not fact.is_in_stream_of(self._me)]
+            if not self._own.is_behind:
+                await self._changed.wait()
+        return ()
+
+    async def close(self) -> None:
+        while self._gigs:
+            await self._leave(next(iter(self._gigs)))
+
+    # -- gigs --------------------------------------------------------------------------------------------------------
+
+    async def follow_gig(self, stream: str, after: int | None) -> None:
+        """From `after` on, or from now on; not at all if the person may not see it. Raises `Ahead`."""
+        if stream in self._gigs:
+            return
+        opened = contextlib.AsyncExitStack()
+        with contextlib.suppress(Unseen):
+            follow = self._streams.follow(stream, self._viewer, after=after)
+            follower = await opened.enter_async_context(follow)
+            follower.listener = self._changed.set
+            self._gigs[stream] = _Part(follower, opened.aclose)
+            if len(self._gigs) > MOST_FOLLOWED:
+                await self._leave(next(iter(self._gigs)))
+
+    async def _leave_if_over(self, stream: str) -> None:
+        if stream in self._over and not self._gigs[stream].follower.is_behind:
+            await self._leave(stream)
+
+    async def _leave(self, stream: str) -> None:
+        self._over.discard(stream)
+        await self._gigs.pop(stream).close()
+
+    async def _join_by(self, fact: LoggedFact) -> None:
+        """Follow the gig of a fact that makes the person take part in it, from that fact on."""
+        if self._with_gigs and fact.kind in JOINING:
+            stream = f"gig:{fact.payload['gig_id']}"
+            if stream not in self._gigs:
+                place = await _patiently(lambda: place_in(self._db, stream, fact))
+                await self.follow_gig(stream, place)
+
+    async def _look_around(self) -> None:
+        """Follow the gigs that the own stream did not tell of, from now on; part with those that are over."""
+        found = await _patiently(lambda: gigs_of(self._db, taking_part(self._viewer)))
+        names = [f"gig:{gig_id}" for gig_id in reversed(found)]
+        self._over = self._gigs.keys() - names
+        for name in list(self._gigs):
+            await self._leave_if_over(name)
+        for name in names:
+            await self.follow_gig(name, None)
+        self._has_looked_around = True
+
+
+@contextlib.asynccontextmanager
+async def follow_all(
+    streams: Streams, db: Database, viewer: Viewer, *, after: Mapping[str, int] | None, with_gigs: bool
+) -> AsyncIterator[Merged]:
+    """A follower of everything that concerns the viewer, from a place of it on, or from now on. Raises `Ahead`."""
+    stream = f"user:{viewer.require_user()}"
+    gigs = {name: number for name, number in (after or {}).items() if name != stream}
+    async with streams.follow(stream, viewer, after=None if after is None else after.get(stream)) as own:
+        merged = Merged(streams, db, own, with_gigs=with_gigs, unread={} if with_gigs else gigs)
+        try:
+            for name, number in gigs.items() if with_gigs else ():
+                await merged.follow_gig(name, number)
+            yield merged
+        finally:
+            await merged.close()
+
+
+async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """Waits for a database that is away: what was taken from a stream already must not be lost for it."""
+    for attempt in range(MOST_ATTEMPTS):
+        try:
+            return await read()
+        except Exception as error:
+            if not is_away(error) or attempt == MOST_ATTEMPTS - 1:
+                raise
+            _log.warning("a merge waits for the database", extra={"problem": type(error).__name__})
+            await asyncio.sleep(RETRY_S)
+    raise AssertionError("unreachable")
