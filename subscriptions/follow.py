@@ -11,7 +11,16 @@ import contextlib
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from itertools import islice
 
@@ -124,7 +133,7 @@ class Follower:
         """Set by who has nothing to say before the next fact; used while they wait in `take`."""
         self.listener: Callable[[], None] | None = None
         """Called when there may be something to take, for who waits for several followers."""
-        self._tail = tail
+        self.tail = tail
         self._db = db
         # Kept: each time it is asked for costs a system call.
         self._loop = asyncio.get_running_loop()
@@ -136,8 +145,8 @@ class Follower:
         Raises `TooOld`.
         """
         while self.ended is None:
-            if self.number < self._tail.number:
-                facts = self._tail.after(self.number)
+            if self.number < self.tail.number:
+                facts = self.tail.after(self.number)
                 if facts is None:
                     facts = await self._from_the_log()
                     # It may have ended while the log was read: then nothing is told, and the place stays before it.
@@ -184,7 +193,7 @@ class Follower:
     @property
     def is_behind(self) -> bool:
         """Whether `take` has something to tell without waiting for it to happen."""
-        return self.number < self._tail.number
+        return self.number < self.tail.number
 
     def wake(self) -> None:
         if self.listener is not None:
@@ -330,24 +339,50 @@ class Streams:
         self, stream: str, viewer: Viewer, *, after: int | None = None
     ) -> AsyncIterator[Follower]:
         """A follower from `after` on, or from now on; begins when the database answers. Raises `Unseen` and `Ahead`."""
-        tail = self._tails.setdefault(stream, _Tail(stream))
-        follower = Follower(tail, viewer, self._db)
-        # First of all: whatever is committed, or takes the sight away, from now on finds the follower here.
-        tail.followers.add(follower)
-        self._nobody_follows.clear()
+        followers = await self.open({stream: after}, viewer)
         try:
-            await self._begin_when_possible(tail, follower, after)
-            if self._is_stopping:
-                follower.end(EndReason.SERVER_STOPPING)
-            yield follower
+            if not followers:
+                raise Unseen
+            yield followers[0]
         finally:
-            tail.followers.discard(follower)
-            if not tail.followers and self._tails.get(stream) is tail:
-                del self._tails[stream]
-            if not self._tails:
-                self._nobody_follows.set()
+            for follower in followers:
+                self.leave(follower)
 
-    async def _begin_when_possible(self, tail: _Tail, follower: Follower, after: int | None) -> None:
+    async def open(self, places: Mapping[str, int | None], viewer: Viewer) -> list[Follower]:
+        """A follower of each stream that the viewer may follow, from its place on; whoever gets them lets each `leave`.
+
+        Raises `Ahead`.
+        """
+        begun: list[tuple[_Tail, Follower, int | None]] = []
+        for stream, after in places.items():
+            tail = self._tails.setdefault(stream, _Tail(stream))
+            begun.append((tail, Follower(tail, viewer, self._db), after))
+            # First of all: whatever is committed, or takes the sight away, from now on finds the follower here.
+            tail.followers.add(begun[-1][1])
+            self._nobody_follows.clear()
+        seeing: set[Follower] = set()
+        try:
+            seeing = await self._begin_when_possible(begun)
+        finally:
+            for _, follower, _ in begun:
+                if follower not in seeing:
+                    self.leave(follower)
+        if self._is_stopping:
+            for follower in seeing:
+                follower.end(EndReason.SERVER_STOPPING)
+        return [follower for _, follower, _ in begun if follower in seeing]
+
+    def leave(self, follower: Follower) -> None:
+        tail = follower.tail
+        tail.followers.discard(follower)
+        if not tail.followers and self._tails.get(tail.stream) is tail:
+            del self._tails[tail.stream]
+        if not self._tails:
+            self._nobody_follows.set()
+
+    async def _begin_when_possible(
+        self, begun: Sequence[tuple[_Tail, Follower, int | None]]
+    ) -> set[Follower]:
         """Wait for a database that is away, as those do who follow already.
 
         Who comes meanwhile lost a worker or a connection beside it, and would take an error for the last word. They wait for the
@@ -355,26 +390,36 @@ class Streams:
         """
         for _ in range(BEGINNINGS - 1):
             try:
-                return await self._begin(tail, follower, after)
+                return await self._begin(begun)
             except (SQLAlchemyError, OSError, TimeoutError) as error:
+                streams = [tail.stream for tail, _, _ in begun][:3]
                 problem = type(error).__name__
-                _log.warning("a follow waits to begin", extra={"stream": tail.stream, "problem": problem})
+                _log.warning("a follow waits to begin", extra={"streams": streams, "problem": problem})
                 await self._swept.wait()
-        return await self._begin(tail, follower, after)
+        return await self._begin(begun)
 
-    async def _begin(self, tail: _Tail, follower: Follower, after: int | None) -> None:
-        if not await may_follow(self._db, [follower]):
-            raise Unseen
-        if tail.number < 0 or (after is not None and after > tail.number):
-            head = (await heads(self._db, [tail.stream]))[tail.stream]
-            if tail.number < 0:
-                tail.number = head
-            # Facts may have been committed that were told to a tail which did not know its place yet.
-            self._mark([tail.stream])
-            if after is not None and after > head:
-                raise Ahead
-        follower.head = tail.number
-        follower.number = tail.number if after is None else after
+    async def _begin(self, begun: Sequence[tuple[_Tail, Follower, int | None]]) -> set[Follower]:
+        """Those whose viewer may follow have their place then."""
+        seeing = await may_follow(self._db, [follower for _, follower, _ in begun])
+        beginning = [(tail, follower, after) for tail, follower, after in begun if follower in seeing]
+        unknown = [
+            tail.stream
+            for tail, _, after in beginning
+            if tail.number < 0 or (after is not None and after > tail.number)
+        ]
+        found = await heads(self._db, unknown) if unknown else {}
+        for tail, follower, after in beginning:
+            head = found.get(tail.stream)
+            if head is not None:
+                if tail.number < 0:
+                    tail.number = head
+                # Facts may have been committed that were told to a tail which did not know its place yet.
+                self._mark([tail.stream])
+                if after is not None and after > head:
+                    raise Ahead
+            follower.head = tail.number
+            follower.number = tail.number if after is None else after
+        return seeing
 
     # -- ending --------------------------------------------------------------------------------------------------------
 

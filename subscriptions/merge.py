@@ -9,13 +9,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from auth.access import MOST_FOLLOWED, taking_part
 from auth.viewer import Viewer
 from models.store.sql import Database, is_away
-from subscriptions.follow import EndReason, Follower, Streams, Unseen
+from subscriptions.follow import EndReason, Follower, Streams
 from subscriptions.log import LoggedFact, place_in
 from subscriptions.sight import gigs_of
 
@@ -23,14 +22,6 @@ JOINING = frozenset({"GigCreated", "ApplicationSubmitted", "FreelancerInvited", 
 RETRY_S, MOST_ATTEMPTS = 0.2, 100
 T = TypeVar("T")
 _log = logging.getLogger("skillsync.streams")
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The stream of one gig."""
-
-    follower: Follower
-    close: Callable[[], Awaitable[None]]
 
 
 class Merged:
@@ -46,7 +37,7 @@ class Merged:
         self._me = own.viewer.require_user()
         self._with_gigs = with_gigs
         self._unread = unread
-        self._gigs: dict[str, _Part] = {}
+        self._gigs: dict[str, Follower] = {}
         self._over: set[str] = set()
         """Streams of gigs that the person has no part in any more: told to their end, then left."""
         self._has_looked_around = not with_gigs
@@ -64,12 +55,12 @@ class Merged:
     @property
     def has_caught_up(self) -> bool:
         """Whether everything was told that had happened when this began."""
-        followers = (self._own, *(part.follower for part in self._gigs.values()))
+        followers = (self._own, *self._gigs.values())
         return self._has_looked_around and all(each.number >= each.head for each in followers)
 
     def place(self, fact: LoggedFact | None = None) -> dict[str, int]:
         """The number in each stream; of that of `fact`, the number behind it."""
-        followers = (self._own, *(part.follower for part in self._gigs.values()))
+        followers = (self._own, *self._gigs.values())
         place = {**self._unread, **{each.stream: each.number for each in followers}}
         return place if fact is None else place | {fact.stream: fact.number}
 
@@ -88,44 +79,40 @@ class Merged:
                 await self._look_around()
                 return ()
             self._changed.clear()
-            for stream, part in list(self._gigs.items()):
-                if part.follower.ended is not None:
-                    await self._leave(stream)
-                elif part.follower.is_behind:
-                    facts = await part.follower.take()
-                    await self._leave_if_over(stream)
+            for stream, follower in list(self._gigs.items()):
+                if follower.ended is not None:
+                    self._leave(stream)
+                elif follower.is_behind:
+                    facts = await follower.take()
+                    self._leave_if_over(stream)
                     # What is in their own stream, too, is told there.
                     return [fact for fact in facts if not fact.is_in_stream_of(self._me)]
             if not self._own.is_behind:
                 await self._changed.wait()
         return ()
 
-    async def close(self) -> None:
-        while self._gigs:
-            await self._leave(next(iter(self._gigs)))
+    def close(self) -> None:
+        for stream in list(self._gigs):
+            self._leave(stream)
 
     # -- gigs --------------------------------------------------------------------------------------------------------
 
-    async def follow_gig(self, stream: str, after: int | None) -> None:
-        """From `after` on, or from now on; not at all if the person may not see it. Raises `Ahead`."""
-        if stream in self._gigs:
-            return
-        opened = contextlib.AsyncExitStack()
-        with contextlib.suppress(Unseen):
-            follow = self._streams.follow(stream, self._viewer, after=after)
-            follower = await opened.enter_async_context(follow)
+    async def follow_gigs(self, places: Mapping[str, int | None]) -> None:
+        """From these places on, or from now on; not those that the person may not see. Raises `Ahead`."""
+        new = {stream: after for stream, after in places.items() if stream not in self._gigs}
+        for follower in await self._streams.open(new, self._viewer) if new else ():
             follower.listener = self._changed.set
-            self._gigs[stream] = _Part(follower, opened.aclose)
-            if len(self._gigs) > MOST_FOLLOWED:
-                await self._leave(next(iter(self._gigs)))
+            self._gigs[follower.stream] = follower
+        while len(self._gigs) > MOST_FOLLOWED:
+            self._leave(next(iter(self._gigs)))
 
-    async def _leave_if_over(self, stream: str) -> None:
-        if stream in self._over and not self._gigs[stream].follower.is_behind:
-            await self._leave(stream)
+    def _leave_if_over(self, stream: str) -> None:
+        if stream in self._over and not self._gigs[stream].is_behind:
+            self._leave(stream)
 
-    async def _leave(self, stream: str) -> None:
+    def _leave(self, stream: str) -> None:
         self._over.discard(stream)
-        await self._gigs.pop(stream).close()
+        self._streams.leave(self._gigs.pop(stream))
 
     async def _join_by(self, fact: LoggedFact) -> None:
         """Follow the gig of a fact that makes the person take part in it, from that fact on."""
@@ -133,7 +120,7 @@ class Merged:
             stream = f"gig:{fact.payload['gig_id']}"
             if stream not in self._gigs:
                 place = await _patiently(lambda: place_in(self._db, stream, fact))
-                await self.follow_gig(stream, place)
+                await self.follow_gigs({stream: place})
 
     async def _look_around(self) -> None:
         """Follow the gigs that the own stream did not tell of, from now on; part with those that are over."""
@@ -141,9 +128,8 @@ class Merged:
         names = [f"gig:{gig_id}" for gig_id in reversed(found)]
         self._over = self._gigs.keys() - names
         for name in list(self._gigs):
-            await self._leave_if_over(name)
-        for name in names:
-            await self.follow_gig(name, None)
+            self._leave_if_over(name)
+        await self.follow_gigs(dict.fromkeys(names))
         self._has_looked_around = True
 
 
@@ -157,11 +143,11 @@ async def follow_all(
     async with streams.follow(stream, viewer, after=None if after is None else after.get(stream)) as own:
         merged = Merged(streams, db, own, with_gigs=with_gigs, unread={} if with_gigs else gigs)
         try:
-            for name, number in gigs.items() if with_gigs else ():
-                await merged.follow_gig(name, number)
+            if with_gigs:
+                await merged.follow_gigs(gigs)
             yield merged
         finally:
-            await merged.close()
+            merged.close()
 
 
 async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
