@@ -9,15 +9,13 @@ verdict: our deliveries a second over Mercurius's, by medians, with the first nu
 
 import argparse
 import gc
-import os
-import resource
 import signal
 import sys
 from pathlib import Path
 
 import uvloop
 
-from bench.fanout.audience import Broken
+from bench.fanout.audience import Broken, become_driver
 from bench.fanout.measuring import WINDOW, Cell, measure
 from bench.fanout.report import print_table, rate_ratio, verdict
 from bench.fanout.servers import (
@@ -30,11 +28,10 @@ from bench.fanout.servers import (
     running,
     temporary_home,
 )
-from bench.reads.machine import DRIVER_CORE, SERVER_CORE, facts
+from bench.reads.machine import facts
 from bench.reads.servers import install_peers
 
 PACE_S = 0.2
-SPARE_FILES = 200
 ALIKE = 0.1
 """How much payloads may differ in size, as a share."""
 
@@ -62,15 +59,8 @@ def main() -> int:
     arguments = _arguments()
     # A polite end from outside runs what Ctrl-C runs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    _allow_files(max(arguments.subscribers) + SPARE_FILES)
     peers = install_peers(PEERS, INSTALLED)
-    if {SERVER_CORE, DRIVER_CORE} <= os.sched_getaffinity(0):
-        os.sched_setaffinity(0, {DRIVER_CORE})
-    else:
-        print("fewer than two cores: the figures say little", flush=True)
-    # Latencies are many, and no cycles: a collection would only look like a late delivery.
-    gc.freeze()
-    gc.disable()
+    become_driver(max(arguments.subscribers))
     with temporary_home() as home:
         return run(home, peers, arguments)
 
@@ -113,13 +103,6 @@ def measure_once(
         results.broken[subscribers].setdefault(name, str(problem))
     else:
         results.cells[subscribers][name].append(cell)
-
-
-def _allow_files(needed: int) -> None:
-    """For us, and for the servers that we start."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _arguments() -> argparse.Namespace:

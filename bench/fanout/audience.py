@@ -7,22 +7,41 @@ it its number, and for all others one look-up tells which one it is.
 
 import asyncio
 import base64
+import gc
 import json
 import os
+import resource
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import cycle
+from typing import Protocol
 
 from bench.fanout.servers import Server
+from bench.reads.machine import DRIVER_CORE, SERVER_CORE
 
 AT_ONCE = 50
+SPARE_FILES = 200
 STALLED_S = 30
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 
 
 class Broken(Exception):
     """A server did not deliver each event once, in order, to everybody; or refused something."""
+
+
+def become_driver(sockets: int) -> None:
+    """Make this process, on its own core, fit to hold so many; the servers that it starts may hold them, too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < sockets + SPARE_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (sockets + SPARE_FILES, hard))
+    if {SERVER_CORE, DRIVER_CORE} <= os.sched_getaffinity(0):
+        os.sched_setaffinity(0, {DRIVER_CORE})
+    else:
+        print("fewer than two cores: the figures say little", flush=True)
+    # Latencies are many, and no cycles: a collection would only look like a late delivery.
+    gc.freeze()
+    gc.disable()
 
 
 class Audience:
@@ -53,7 +72,7 @@ class Audience:
         """Events that were published and have not reached everybody."""
         return len(self._left) - self.completed
 
-    async def publish(self, publisher: "Publisher") -> None:
+    async def publish(self, publisher: "Publishes") -> None:
         """Raises `Broken`."""
         self._left.append(self.size)
         self._sent_at.append(time.perf_counter())
@@ -230,6 +249,13 @@ async def audience_of(server: Server, size: int) -> AsyncIterator[Audience]:
         audience.leave()
         for subscriber in subscribers:
             subscriber.leave()
+
+
+class Publishes(Protocol):
+    """Who makes events on a server."""
+
+    async def publish(self) -> None:
+        """Make one. Raises `Broken`."""
 
 
 class Publisher:

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from bench.fanout.audience import Audience, Publisher, audience_of, publisher_of
+from bench.fanout.audience import Audience, Publishes, audience_of, publisher_of
 from bench.fanout.servers import Server
 from bench.reads.machine import cpu_us, rss_kb
 
+Publishing = Callable[[Server], AbstractAsyncContextManager[Publishes]]
 WINDOW = 8
 """Publishes that may be on the way at once while the rate is measured: enough that nobody's core waits for a disk."""
 WARM_UP_S = 1.0
@@ -40,11 +42,13 @@ class Cell:
         return self.latencies[min(len(self.latencies) - 1, int(len(self.latencies) * share))]
 
 
-async def measure(server: Server, subscribers: int, *, seconds: float, pace_s: float) -> Cell:
+async def measure(
+    server: Server, subscribers: int, *, seconds: float, pace_s: float, publishing: Publishing = publisher_of
+) -> Cell:
     """`seconds` for the rate and again for latencies, at one publish each `pace_s`. Raises `Broken`."""
     await _calm(server.pid)
     before_kb = rss_kb(server.pid)
-    async with audience_of(server, subscribers) as audience, publisher_of(server) as publisher:
+    async with audience_of(server, subscribers) as audience, publishing(server) as publisher:
         await _calm(server.pid)
         idle_kb = (rss_kb(server.pid) - before_kb) / subscribers
         await _flood(audience, publisher, WARM_UP_S)
@@ -64,7 +68,7 @@ async def measure(server: Server, subscribers: int, *, seconds: float, pace_s: f
         return Cell(deliveries, elapsed, server_us, own / elapsed, latencies, idle_kb, audience.payload)
 
 
-async def _flood(audience: Audience, publisher: Publisher, seconds: float) -> None:
+async def _flood(audience: Audience, publisher: Publishes, seconds: float) -> None:
     deadline = time.perf_counter() + seconds
     while time.perf_counter() < deadline:
         await audience.publish(publisher)
@@ -72,7 +76,7 @@ async def _flood(audience: Audience, publisher: Publisher, seconds: float) -> No
     await audience.at_most_on_the_way(0)
 
 
-async def _trickle(audience: Audience, publisher: Publisher, seconds: float, pace_s: float) -> None:
+async def _trickle(audience: Audience, publisher: Publishes, seconds: float, pace_s: float) -> None:
     """One publish each `pace_s`; later where the one before has not reached everybody by then."""
     for _ in range(max(1, round(seconds / pace_s))):
         due = time.perf_counter() + pace_s

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,15 +115,34 @@ def temporary_home() -> Iterator[Home]:
 @contextlib.contextmanager
 def running(name: str, home: Home, peers: Path) -> Iterator[Server]:
     """The server alone on its core, just started; stopped in the end."""
-    port = _free_port()
+    port = free_port()
     command, variables = _launch(name, port, home, peers)
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     log = home.directory / f"{name}.log"
+    stop = signal.SIGINT if name == OURS else signal.SIGTERM
+    with started(command, variables | {"PORT": str(port)}, log, lambda: _answers(port), stop) as process:
+        if name == OURS:
+            home.move_database(DRIVER_CORE)
+            yield _ours(port, process.pid)
+        else:
+            publish = request_bytes(_body(PUBLISH, {"gigId": GIG}), {})
+            yield Server(name, port, process.pid, [(publish, b'"publish":true')])
+
+
+@contextlib.contextmanager
+def started(
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    log: Path,
+    is_up: Callable[[], bool],
+    stop: signal.Signals = signal.SIGTERM,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process on the servers' core once it is up; told to stop in the end, and killed where that does not help."""
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     with log.open("w") as output, on_core(SERVER_CORE):
         process = subprocess.Popen(
             command,
             cwd=CHECKOUT,
-            env=kept | variables | {"PORT": str(port)},
+            env={**kept, **variables},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -131,18 +150,13 @@ def running(name: str, home: Home, peers: Path) -> Iterator[Server]:
             start_new_session=True,
         )
     try:
-        if not _wait_until(lambda: process.poll() is not None or _answers(port), START_DEADLINE_S) or (
+        if not _wait_until(lambda: process.poll() is not None or is_up(), START_DEADLINE_S) or (
             process.poll() is not None
         ):
-            raise RuntimeError(f"{name} did not start: {log.read_text()[-2000:]}")
-        if name == OURS:
-            home.move_database(DRIVER_CORE)
-            yield _ours(port, process.pid)
-        else:
-            publish = request_bytes(_body(PUBLISH, {"gigId": GIG}), {})
-            yield Server(name, port, process.pid, [(publish, b'"publish":true')])
+            raise RuntimeError(f"{log.stem} did not start: {log.read_text()[-2000:]}")
+        yield process
     finally:
-        process.send_signal(signal.SIGINT if name == OURS else signal.SIGTERM)
+        process.send_signal(stop)
         try:
             process.wait(STOP_DEADLINE_S)
         except subprocess.TimeoutExpired:
@@ -199,7 +213,7 @@ def _wait_until(is_so: Callable[[], bool], deadline_s: float) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
