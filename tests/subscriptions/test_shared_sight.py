@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ import pytest
 from auth.viewer import ANONYMOUS, Viewer
 from models.gig import GigVisibility
 from models.ids import encode_id
-from resolvers import gigs
+from resolvers import gigs, invitations
 from schema.execution import Frame
 from tests.subscriptions.conftest import StartWorker, Worker
 from tests.subscriptions.test_streaming import subscribed
@@ -80,3 +81,27 @@ async def test_a_gig_that_is_hidden_before_a_fact_is_shown_is_not_shown_with_it(
         may_answer.set()
 
         assert await showing == [("GigPaused", None)]
+
+
+async def test_a_gig_that_is_not_for_everybody_is_shown_to_those_it_is_for(start: StartWorker) -> None:
+    worker = await start()
+    owner, invited = await worker.world.client(), await worker.world.freelancer()
+    gig_id = await worker.world.open_gig(owner, title="For few", visibility=GigVisibility.INVITE_ONLY)
+    await invitations.invite_freelancer(
+        worker.world.as_(owner), gig_id, freelancer_id=invited.require_user(), message=None
+    )
+    people = [owner, invited, invited, await worker.world.admin()]
+
+    async with AsyncExitStack() as stack:
+        following = [
+            await stack.enter_async_context(
+                subscribed(worker, viewer, OF_THE_GIG, gig=encode_id("gig", gig_id))
+            )
+            for viewer in people
+        ]
+        for frames in following:
+            await anext(frames)
+        await gigs.pause_gig(worker.world.as_(owner), gig_id)
+        found = await asyncio.gather(*(told(frames, 1) for frames in following))
+
+    assert found == [[("GigPaused", "For few")]] * 4
