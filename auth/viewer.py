@@ -53,5 +53,3 @@ def _highest(roles: frozenset[Role]) -> str:
 
 
 ANONYMOUS = Viewer()
-IMPARTIAL = Viewer(user_id=UUID(int=0), roles=frozenset({Role.ADMIN}))
-"""Nobody who sees everything: for what is the same for all who may see it, when that was decided for each of them."""

@@ -9,12 +9,13 @@ import dataclasses
 import functools
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from graphql import GraphQLError, OperationType, located_error
 
-from auth.viewer import IMPARTIAL
+from auth.viewer import ANONYMOUS
 from models.errors import DomainError, Invalid
 from models.store.sql import Position, is_away
 from resolvers.operation import Operation
@@ -53,6 +54,8 @@ from subscriptions.merge import Merged, follow_all
 
 RETRY_S, MOST_ATTEMPTS = 0.2, 100
 _BEGUN = Frame(b"", None)
+_NOT_FOR_ALL = Frame(b"", None)
+"""In place of a frame that not everybody may see; each makes their own."""
 _log = logging.getLogger("skillsync.streams")
 
 
@@ -92,6 +95,14 @@ async def perform(
     return frames
 
 
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """Subscribers who get the same bytes, which are made under `op`: once, and kept by `key`."""
+
+    key: Hashable
+    op: Operation
+
+
 class _Subscriber:
     """One subscription of one caller."""
 
@@ -113,17 +124,12 @@ class _Subscriber:
         self._arguments: Mapping[str, Any] = {}
         self._replayed = 0
         self._is_ready = False
-        self._key_of_bytes = self._class()
-        # What is made for many must not depend on what the one who happens to ask first may see at that moment.
-        self._rendering = dataclasses.replace(op, viewer=IMPARTIAL) if self._plan.item.is_alike else op
-
-    def _class(self) -> Hashable:
-        """What makes a difference to the bytes: facts say the same to all who may see them, but what they link to may
-        depend on who asks."""
         variables = _canonical(self._variables, without=self._plan.after_variable)
-        if self._plan.item.is_alike:
-            return self._plan, variables
-        return self._plan, variables, self._op.viewer.user_id, self._op.viewer.roles
+        self._own = _Class((self._plan, variables, op.viewer.user_id, op.viewer.roles), op)
+        # What is shared is what a stranger sees at the moment of reading: who follows may see the gig at another moment, and
+        # the gig may have been hidden, and written anew, in between.
+        stranger = dataclasses.replace(op, viewer=ANONYMOUS)
+        self._shared = _Class((self._plan, variables), stranger) if self._plan.item.is_alike else None
 
     async def frames(self, streams: Streams) -> AsyncGenerator[Frame, None]:
         """First an empty frame once the follow has begun. Raises `GraphQLError` before that."""
@@ -164,7 +170,7 @@ class _Subscriber:
             self._is_ready = True
             if self._send_at_once is not None:
                 follower.teller = Teller(
-                    self._key_of_bytes,
+                    (self._shared or self._own).key,
                     self._rendered if self._plan.item.reads else None,
                     functools.partial(self._tell_at_once, follower, self._send_at_once),
                 )
@@ -188,15 +194,17 @@ class _Subscriber:
         if not self._is_ready and merged.has_caught_up:
             self._is_ready = True
             ready = StreamReady(replayed=self._replayed)
-            return await self._made([self._word(merged, ready)]), False
+            return await self._made(self._own, [self._word(merged, ready)]), False
         try:
             facts = await merged.take()
         except TooOld:
-            return await self._made([self._word(merged, StreamReset(reason=ResetReason.NOT_KEPT))]), True
+            return await self._made(
+                self._own, [self._word(merged, StreamReset(reason=ResetReason.NOT_KEPT))]
+            ), True
         if merged.ended is not None:
-            return await self._made([self._word(merged, StreamEnd(reason=merged.ended))]), True
+            return await self._made(self._own, [self._word(merged, StreamEnd(reason=merged.ended))]), True
         picked = self._picked(merged, facts)
-        frames = await self._made([
+        frames = await self._made(self._own, [
             dataclasses.replace(item_of(self._op, fact), cursor=vector_cursor(self._op, merged.place(fact)))
             for fact in picked
         ])  # fmt: skip
@@ -223,81 +231,100 @@ class _Subscriber:
     # -- rendering -----------------------------------------------------------------------------------------------------
 
     async def _rendered(self, facts: Sequence[LoggedFact]) -> list[Frame]:
-        """One frame for each fact. What nobody like this subscriber asked for yet is made now, all at once."""
-        key = self._key_of_bytes
+        """One frame for each fact."""
+        if self._shared is None:
+            return await self._rendered_for(self._own, facts)
+        frames = await self._rendered_for(self._shared, facts)
+        left = [fact for fact, frame in zip(facts, frames, strict=True) if frame is _NOT_FOR_ALL]
+        if not left:
+            return frames
+        own = iter(await self._rendered_for(self._own, left))
+        return [next(own) if frame is _NOT_FOR_ALL else frame for frame in frames]
+
+    async def _rendered_for(self, group: _Class, facts: Sequence[LoggedFact]) -> list[Frame]:
+        """What nobody of the class asked for yet is made now, all at once."""
         old = sum(fact.is_old for fact in facts)
         if 0 < old < len(facts):  # those come first
-            return [*await self._rendered(facts[:old]), *await self._rendered(facts[old:])]
+            return [
+                *await self._rendered_for(group, facts[:old]),
+                *await self._rendered_for(group, facts[old:]),
+            ]
         while not any(fact.is_old for fact in facts):
-            found = [fact.rendered.get(key) for fact in facts]
+            found = [fact.rendered.get(group.key) for fact in facts]
             frames = [made for made in found if isinstance(made, Frame)]
             if len(frames) == len(found):
                 return frames
             if missing := [fact for fact, made in zip(facts, found, strict=True) if made is None]:
-                await self._render(missing, key)
+                await self._render(missing, group)
             else:
                 # Somebody else is at it. Shielded: who is cancelled while waiting would cancel it for all who wait.
                 await asyncio.shield(next(made for made in found if isinstance(made, asyncio.Future)))
-        return await self._made([item_of(self._op, fact) for fact in facts])
+        return await self._made(group, [item_of(self._op, fact) for fact in facts])
 
     def _at_hand(self, fact: LoggedFact) -> Frame | None:
         """The frame of a fact if it was made for somebody else, or can be made without reading anything."""
-        key = self._key_of_bytes
-        made = fact.rendered.get(key)
-        if made is None and not self._plan.item.reads and not fact.is_old:
+        group = self._shared or self._own
+        made = fact.rendered.get(group.key)
+        if made is _NOT_FOR_ALL:
+            made = fact.rendered.get(self._own.key)
+        elif made is None and not self._plan.item.reads and not fact.is_old:
             item = item_of(self._op, fact)
             try:
                 data = self._plan.item.assemble(item, ())
             except Exception:  # told by the batch execution, to each who asks
                 return None
-            made = fact.rendered[key] = Frame(to_json({"data": {self._key: data}}), item.cursor)
+            made = fact.rendered[group.key] = Frame(to_json({"data": {self._key: data}}), item.cursor)
         return made if isinstance(made, Frame) else None
 
-    async def _render(self, facts: Sequence[LoggedFact], key: Hashable) -> None:
+    async def _render(self, facts: Sequence[LoggedFact], group: _Class) -> None:
         done = asyncio.get_running_loop().create_future()
         for fact in facts:
-            fact.rendered[key] = done
+            fact.rendered[group.key] = done
         try:
-            made = await self._made([item_of(self._op, fact) for fact in facts])
+            made = await self._made(group, [item_of(self._op, fact) for fact in facts])
             for fact, frame in zip(facts, made, strict=True):
                 if not fact.is_old:
-                    fact.rendered[key] = frame
+                    fact.rendered[group.key] = frame
         except BaseException:
             # Whoever waits for these makes them itself.
             for fact in facts:
-                fact.rendered.pop(key, None)
+                fact.rendered.pop(group.key, None)
             raise
         finally:
             done.set_result(None)
 
     async def _control(self, stream: str, number: int, event: Any) -> Frame:
         cursor = stream_cursor(self._op, Position(stream, number))
-        return (await self._made([control_item(self._op, cursor, event)]))[0]
+        return (await self._made(self._own, [control_item(self._op, cursor, event)]))[0]
 
-    async def _made(self, items: Sequence[StreamItem]) -> list[Frame]:
+    async def _made(self, group: _Class, items: Sequence[StreamItem]) -> list[Frame]:
         """Waits for a database that is away: what an item links to would be missing from it for ever."""
-        attempts = 0
+        attempts, is_shared = 0, group is self._shared
         while True:
             # Fresh for each batch of events: what was read for an earlier one is not true any more.
-            context = Context(self._rendering, requested=self._ready.requested)
+            run = Run(Context(group.op, requested=self._ready.requested), self._ready.values)
             try:
-                shown = await self._plan.item.show_all(Run(context, self._ready.values), items)
+                shown = await (self._plan.item.show_whole if is_shared else self._plan.item.show_all)(
+                    run, items
+                )
             except Exception as error:
                 if is_away(error) and attempts < MOST_ATTEMPTS:
                     attempts += 1
                     _log.warning("events wait for the database", extra={"problem": type(error).__name__})
                     await asyncio.sleep(RETRY_S)
                     continue
+                if is_shared:
+                    return [_NOT_FOR_ALL] * len(items)
                 # Told by the batch execution, which meets it again.
                 self._whole.unplanned[type(error).__name__] += 1
                 return [await self._by_batches(item) for item in items]
             return [
-                Frame(to_json({"data": {self._key: data}}), item.cursor)
+                _NOT_FOR_ALL if data is None else Frame(to_json({"data": {self._key: data}}), item.cursor)
                 for data, item in zip(shown, items, strict=True)
             ]
 
     async def _by_batches(self, item: StreamItem) -> Frame:
-        context = Context(self._rendering, requested=self._ready.requested)
+        context = Context(self._op, requested=self._ready.requested)
         result = await batch_execute(
             self._schema,
             self._ready.document.ast,

@@ -167,11 +167,19 @@ class Follower:
             if self.listener is not None:
                 self.listener()
             return  # they will look themselves
-        teller = self.teller if self.number == before and self.ended is None else None
-        if teller is not None and teller.tell(facts if are_public else self.told(facts)):
+        if self._tells(facts, before, are_public=are_public):
             self.number = facts[-1].number
         else:
             self.wake()
+
+    def _tells(self, facts: Sequence[LoggedFact], before: int, *, are_public: bool) -> bool:
+        if self.teller is None or self.number != before or self.ended is not None:
+            return False
+        try:
+            return self.teller.tell(facts if are_public else self.told(facts))
+        except Exception as error:  # met again by their own task; everybody else is still to be told
+            _log.warning("a follower is not told at once", exc_info=error, extra={"stream": self.stream})
+            return False
 
     def told(self, facts: Iterable[LoggedFact]) -> list[LoggedFact]:
         """What this viewer is told of them."""
@@ -317,16 +325,18 @@ class Streams:
             self.problem = None
 
     async def _hand_out(self, grown: Collection[str]) -> None:
-        places = {name: tail.number for name in grown if (tail := self._tails.get(name)) and tail.number >= 0}
-        if not places:
+        tails = {name: tail for name in grown if (tail := self._tails.get(name)) and tail.number >= 0}
+        if not tails:
             return
+        places = {name: tail.number for name, tail in tails.items()}
         by_stream: dict[str, list[LoggedFact]] = {}
         for fact in await read_after(self._db, places, limit=PAGE):
             by_stream.setdefault(fact.stream, []).append(fact)
         changed = [name for name, facts in by_stream.items() if any(map(may_take_sight, facts))]
         await self._end_the_blind(changed)
         for name, facts in by_stream.items():
-            if tail := self._tails.get(name):
+            # Nobody's tail if all have left; who came since begins with the head, which may be further on.
+            if (tail := tails[name]) is self._tails.get(name):
                 await _prepare(tail, facts)
                 await tail.extend(facts)
                 if len(facts) == PAGE:

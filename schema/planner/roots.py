@@ -118,13 +118,30 @@ class ValuePlan:
         return (await self.show_all(run, [value]))[0]
 
     async def show_all(self, run: Run, values: Sequence[Any]) -> list[Any]:
+        found = await self._found(run, values)
+        return [self.assemble(value, found) for value in values]
+
+    async def show_whole(self, run: Run, values: Sequence[Any]) -> list[Any]:
+        """None for a value that refers to something which is not there for this viewer."""
+        found = await self._found(run, values)
+        return [self.assemble(value, found) if self._is_whole(value, found) else None for value in values]
+
+    async def _found(self, run: Run, values: Sequence[Any]) -> list[Mapping[Any, Any]]:
         found: list[Mapping[Any, Any]] = []
         for places, read in self.reads:
             keys = {
                 getattr(holder, asked.attribute) for asked in places for holder in _along(values, asked)
             } - {None}
             found.append(await read(run, sorted(keys)) if keys else {})
-        return [self.assemble(value, found) for value in values]
+        return found
+
+    def _is_whole(self, value: Any, found: Sequence[Mapping[Any, Any]]) -> bool:
+        return all(
+            (key := getattr(holder, asked.attribute)) is None or key in known
+            for (places, _), known in zip(self.reads, found, strict=True)
+            for asked in places
+            for holder in _along([value], asked)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
