@@ -302,6 +302,8 @@ class Streams:
                 follower.end(EndReason.SERVER_STOPPING)
             yield follower
         finally:
+            # It holds the follower: nobody who is gone shall stay until cycles are collected.
+            follower.tell_at_once = None
             tail.followers.discard(follower)
             if not tail.followers and self._tails.get(stream) is tail:
                 del self._tails[stream]

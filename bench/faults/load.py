@@ -77,16 +77,18 @@ async def ask(url: str, document: str, variables: dict[str, Any], token: str | N
 
 async def make_gigs(url: str) -> list[OwnedGig]:
     """Open gigs, each of a client of its own."""
-    return list(await asyncio.gather(*(_make_gig(url, number) for number in range(GIGS))))
+    return list(await asyncio.gather(*(make_gig(url, number) for number in range(GIGS))))
 
 
-async def _make_gig(url: str, number: int) -> OwnedGig:
+async def make_gig(
+    url: str, number: int, *, description: str = "Paused and resumed, again and again."
+) -> OwnedGig:
     email = f"client{number}@faults.example.com"
     person = {"email": email, "password": _PASSWORD, "name": f"Client {number}", "roles": ["CLIENT"]}
     await ask(url, REGISTER, {"input": person})
     token = await _token(url, email)
     content = {
-        "title": f"Gig {number}", "description": "Paused and resumed, again and again.",
+        "title": f"Gig {number}", "description": description,
         "budget": {"kind": "FIXED", "min": "100.00", "max": "200.00", "currency": "EUR"},
         "deadline": (datetime.now(UTC) + timedelta(days=20)).isoformat(),
     }  # fmt: skip
