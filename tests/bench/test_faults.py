@@ -163,6 +163,16 @@ def is_stopped(pid: int) -> bool:
         return False
 
 
+def test_nothing_is_lost_when_a_worker_and_redis_are_killed(scratch: Path) -> None:
+    bench = start(scratch, "--quick")
+
+    said, _ = bench.communicate(timeout=100)
+
+    assert said.splitlines()[-1] == "faults: lost 0 doubled 0 misordered 0", said
+    assert bench.returncode == 0, said
+    assert (processes_in(scratch), list(scratch.iterdir())) == ([], [])
+
+
 @pytest.mark.long
 def test_nothing_is_lost_doubled_or_misordered_while_things_die(scratch: Path) -> None:
     bench = start(scratch, "--short")
