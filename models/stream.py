@@ -17,6 +17,10 @@ from sqlmodel import Field, SQLModel
 from models.event import Audience
 from models.table import big, utc, words
 
+REPLAY_KEPT_DAYS = 90
+FOR_REPLAY_ONLY = "stream = 'admin' or starts_with(stream, 'user:')"
+"""SQL for streams whose facts only followers read; those of gigs are their activity, and kept."""
+
 
 class Xid8(UserDefinedType[int]):
     cache_ok = True
@@ -37,6 +41,7 @@ class Fact(SQLModel, table=True):
     __table_args__ = (
         sa.CheckConstraint("number > 0", name="number_positive"),
         sa.Index("ix_fact_remark_id", "remark_id", postgresql_where=sa.text("remark_id is not null")),
+        sa.Index("ix_fact_outdated", "occurred_at", postgresql_where=sa.text(FOR_REPLAY_ONLY)),
     )
 
     stream: str = Field(primary_key=True, max_length=80)

@@ -1,8 +1,8 @@
 """What is kept for a while only: deleted in small batches, so that nobody's act waits for it.
 
-Deleted are idempotency keys, jobs that were done, refresh tokens of sessions that have ended, and, after half a year,
-notifications that were read or archived. Dead jobs wait for an administrator, and facts, sessions and everything people
-wrote stay.
+Deleted are idempotency keys, jobs that were done, refresh tokens of sessions that have ended, after 90 days the facts of
+people's own streams and of the administrators', and, after half a year, notifications that were read or archived. Dead jobs
+wait for an administrator, and facts of gigs, sessions and everything people wrote stay.
 """
 
 from datetime import datetime, timedelta
@@ -15,12 +15,14 @@ from models.idempotency import KEPT_DAYS, IdempotencyKey
 from models.job import Job, JobStatus
 from models.notification import KEPT_DAYS as NOTIFICATION_KEPT_DAYS
 from models.notification import Notification
+from models.stream import FOR_REPLAY_ONLY, REPLAY_KEPT_DAYS, Fact
 from models.user import RefreshToken, Session
 from resolvers.operation import Operation
 
 Clause = sa.ColumnElement[bool]
 KEPT = timedelta(days=KEPT_DAYS)
 NOTIFICATION_KEPT = timedelta(days=NOTIFICATION_KEPT_DAYS)
+REPLAY_KEPT = timedelta(days=REPLAY_KEPT_DAYS)
 
 
 async def delete_outdated(op: Operation, *, batch: int = 1_000, batches: int = 100) -> int:
@@ -44,6 +46,8 @@ def _outdated(*, now: datetime) -> list[tuple[type[SQLModel], Clause]]:
         (IdempotencyKey, col(IdempotencyKey.created_at) <= before),
         (Job, (col(Job.status) == JobStatus.DONE) & (col(Job.finished_at) <= before)),
         (RefreshToken, col(RefreshToken.session_id).in_(ended)),
+        # Heads stay: the next fact has the next number, and a cursor that is too old is recognised.
+        (Fact, sa.text(f"({FOR_REPLAY_ONLY})") & (col(Fact.occurred_at) <= now - REPLAY_KEPT)),
         (
             Notification,
             (col(Notification.created_at) <= now - NOTIFICATION_KEPT)

@@ -194,7 +194,8 @@ class Follower:
             _log.warning("a replay waits", exc_info=error, extra={"stream": self.stream})
             await asyncio.sleep(_RETRY_S)
             return None
-        if not facts or facts[0].number != self.number + 1:
+        # Also in between: retention goes by time and in batches, not by number.
+        if not facts or facts[-1].number != self.number + len(facts):
             raise TooOld
         return facts
 
@@ -383,6 +384,8 @@ class Streams:
         return [follower for _, follower, _ in begun if follower in seeing]
 
     def leave(self, follower: Follower) -> None:
+        # They hold the follower: nobody who is gone shall stay until cycles are collected.
+        follower.teller = follower.listener = None
         tail = follower.tail
         tail.followers.discard(follower)
         if not tail.followers and self._tails.get(tail.stream) is tail:

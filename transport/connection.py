@@ -8,7 +8,7 @@ frames go without waking the operation's task.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +89,7 @@ class Connection:
 
     __slots__ = (
         "_abort",
+        "_alive",
         "_blocked_at",
         "_device",
         "_expires_at",
@@ -127,6 +128,7 @@ class Connection:
         self._device = device
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tasks = asyncio.TaskGroup()
+        self._alive: set[asyncio.Task[None]] = set()
         self._is_acknowledged = False
         self._is_closing = False
         self.viewer = ANONYMOUS
@@ -139,11 +141,12 @@ class Connection:
 
     async def run(self) -> None:
         """Listen until the peer is gone; then everything that runs for it is cancelled."""
-        try:
-            async with self._tasks:
+        async with self._tasks:
+            # No error goes through the group: it would keep all that ends here, in a ring, until cycles are collected.
+            with contextlib.suppress(_Gone):
                 await self._listen()
-        except* _Gone:
-            pass
+            for task in self._alive:
+                task.cancel()
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye, without waiting for it: the peer may be slow. What runs is cancelled."""
@@ -153,7 +156,7 @@ class Connection:
         for task in self._running.values():
             task.cancel()
         self._running.clear()
-        self._tasks.create_task(self._say_goodbye(code, reason))
+        self._start(self._say_goodbye(code, reason))
 
     def abort(self) -> None:
         """End the connection at once; `run` learns of it as of any other end."""
@@ -178,7 +181,7 @@ class Connection:
         elif now - self._pinged_at >= limits.ping_s and not self._sending:
             # What waits to be sent asks for a sign of life as well as a ping.
             self._pinged_at = now
-            self._tasks.create_task(self._ping(messages.ping()))
+            self._start(self._ping(messages.ping()))
 
     def _end_with_session(self, now: float) -> None:
         if self._revoked_at is None:
@@ -191,7 +194,7 @@ class Connection:
             self.close(4403, "The access token has expired. Connect again with a fresh one.")
         elif not self._is_warned:
             self._is_warned = True
-            self._tasks.create_task(self._ping(messages.ping({"reason": TOKEN_EXPIRED})))
+            self._start(self._ping(messages.ping({"reason": TOKEN_EXPIRED})))
 
     # -- what the client says ----------------------------------------------------------------------------------------
 
@@ -275,7 +278,7 @@ class Connection:
                 message, "TOO_MANY_OPERATIONS", f"{most} Complete one, or open another socket."
             )
         else:
-            self._running[message.id] = self._tasks.create_task(self._operate(message))
+            self._running[message.id] = self._start(self._operate(message))
 
     async def _refuse(self, message: Subscribe, code: str, text: str) -> None:
         op = self._operation()
@@ -285,6 +288,12 @@ class Connection:
 
     # -- what runs for it --------------------------------------------------------------------------------------------
 
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._tasks.create_task(work)
+        self._alive.add(task)
+        task.add_done_callback(self._alive.discard)
+        return task
+
     def _operation(self) -> Operation:
         return Operation(self._terms.services, self.viewer, new_request_id(), device=self._device)
 
@@ -292,7 +301,8 @@ class Connection:
         op = self._operation()
         # Asked for once: each time costs a system call.
         task = asyncio.current_task()
-        with self._logged(message, op), contextlib.suppress(_Gone):
+        # A task keeps the cancellation that ended it, which keeps the frames it came through, and these know the task: a ring.
+        with self._logged(message, op), contextlib.suppress(_Gone, asyncio.CancelledError):
             try:
                 await self._send_for(message.id, task, await self._last_message(message, op, task))
             finally:

@@ -66,9 +66,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._forget_deadline()
         super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        self._forget_parser()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
         super().connection_lost(exc)
+        self._forget_parser()
+
+    def _forget_parser(self) -> None:
+        """It holds us, and so does an answer: nobody who is gone shall stay until cycles are collected."""
+        self.parser = self.cycle = None  # type: ignore[assignment]
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
@@ -84,11 +93,21 @@ class DroppableWebSocketProtocol(WebSocketsSansIOProtocol):
     """ASGI can only close, which waits for a peer to read what is left. A peer that does not gets ten seconds."""
 
     async def run_asgi(self) -> None:
-        self.scope["state"][ABORT] = self.transport.abort
-        self.scope["state"][SEND_AT_ONCE] = self.send_at_once
-        await super().run_asgi()
+        state = self.scope["state"]
+        state[ABORT] = self.transport.abort
+        state[SEND_AT_ONCE] = self.send_at_once
+        try:
+            await super().run_asgi()
+        finally:
+            # It holds us, and we hold it: nobody who is gone shall stay until cycles are collected.
+            state.clear()
         if not self.disconnected:
             self.loop.call_later(self.close_timeout, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # It waits for what comes next, and holds what it is a part of.
+        self.conn.parser.close()
 
     async def send(self, message: Message) -> None:  # type: ignore[override]
         """Raises `ClientDisconnected`, an OSError, also where the parser has closed on its own: a message too large."""

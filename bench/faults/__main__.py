@@ -1,6 +1,6 @@
 """Whether streams keep their promise while things die: every fact once, in order, to everybody, and soon.
 
-    python -m bench.faults [--seconds 30] [--only NAME] [--short] [--server-log FILE]
+    python -m bench.faults [--seconds 30] [--only NAME] [--short | --quick] [--server-log FILE]
 
 20 subscribers follow 5 gigs through 2 workers while 20 facts a second are written; a third into each run something is
 killed, stopped or cut. The last line is the verdict; the exit code is 1 if it is not all zeros, or a bound is broken.
@@ -37,7 +37,7 @@ from bench.faults.verdict import (
     slowest_write_s,
 )
 
-SECONDS, SHORT_SECONDS = 30, 4
+SECONDS, SHORT_SECONDS, QUICK_SECONDS = 30, 4, 4
 STILL_S, SHORT_STILL_S = 5.0, 1.0
 ATTEMPTS = 2
 """At a time within its bound: a busy machine breaks it, a slow server breaks it again."""
@@ -47,6 +47,18 @@ _CATCH_UP_S = 15.0
 _QUIET_S = 0.5
 """After the last fact was delivered, for what comes twice."""
 _SEED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much happens."""
+
+    gigs: int = load.GIGS
+    subscribers: int = load.SUBSCRIBERS
+    facts_per_s: int = load.FACTS_PER_S
+
+
+QUICK = Scale(gigs=2, subscribers=8, facts_per_s=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +108,7 @@ class Result:
 
 
 async def measure(
-    place: Stage, gigs: Sequence[OwnedGig], fault: Fault, *, seconds: float, still_s: float
+    place: Stage, gigs: Sequence[OwnedGig], fault: Fault, scale: Scale, *, seconds: float, still_s: float
 ) -> Result:
     """Raises `CannotMeasure`."""
     await asyncio.to_thread(place.server.wait)
@@ -104,8 +116,10 @@ async def measure(
     run = f"{fault.name}-{secrets.token_hex(4)}"
     async with way_to(place.server.port, random.Random(_SEED)) as (way, port):
         url = f"http://127.0.0.1:{port}/graphql" if fault.uses_way else place.server.url
-        async with load.subscribers(url, gigs) as followings:
-            writing = asyncio.create_task(load.write(url, gigs, seconds=seconds, run=run))
+        async with load.subscribers(url, gigs, count=scale.subscribers) as followings:
+            writing = asyncio.create_task(
+                load.write(url, gigs, seconds=seconds, run=run, per_s=scale.facts_per_s)
+            )
             try:
                 await asyncio.sleep(seconds / 3)
                 connections = sorted(place.server.workers().values())
@@ -225,17 +239,29 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.faults", description="Streams under faults.")
     parser.add_argument("--seconds", type=int, help=f"of each run, {SECONDS} unless told")
     parser.add_argument("--only", default="", metavar="NAME", help="runs with this in their name")
-    parser.add_argument(
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument(
         "--short", action="store_true", help=f"{SHORT_SECONDS} s a run, and half of the faults"
+    )
+    forms.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"one run of {QUICK_SECONDS} s in which a worker and Redis are killed, with {QUICK.subscribers} subscribers "
+        f"and {QUICK.facts_per_s} facts a second",
     )
     parser.add_argument("--server-log", type=Path, metavar="FILE", help="keep what the server said")
     arguments = parser.parse_args()
-    arguments.seconds = arguments.seconds or (SHORT_SECONDS if arguments.short else SECONDS)
-    least = SHORT_SECONDS if arguments.short else 3 * int(STILL_S)
+    usual = SHORT_SECONDS if arguments.short else QUICK_SECONDS if arguments.quick else SECONDS
+    arguments.seconds = arguments.seconds or usual
+    least = min(usual, 3 * int(STILL_S))
     if not least <= arguments.seconds <= LONGEST_S:
         parser.error(f"--seconds must be between {least} and {LONGEST_S}")
     arguments.faults = [
-        fault for fault in FAULTS if arguments.only in fault.name and (fault.is_short or not arguments.short)
+        fault
+        for fault in FAULTS
+        if arguments.only in fault.name
+        and (fault.is_short or not arguments.short)
+        and (fault.is_quick or not arguments.quick)
     ]
     if not arguments.faults:
         parser.error(f"no run has {arguments.only!r} in its name")
@@ -243,13 +269,16 @@ def parse_arguments() -> argparse.Namespace:
 
 
 async def measure_all(place: Stage, arguments: argparse.Namespace) -> list[Result]:
-    gigs = await load.make_gigs(place.server.url)
-    still_s = SHORT_STILL_S if arguments.short else STILL_S
+    scale = QUICK if arguments.quick else Scale()
+    gigs = await load.make_gigs(place.server.url, count=scale.gigs)
+    still_s = STILL_S if arguments.seconds >= 3 * STILL_S else SHORT_STILL_S
     results: list[Result] = []
     for fault in arguments.faults:
         for _ in range(ATTEMPTS):
             print(f"{fault.name} …", file=sys.stderr, flush=True)
-            results.append(await measure(place, gigs, fault, seconds=arguments.seconds, still_s=still_s))
+            results.append(
+                await measure(place, gigs, fault, scale, seconds=arguments.seconds, still_s=still_s)
+            )
             if not results[-1].slowness():
                 break
     return results

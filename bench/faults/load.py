@@ -75,18 +75,20 @@ async def ask(url: str, document: str, variables: dict[str, Any], token: str | N
     return result
 
 
-async def make_gigs(url: str) -> list[OwnedGig]:
+async def make_gigs(url: str, *, count: int = GIGS) -> list[OwnedGig]:
     """Open gigs, each of a client of its own."""
-    return list(await asyncio.gather(*(_make_gig(url, number) for number in range(GIGS))))
+    return list(await asyncio.gather(*(make_gig(url, number) for number in range(count))))
 
 
-async def _make_gig(url: str, number: int) -> OwnedGig:
+async def make_gig(
+    url: str, number: int, *, description: str = "Paused and resumed, again and again."
+) -> OwnedGig:
     email = f"client{number}@faults.example.com"
     person = {"email": email, "password": _PASSWORD, "name": f"Client {number}", "roles": ["CLIENT"]}
     await ask(url, REGISTER, {"input": person})
     token = await _token(url, email)
     content = {
-        "title": f"Gig {number}", "description": "Paused and resumed, again and again.",
+        "title": f"Gig {number}", "description": description,
         "budget": {"kind": "FIXED", "min": "100.00", "max": "200.00", "currency": "EUR"},
         "deadline": (datetime.now(UTC) + timedelta(days=20)).isoformat(),
     }  # fmt: skip
@@ -112,9 +114,11 @@ async def begin(url: str, gigs: Sequence[OwnedGig]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def subscribers(url: str, gigs: Sequence[OwnedGig]) -> AsyncIterator[list[Following]]:
+async def subscribers(
+    url: str, gigs: Sequence[OwnedGig], *, count: int = SUBSCRIBERS
+) -> AsyncIterator[list[Following]]:
     """What each of them got so far; all are gone after the block."""
-    followings = [Following(gigs[number % len(gigs)].stream) for number in range(SUBSCRIBERS)]
+    followings = [Following(gigs[number % len(gigs)].stream) for number in range(count)]
     tasks = [
         asyncio.create_task(_subscribe(url, gigs[number % len(gigs)], following))
         for number, following in enumerate(followings)
@@ -140,25 +144,29 @@ async def _subscribe(url: str, gig: OwnedGig, following: Following) -> None:
 # -- writers -------------------------------------------------------------------------------------------------------------
 
 
-async def write(url: str, gigs: Sequence[OwnedGig], *, seconds: float, run: str) -> list[Settled]:
-    """`FACTS_PER_S` writes a second over all gigs; ends when each is settled. Who was held up catches up.
+async def write(
+    url: str, gigs: Sequence[OwnedGig], *, seconds: float, run: str, per_s: int = FACTS_PER_S
+) -> list[Settled]:
+    """`per_s` writes a second over all gigs; ends when each is settled. Who was held up catches up.
 
     So there are as many facts after each run as after any other. Keys begin with `run`.
     """
-    count = round(seconds * FACTS_PER_S / len(gigs) / 2) * 2  # even: each gig is left as it was found
+    count = round(seconds * per_s / len(gigs) / 2) * 2  # even: each gig is left as it was found
     async with asyncio.TaskGroup() as tasks:
         writers = [
-            tasks.create_task(_write_all(url, gig, _dues(count, number, len(gigs)), f"{run}-{number}"))
+            tasks.create_task(
+                _write_all(url, gig, _dues(count, number / per_s, len(gigs) / per_s), f"{run}-{number}")
+            )
             for number, gig in enumerate(gigs)
         ]
     return [settled for writer in writers for settled in writer.result()]
 
 
-def _dues(count: int, number: int, writers: int) -> Iterator[float]:
+def _dues(count: int, first_s: float, every_s: float) -> Iterator[float]:
     """When each write of one writer is due; the writers take turns."""
     began = time.monotonic()
     for turn in range(count):
-        yield began + (turn * writers + number) / FACTS_PER_S
+        yield began + first_s + turn * every_s
 
 
 async def _write_all(url: str, gig: OwnedGig, dues: Iterator[float], name: str) -> list[Settled]:

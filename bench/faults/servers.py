@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from models.store import migrations
 from models.store.embedded import EmbeddedCluster, start_embedded
@@ -27,6 +28,7 @@ from models.store.embedded_server import Postmaster, start
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "skillsync"
 WORKERS = 2
+"""Unless told."""
 _ESTABLISHED = "01"
 
 
@@ -138,9 +140,9 @@ class Redis:
     """A server that keeps nothing, on a socket of its own."""
 
     def __init__(self, program: str, directory: Path) -> None:
-        self._path = directory / "redis.sock"
-        self.url = f"unix://{self._path}"
-        self._command = [program, "--port", "0", "--unixsocket", str(self._path), "--dir", str(directory)]
+        self.path = directory / "redis.sock"
+        self.url = f"unix://{self.path}"
+        self._command = [program, "--port", "0", "--unixsocket", str(self.path), "--dir", str(directory)]
         self._command += ["--save", "", "--appendonly", "no"]
         self.start()
 
@@ -164,7 +166,7 @@ class Redis:
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as line, contextlib.suppress(OSError):
             line.settimeout(1)
-            line.connect(str(self._path))
+            line.connect(str(self.path))
             line.sendall(b"PING\r\n")
             return line.recv(16).startswith(b"+PONG")
         return False
@@ -188,14 +190,15 @@ def redis(directory: Path) -> Iterator[Redis]:
 class Server:
     """`app.py run` with its workers."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], log: Path, *, workers: int) -> None:
+        self._count = workers
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}/graphql"
         self.log = log
         ours = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        command = [sys.executable, "app.py", "run", "--workers", str(WORKERS)]
+        command = [sys.executable, "app.py", "run", "--workers", str(workers)]
         with log.open("w") as output:
             self._process = subprocess.Popen(
                 command, cwd=CHECKOUT, env={**ours, **environment, "PORT": str(self.port)},
@@ -204,17 +207,30 @@ class Server:
 
     def wait(self) -> None:
         """Ends when it has all its workers and says that all is well, several times: any of them may have answered."""
-        for _ in range(4 * WORKERS):
+        for _ in range(4 * self._count):
             _wait_until(self._is_well, deadline_s=60, complaint=lambda: f"No server: {self.said()[-2000:]}")
+
+    @property
+    def pid(self) -> int:
+        """Of the only worker, or of the parent of several."""
+        return self._process.pid
 
     def workers(self) -> dict[int, int]:
         """The process id of each worker, and how many connections it has."""
         held = _connections_at(self.port)
+        # One alone is no child.
+        pids = [pid for pid in children_of(self._process.pid) if b"worker" in _command_line(pid)]
         return {
-            pid: len(held & _sockets_of(pid))
-            for pid in children_of(self._process.pid)
-            if b"worker" in _command_line(pid)
+            pid: len(held & _sockets_of(pid)) for pid in (pids if self._count > 1 else [self._process.pid])
         }
+
+    def health(self) -> dict[str, Any]:
+        """What one of the workers says of itself. Raises OSError and `HTTPException` if none answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        with contextlib.closing(connection):
+            connection.request("GET", "/health/ready")
+            answer: dict[str, Any] = json.load(connection.getresponse())
+        return answer
 
     def said(self) -> str:
         return self.log.read_text()
@@ -232,13 +248,10 @@ class Server:
     def _is_well(self) -> bool:
         if self._process.poll() is not None:
             raise CannotMeasure(f"The server ended: {self.said()[-2000:]}")
-        if len(self.workers()) < WORKERS:
+        if len(self.workers()) < self._count:
             return False
         with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-            with contextlib.closing(connection):
-                connection.request("GET", "/health/ready")
-                return bool(json.load(connection.getresponse())["status"] == "ok")
+            return bool(self.health()["status"] == "ok")
         return False
 
 
@@ -265,12 +278,12 @@ def _command_line(pid: int) -> bytes:
 
 
 @contextlib.contextmanager
-def server(directory: Path, database_url: str, broker_url: str) -> Iterator[Server]:
+def server(directory: Path, database_url: str, broker_url: str, *, workers: int) -> Iterator[Server]:
     environment = {
         "DATABASE_URL": database_url, "BROKER_URL": broker_url, "LOCAL_DIRECTORY": str(directory / "local"),
         "DEMO_WORLD": "0", "GRAPHIQL": "0",
     }  # fmt: skip
-    started = Server(environment, directory / "server.log")
+    started = Server(environment, directory / "server.log", workers=workers)
     try:
         started.wait()
         yield started
@@ -291,14 +304,16 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage() -> Iterator[Stage]:
+def stage(*, workers: int = WORKERS) -> Iterator[Stage]:
     """All of it, well and empty. Raises `CannotMeasure`."""
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(own_directory())
         hints = stack.enter_context(redis(directory))
         cluster = stack.enter_context(postgres(directory))
         asyncio.run(_ensure_database(cluster))
-        yield Stage(cluster, hints, stack.enter_context(server(directory, cluster.url, hints.url)))
+        yield Stage(
+            cluster, hints, stack.enter_context(server(directory, cluster.url, hints.url, workers=workers))
+        )
 
 
 async def _ensure_database(cluster: Postgres) -> None:

@@ -37,6 +37,8 @@ class Fault:
     uses_way: bool = False
     is_short: bool = False
     """Whether it is part of the short form."""
+    is_quick: bool = False
+    """Whether it is the quick form."""
 
 
 async def kill_redis(target: Target) -> Window:
@@ -55,6 +57,13 @@ async def kill_worker(target: Target) -> Window:
     began = time.time()
     os.kill(_busiest_worker(target.stage), signal.SIGKILL)
     return Window(began, began, counts_from=began)
+
+
+async def kill_worker_and_redis(target: Target) -> Window:
+    """Who comes back finds a server whose processes cannot speak to each other."""
+    worker = await kill_worker(target)
+    redis = await kill_redis(target)
+    return Window(worker.began_at, redis.ended_at, counts_from=worker.began_at)
 
 
 async def stop_worker(target: Target) -> Window:
@@ -111,6 +120,7 @@ FAULTS = (
     Fault("redis kill", kill_redis, REDIS_BOUND_S, leaves_writes_alone=True, is_short=True),
     Fault("redis stop", stop_redis, REDIS_BOUND_S, leaves_writes_alone=True, is_short=True),
     Fault("worker kill", kill_worker, is_short=True),
+    Fault("worker, redis kill", kill_worker_and_redis, is_quick=True),
     Fault("worker stop", stop_worker),
     Fault("postgres restart", restart_postgres),
     Fault("postgres stop", stop_postgres),

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -133,9 +134,9 @@ def scratch() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-def start(scratch: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(scratch: Path, *arguments: str, module: str = "bench.faults") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.faults", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=CHECKOUT,
         env={**os.environ, "TMPDIR": str(scratch)},
         stdout=subprocess.PIPE,
@@ -162,6 +163,16 @@ def is_stopped(pid: int) -> bool:
         return False
 
 
+def test_nothing_is_lost_when_a_worker_and_redis_are_killed(scratch: Path) -> None:
+    bench = start(scratch, "--quick")
+
+    said, _ = bench.communicate(timeout=100)
+
+    assert said.splitlines()[-1] == "faults: lost 0 doubled 0 misordered 0", said
+    assert bench.returncode == 0, said
+    assert (processes_in(scratch), list(scratch.iterdir())) == ([], [])
+
+
 @pytest.mark.long
 def test_nothing_is_lost_doubled_or_misordered_while_things_die(scratch: Path) -> None:
     bench = start(scratch, "--short")
@@ -169,6 +180,25 @@ def test_nothing_is_lost_doubled_or_misordered_while_things_die(scratch: Path) -
     said, _ = bench.communicate(timeout=180)
 
     assert said.splitlines()[-1] == "faults: lost 0 doubled 0 misordered 0", said
+    assert bench.returncode == 0, said
+    assert (processes_in(scratch), list(scratch.iterdir())) == ([], [])
+
+
+@pytest.mark.long
+def test_two_hundred_who_vanish_leave_nothing_and_one_who_stops_reading_delays_nobody(scratch: Path) -> None:
+    bench = start(
+        scratch, "--size", "200", "--rounds", "2", "--seconds", "4", module="bench.faults.vanishing"
+    )
+
+    said, _ = bench.communicate(timeout=120)
+
+    crowds = re.findall(r"descriptors (\d+) (\d+) (\d+)  followers (\d+) (\d+)  gone after ([\d.]+) s", said)
+    assert len(crowds) == 4, said
+    for before, during, _, followed, follow, gone_s in crowds:
+        assert (followed, follow) == ("200", "0")
+        assert int(during) == int(before) + 200
+        assert float(gone_s) < 2
+    assert said.splitlines()[-1] == "vanishing: ok", said
     assert bench.returncode == 0, said
     assert (processes_in(scratch), list(scratch.iterdir())) == ([], [])
 

@@ -132,6 +132,7 @@ async def test_one_side_of_a_finished_contract_has_spoken_and_nobody_can_read_it
     assert (count, state["youAnswered"], state["otherSideAnswered"]) == (2, True, True)
 
 
+@pytest.mark.long
 async def test_a_start_that_was_interrupted_is_completed_by_the_next(
     empty_world: World, demo_world: World
 ) -> None:

@@ -4,16 +4,18 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from auth.viewer import Viewer
 from models.errors import IdempotencyConflict
 from models.ids import new_id
 from models.job import JobStatus
+from models.stream import FOR_REPLAY_ONLY
 from models.user import SessionEnded
 from resolvers import accounts, gigs, notifications
 from resolvers.jobs import HANDLERS, job, run_due_jobs, schedule
-from resolvers.operation import Operation
-from resolvers.retention import KEPT, NOTIFICATION_KEPT, delete_outdated
+from resolvers.operation import Operation, Rules
+from resolvers.retention import KEPT, NOTIFICATION_KEPT, REPLAY_KEPT, delete_outdated
 from tests.world import PASSWORD, World, race
 
 MOMENT = timedelta(microseconds=1)
@@ -129,6 +131,53 @@ async def test_notifications_go_half_a_year_later_once_they_were_read_or_archive
 
     left = await world.rows("select id from notification order by id")
     assert [row[0] for row in left] == [seen, unseen]
+
+
+async def numbers(world: World, kind: str) -> list[int]:
+    """Of the facts in all streams of a kind."""
+    statement = "select number from fact where split_part(stream, ':', 1) = :kind order by stream, number"
+    return [row[0] for row in await world.rows(statement, kind=kind)]
+
+
+async def test_facts_for_replay_go_after_ninety_days_and_those_of_gigs_and_every_head_stay(
+    empty_world: World,
+) -> None:
+    world, client = empty_world, await empty_world.client()
+    strict = world.with_rules(Rules(gigs_need_approval=True))
+    gig_id = await world.open_gig(client, deadline=world.clock() + 2 * REPLAY_KEPT)
+    await gigs.publish_gig(strict.as_(client), await world.draft(client))
+    await world.application(await world.freelancer(), gig_id)
+    streams = {kind: await numbers(world, kind) for kind in ("admin", "user", "gig")}
+    heads = await world.rows("select stream, number from stream_head order by stream")
+    world.clock.move(REPLAY_KEPT - MOMENT)
+    await delete_outdated(system(world))
+    assert {kind: await numbers(world, kind) for kind in streams} == streams
+    await notifications.mark_all_read(world.as_(client), category=None)
+    world.clock.move(MOMENT)
+
+    deleted = await delete_outdated(system(world))
+
+    assert deleted == len(streams["admin"]) + len(streams["user"]) > 2
+    assert await numbers(world, "gig") == streams["gig"]
+    assert await numbers(world, "admin") == []
+    # The applicant's is empty now; the client's goes on where it was.
+    assert await numbers(world, "user") == [4]
+    after = await world.rows("select stream, number from stream_head order by stream")
+    assert [row.stream for row in after] == [row.stream for row in heads]
+    assert sum(row.number for row in after) == sum(row.number for row in heads) + 1
+    assert await count(world, "notification") == 1
+
+
+async def test_outdated_facts_are_found_by_their_index(world: World) -> None:
+    question = (
+        f"explain (costs off) select 1 from fact where ({FOR_REPLAY_ONLY}) and occurred_at <= now() limit 9"
+    )
+    async with system(world).transaction() as tx:
+        # The table of a test is small enough to be read whole.
+        await tx.execute(sa.text("set local enable_seqscan = off"))
+        plan = (await tx.execute(sa.text(question))).scalars().all()
+
+    assert any("ix_fact_outdated" in line for line in plan), plan
 
 
 async def test_what_is_deleted_at_once_is_bounded_and_the_rest_follows(empty_world: World) -> None:

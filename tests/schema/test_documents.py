@@ -1,5 +1,6 @@
 """The generator of documents: everything it writes fits the schema, and it reaches all of it."""
 
+import pytest
 from graphql import parse, validate
 
 from schema.limits import excess_of
@@ -8,8 +9,9 @@ from tests.schema.documents import IDS, Case, public_schema, reachable, selected
 ENOUGH = 1_500
 
 
-def test_every_document_fits_the_schema_and_its_limits() -> None:
-    cases = [written(seed) for seed in range(500)]
+@pytest.mark.parametrize("count", [100, pytest.param(500, marks=pytest.mark.long)])
+def test_every_document_fits_the_schema_and_its_limits(count: int) -> None:
+    cases = [written(seed) for seed in range(count)]
 
     problems = [
         (case.document, error.message)
@@ -34,6 +36,7 @@ def test_documents_reach_every_field_of_every_type_that_a_query_can_reach() -> N
     assert missing == set()
 
 
+@pytest.mark.long
 def test_documents_use_every_way_of_asking() -> None:
     cases = [written(seed) for seed in range(ENOUGH)]
     documents = [case.document for case in cases]
@@ -62,6 +65,7 @@ def test_a_seed_writes_the_same_case_again_and_a_saved_case_is_the_same_when_rea
     assert len({case.document for case in cases}) == 50
 
 
+@pytest.mark.long
 def test_ids_of_every_type_are_asked_for() -> None:
     text = "".join(written(seed).document + str(written(seed).variables) for seed in range(ENOUGH))
 

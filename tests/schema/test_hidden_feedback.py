@@ -74,7 +74,7 @@ async def leave(world: World, viewer: Viewer, hired: Hired, *, stars: int = 5) -
     return encode_id("feedback", receipt.entity_id)
 
 
-@pytest.mark.parametrize("author", ["client", "freelancer"])
+@pytest.mark.parametrize("author", ["client", pytest.param("freelancer", marks=pytest.mark.long)])
 async def test_a_hidden_submission_changes_nothing_that_anybody_else_can_ask_for(
     author: str, empty_world: World
 ) -> None:

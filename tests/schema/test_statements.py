@@ -99,6 +99,7 @@ async def test_values_in_the_text_of_a_document_are_not_those_of_the_document_it
     assert await is_right(rich, document % "OPEN") and await is_right(rich, document % "COMPLETED")
 
 
+@pytest.mark.long
 async def test_a_statement_is_the_same_whatever_other_documents_were_read_before(rich: RichStage) -> None:
     cases = [Case(document, {}, "owner") for document in DOCUMENTS.values()]
     cases += [written(seed) for seed in range(60)]

@@ -284,9 +284,10 @@ def test_a_socket_directory_that_somebody_prepared_is_refused(prepared: str, tmp
         remove(squatted)
 
 
-def test_callers_that_come_together_get_the_same_socket_directory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [5, pytest.param(40, marks=pytest.mark.long)])
+def test_callers_that_come_together_get_the_same_socket_directory(tmp_path: Path, times: int) -> None:
     callers, binaries = 8, wheel_binaries()
-    for number in range(40):
+    for number in range(times):
         area, together = tmp_path / f"area-{number}", threading.Barrier(callers)
 
         def choose(_: int, area: Path = area, together: threading.Barrier = together) -> Path:

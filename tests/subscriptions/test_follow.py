@@ -377,6 +377,23 @@ async def test_facts_that_are_kept_no_longer_are_told_and_not_skipped(start: Sta
             await follower.take()
 
 
+async def test_a_hole_in_what_is_kept_is_told_and_not_skipped(start: StartWorker) -> None:
+    worker = await start()
+    client = await worker.world.client()
+    gig_id = await worker.world.open_gig(client)
+    for _ in range(3):
+        await worker.world.application(await worker.world.freelancer(), gig_id)
+    stream = f"user:{client.user_id}"
+    async with worker.world.as_(ANONYMOUS).transaction() as tx:
+        await tx.execute(
+            sa.text("delete from fact where stream = :stream and number = 2").bindparams(stream=stream)
+        )
+
+    async with worker.streams.follow(stream, client, after=0) as follower:
+        with pytest.raises(TooOld):
+            await follower.take()
+
+
 # -- who may see what -----------------------------------------------------------------------------------------------------
 
 

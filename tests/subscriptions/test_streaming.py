@@ -22,6 +22,7 @@ from models.notification import NotificationChannel
 from models.store.sql import counting_statements
 from resolvers import applications, gigs, notifications, people
 from resolvers.operation import Operation, Rules
+from resolvers.retention import REPLAY_KEPT, delete_outdated
 from schema.activity import concrete_events
 from schema.execution import Frame, Request, Response
 from schema.streaming import SendAtOnce, perform
@@ -556,6 +557,55 @@ async def test_a_subscription_that_skips_its_only_field_is_refused(start: StartW
     refused = await refusal(worker, await worker.world.client(), document, skip=True)
 
     assert refused["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+RESETTING = OWN.replace("__typename", "__typename ... on StreamReset { reason }")
+
+
+async def test_after_retention_an_old_cursor_resets_and_who_is_at_the_head_goes_on(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world, client = worker.world, await worker.world.client()
+    gig_id = await world.open_gig(client, deadline=world.clock() + 2 * REPLAY_KEPT)
+    before = (await world.data(client, "{ viewer { streamCursor } }"))["viewer"]["streamCursor"]
+    await world.application(await world.freelancer(), gig_id)
+    head = (await world.data(client, "{ viewer { streamCursor } }"))["viewer"]["streamCursor"]
+    world.clock.move(REPLAY_KEPT)
+
+    deleted = await delete_outdated(Operation(world.services))
+
+    assert await own_items(worker, client, before, count=1) == [("StreamReset", "NOT_KEPT")]
+    async with subscribed(worker, client, RESETTING, after=head) as frames:
+        ready = own_item(await anext(frames))
+        await world.application(await world.freelancer(), gig_id)
+        async with asyncio.timeout(DEADLINE_S):
+            told = own_item(await anext(frames))
+    assert deleted >= 2
+    assert (ready["event"], told["event"]) == (
+        {"__typename": "StreamReady"},
+        {"__typename": "ApplicationSubmitted"},
+    )
+    # The new fact is there for whoever was at the head, and not for whoever was before it.
+    assert await own_items(worker, client, head, count=2) == [
+        ("ApplicationSubmitted", None),
+        ("StreamReady", None),
+    ]
+    assert await own_items(worker, client, before, count=1) == [("StreamReset", "NOT_KEPT")]
+
+
+def own_item(frame: Frame) -> dict[str, Any]:
+    item: dict[str, Any] = orjson.loads(frame.raw)["data"]["viewerEvents"]
+    return item
+
+
+async def own_items(
+    worker: Worker, viewer: Viewer, after: str, *, count: int
+) -> list[tuple[str, str | None]]:
+    """What a subscription that begins now is told first: kinds, and reasons of a reset."""
+    async with subscribed(worker, viewer, RESETTING, after=after) as frames, asyncio.timeout(DEADLINE_S):
+        found = [own_item(await anext(frames))["event"] for _ in range(count)]
+    return [(event["__typename"], event.get("reason")) for event in found]
 
 
 async def test_administrators_follow_what_waits_for_them_and_what_they_decided(start: StartWorker) -> None:

@@ -86,6 +86,7 @@ async def test_without_the_setting_no_origin_is_allowed(world: World, tmp_path: 
     assert [name for name in (*preflight.headers, *answer.headers) if name.startswith("access-control")] == []
 
 
+@pytest.mark.long
 async def test_in_a_browser_the_page_of_an_allowed_origin_can_query_and_another_cannot(
     world: World, tmp_path: Path, log: Log
 ) -> None:

@@ -1,11 +1,12 @@
 """Subscriptions of the whole product through real sockets, with the reference client of the documentation."""
 
 import asyncio
+import gc
 import json
 import random
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,14 +15,19 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.server import ServerProtocol
 
 from app import Application
 from auth.viewer import Viewer
+from bench.faults.crowd import Silent
 from docs.examples.follow import GIG_EVENTS, Refused, follow
 from models.ids import encode_id, new_id
 from resolvers import accounts, gigs
-from tests.wire.server import serving, settings_for
+from subscriptions.follow import Follower
+from tests.wire.server import serving, settings_for, until
 from tests.world import World, make_test_services
+from transport.connection import Connection
+from transport.protocol import BoundedHttpProtocol, DroppableWebSocketProtocol
 
 DEADLINE_S = 60
 
@@ -144,6 +150,44 @@ async def test_what_cannot_be_followed_is_told_and_not_tried_again(
         items = follow(f"{address}/graphql", GIG_EVENTS, {"gigId": encode_id("gig", new_id())})
         with pytest.raises(Refused, match="There is no such gig"):
             await kinds_until(items, 1)
+
+
+@contextmanager
+def no_collection_of_cycles() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def alive(*kinds: type[object]) -> list[int]:
+    found = [type(thing) for thing in gc.get_objects()]
+    return [found.count(kind) for kind in kinds]
+
+
+async def test_nothing_of_a_subscriber_who_vanished_stays_until_cycles_are_collected(
+    database_url: str, world: World, tmp_path: Path
+) -> None:
+    gig_id = encode_id("gig", await world.open_gig(await world.client()))
+    parts = (Follower, Connection, DroppableWebSocketProtocol, BoundedHttpProtocol, ServerProtocol)
+
+    async with product(database_url, world, tmp_path) as (address, _):
+        with no_collection_of_cycles():
+            before = alive(*parts)
+            silent = await asyncio.to_thread(
+                Silent, int(address.rpartition(":")[2]), GIG_EVENTS, {"gigId": gig_id}
+            )
+            await asyncio.to_thread(silent.wait)
+            during = alive(*parts)
+
+            silent.reset()
+
+            await until(lambda: alive(*parts) == before)
+
+    # The protocol of HTTP is gone as soon as it has been upgraded.
+    assert during == [before[0] + 1, before[1] + 1, before[2] + 1, before[3], before[4] + 1]
 
 
 async def test_a_revoked_session_ends_its_streams_with_the_reason_and_is_refused_from_then_on(
