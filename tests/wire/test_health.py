@@ -101,6 +101,7 @@ async def test_a_background_task_that_fails_is_named_and_recovers_by_itself(
     assert [line["task"] for line in log.named("background work goes on")] == ["revocations"]
 
 
+@pytest.mark.long
 async def test_without_the_database_it_lives_but_is_not_ready_until_the_database_is_back(
     empty_world: World, empty_database_url: str, tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ async def test_the_story_goes_from_registration_to_mutual_feedback_and_can_be_to
     assert {row.status: row.number for row in rows} == {"COMPLETED": 2}
 
 
+@pytest.mark.long
 async def test_the_story_stops_at_the_step_that_is_different(empty_world: World, tmp_path: Path) -> None:
     services = replace(empty_world.services, rules=Rules(gigs_need_approval=True))
     app = Application(settings_for(tmp_path), services)

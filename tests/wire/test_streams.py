@@ -66,6 +66,7 @@ async def kinds_until(items: AsyncIterator[dict[str, Any]], count: int) -> tuple
     return [item["event"]["__typename"] for item in found], [item["cursor"] for item in found]
 
 
+@pytest.mark.long
 async def test_a_client_goes_on_across_a_restart_of_the_server(
     database_url: str, world: World, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ async def cutting(port: int, chance: random.Random) -> AsyncIterator[int]:
         server.close()
 
 
+@pytest.mark.long
 async def test_a_client_whose_connections_are_cut_at_random_gets_everything_once_in_order(
     database_url: str, world: World, tmp_path: Path
 ) -> None:
@@ -167,6 +169,7 @@ def alive(*kinds: type[object]) -> set[tuple[type[object], int]]:
     return {(type(thing), id(thing)) for thing in gc.get_objects() if type(thing) in kinds}
 
 
+@pytest.mark.long
 async def test_nothing_of_a_subscriber_who_vanished_stays_until_cycles_are_collected(
     database_url: str, world: World, tmp_path: Path
 ) -> None:
