@@ -5,12 +5,14 @@ Callers hold the cluster's start lock, so that nothing here meets itself.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,19 +185,35 @@ def start(place: Place, log: Log) -> subprocess.Popen[bytes]:
     _write_access_rules(place)
     deadline = time.monotonic() + ORPHANS_DEADLINE_S
     while True:
-        process = _launch(place)
+        process: subprocess.Popen[bytes] | None = None
         try:
+            with _undisturbed():
+                process = _launch(place)
             _wait_until_ready(place, process, log)
         except _OrphansRemain:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
         except BaseException:
-            process.send_signal(signal.SIGQUIT)  # at once: it has served nobody yet
-            process.wait(STOP_DEADLINE_S)
+            if process is not None:
+                process.send_signal(signal.SIGQUIT)  # at once: it has served nobody yet
+                process.wait(STOP_DEADLINE_S)
             raise
         else:
             return process
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without the signals that end us: one that came while a program is started would leave it running, known to nobody.
+
+    They arrive when this ends. PostgreSQL chooses for itself which signals it takes.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _OrphansRemain(EmbeddedPostgresError):
