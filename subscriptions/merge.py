@@ -15,7 +15,7 @@ from auth.access import MOST_FOLLOWED, taking_part
 from auth.viewer import Viewer
 from models.store.sql import Database, is_away
 from subscriptions.follow import EndReason, Follower, Streams
-from subscriptions.log import LoggedFact, place_in
+from subscriptions.log import LoggedFact, heads, place_in
 from subscriptions.sight import gigs_of
 
 JOINING = frozenset({"GigCreated", "ApplicationSubmitted", "FreelancerInvited", "ContractStarted"})
@@ -123,8 +123,18 @@ class Merged:
                 await self.follow_gigs({stream: place})
 
     async def _look_around(self) -> None:
-        """Follow the gigs that the own stream did not tell of, from now on; part with those that are over."""
+        """Follow the gigs that the own stream did not tell of, from now on; part with those that are over.
+
+        Not before the own stream has told of everything that may have led to them: what it tells later begins where it says.
+        """
+        self._changed.clear()
         found = await _patiently(lambda: gigs_of(self._db, taking_part(self._viewer)))
+        own = self._own.stream
+        if (await _patiently(lambda: heads(self._db, [own])))[own] > self._own.number:
+            self._streams.heard([own])
+            if not self._own.is_behind and self._own.ended is None:
+                await self._changed.wait()
+            return
         names = [f"gig:{gig_id}" for gig_id in reversed(found)]
         self._over = self._gigs.keys() - names
         for name in list(self._gigs):

@@ -5,11 +5,13 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import orjson
+import pytest
 
 from auth.viewer import Viewer
 from models.ids import encode_id
 from resolvers import applications, contracts, gigs
 from schema.execution import Frame, Response
+from subscriptions.sight import gigs_of
 from tests.subscriptions.conftest import StartWorker, Worker
 from tests.subscriptions.test_streaming import DEADLINE_S, ask
 
@@ -138,6 +140,36 @@ async def test_an_owner_learns_of_a_gig_that_was_begun_elsewhere(start: StartWor
         "GigPaused",
         "StreamReady",
     ]
+
+
+async def test_what_happens_in_a_gig_that_was_joined_while_the_stream_began_is_told(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, elsewhere = await start(), await start()
+    world, client, anna = worker.world, await worker.world.client(), await worker.world.freelancer("Anna")
+    gig_id = await world.open_gig(client)
+    has_acted = asyncio.Event()
+
+    async def look_after_acts(*arguments: Any) -> Any:
+        if not has_acted.is_set():  # by a worker of which only the sweep tells
+            await elsewhere.world.application(anna, gig_id)
+            await gigs.pause_gig(elsewhere.world.as_(client), gig_id)
+            has_acted.set()
+        return await gigs_of(*arguments)
+
+    monkeypatch.setattr("subscriptions.merge.gigs_of", look_after_acts)
+    following = await follow(worker, anna)
+    beginning = asyncio.create_task(following.until_ready())
+    async with asyncio.timeout(DEADLINE_S):
+        await has_acted.wait()
+        await worker.streams.sweep()
+        await worker.streams.sweep()
+        told = await beginning
+        while len(told) < 3:
+            told.append(await following.next())
+    await following.close()
+
+    assert [kind for kind in kinds(told) if kind != "StreamReady"] == ["ApplicationSubmitted", "GigPaused"]
 
 
 async def test_a_gig_that_is_over_is_told_to_its_end_and_then_left(start: StartWorker) -> None:
