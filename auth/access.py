@@ -4,7 +4,7 @@ Deny by default: a scope names who may see, and nothing else is seen. Scopes use
 can, so that they cost no join.
 """
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -25,6 +25,7 @@ from models.stream import Fact
 from models.user import Session, User
 
 Clause = sa.ColumnElement[bool]
+T = TypeVar("T")
 EVERYTHING: Clause = sa.true()
 NOTHING: Clause = sa.false()
 
@@ -85,6 +86,12 @@ def taking_part(viewer: Viewer) -> Clause:
     is_over = col(Gig.status).in_([GigStatus.REJECTED, GigStatus.COMPLETED, GigStatus.CANCELLED])
     parts = [_in_array(col(Gig.id), ids) for ids in (bids, work, invitations)]
     return ~is_over & sa.or_(col(Gig.client_id) == me, *parts)
+
+
+def followed_gigs(viewer: Viewer, column: sa.SQLColumnExpression[T]) -> sa.Select[T]:
+    """This column of the gigs that one follows with all that concerns one: of those one takes part in, the newest first."""
+    newest = (col(Gig.created_at).desc(), col(Gig.id).desc())
+    return sa.select(column).where(taking_part(viewer)).order_by(*newest).limit(MOST_FOLLOWED)
 
 
 def own_gigs(viewer: Viewer) -> Clause:

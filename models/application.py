@@ -117,6 +117,7 @@ class ApplicationSubmitted(ApplicationMoved):
     """A freelancer applied."""
 
     changes_counts = True
+    joins = True
 
 
 class ApplicationEdited(ApplicationMoved):

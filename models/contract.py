@@ -90,6 +90,7 @@ class ContractMoved(ContractEvent):
 class ContractStarted(ContractMoved):
     """The work may begin."""
 
+    joins = True
     notice = None  # the same act told the freelancer that they were accepted
 
 

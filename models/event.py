@@ -50,6 +50,9 @@ class Event(ABC):
     changes_counts: ClassVar[bool] = False
     """Whether numbers of the gig that everybody sees are others after it, although the fact is not for everybody."""
 
+    joins: ClassVar[bool] = False
+    """Whether somebody takes part in the gig from it on, so that who follows all that concerns them follows the gig, too."""
+
     topic: ClassVar[Topic]
 
     notice: ClassVar[Notice | None] = None

@@ -148,6 +148,8 @@ class GigCancelled(GigMoved):
 class GigCreated(GigEvent):
     """A draft was begun; `source_id` is the gig it was copied from."""
 
+    joins = True
+
     source_id: UUID | None = None
 
     @property

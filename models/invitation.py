@@ -57,6 +57,8 @@ class InvitationEvent(ConcernedEvent):
 class FreelancerInvited(InvitationEvent):
     """The client invited a freelancer to apply."""
 
+    joins = True
+
 
 class InvitationAccepted(InvitationEvent):
     """The freelancer wants to look at the gig."""

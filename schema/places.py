@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col
 
-from auth.access import MOST_FOLLOWED, taking_part
+from auth.access import followed_gigs
 from auth.viewer import Viewer
 from models.errors import Invalid
 from models.gig import Gig
@@ -34,23 +34,6 @@ def vector_cursor(op: Operation, place: Mapping[str, int]) -> StreamCursor:
     return StreamCursor(op.services.signer.sign("stream", orjson.dumps([op.services.epoch, dict(place)])))
 
 
-def vector_of(op: Operation, cursor: str | None, stream: str) -> dict[str, int] | None:
-    """The numbers that a cursor stands for, of `stream` among them; None without one. A cursor of `stream` alone will do.
-
-    Raises `Invalid` and `NewEpoch`.
-    """
-    parts = _opened(op, cursor)
-    if parts is None:
-        return None
-    epoch, *rest = parts
-    place = rest[0] if isinstance(rest[0], dict) else {rest[0]: rest[1]}
-    if stream not in place:
-        raise _of_another_stream()
-    if epoch != op.services.epoch:
-        raise NewEpoch
-    return {name: int(number) for name, number in place.items()}
-
-
 class CursorOf:
     """A cursor that is signed when it is printed: most payloads are read without their position."""
 
@@ -64,26 +47,32 @@ class CursorOf:
 
 def place_of(op: Operation, cursor: str | None, stream: str) -> int | None:
     """The number that a cursor of this stream stands for; None without one. Raises `Invalid` and `NewEpoch`."""
-    parts = _opened(op, cursor)
-    if parts is None:
+    numbers = vector_of(op, cursor, stream)
+    if numbers is None:
         return None
-    epoch, *rest = parts
-    if rest[0] != stream:
+    if len(numbers) > 1:
         raise _of_another_stream()
-    if epoch != op.services.epoch:
-        raise NewEpoch
-    return int(rest[1])
+    return numbers[stream]
 
 
-def _opened(op: Operation, cursor: str | None) -> list[Any] | None:
+def vector_of(op: Operation, cursor: str | None, stream: str) -> dict[str, int] | None:
+    """The numbers that a cursor stands for, of `stream` among them; None without one. A cursor of `stream` alone will do.
+
+    Raises `Invalid` and `NewEpoch`.
+    """
     if cursor is None:
         return None
     message = op.services.signer.open("stream", cursor)
     if message is None:
         text = "This is not a cursor of ours. Take `cursor`, `streamCursor` or `position` of an answer."
         raise Invalid(("after",), "CURSOR", text)
-    parts: list[Any] = orjson.loads(message)
-    return parts
+    epoch, *place = orjson.loads(message)
+    numbers: dict[str, int] = place[0] if isinstance(place[0], dict) else {place[0]: place[1]}
+    if stream not in numbers:
+        raise _of_another_stream()
+    if epoch != op.services.epoch:
+        raise NewEpoch
+    return numbers
 
 
 def _of_another_stream() -> Invalid:
@@ -93,13 +82,9 @@ def _of_another_stream() -> Invalid:
 
 def current_place_of_all(user_id: Any, description: str) -> Any:
     """A field that tells where everything stands that concerns a person, read in the statement of their row."""
-    of_gigs = (
-        sa.select(sa.literal_column("'gig:'", sa.Text) + sa.cast(col(Gig.id), sa.Text))
-        .where(taking_part(Viewer(user_id=sql(user_id))))  # type: ignore[arg-type]  # the id stands in the row
-        .order_by(col(Gig.created_at).desc(), col(Gig.id).desc())
-        .limit(MOST_FOLLOWED)
-        .correlate_except(Gig)
-    )
+    them = Viewer(user_id=sql(user_id))  # type: ignore[arg-type]  # the id stands in the row
+    name_of_gig = sa.literal_column("'gig:'", sa.Text) + sa.cast(col(Gig.id), sa.Text)
+    of_gigs = followed_gigs(them, name_of_gig).correlate_except(Gig)
     own = sa.literal_column("'user:'", sa.Text) + sa.cast(sql(user_id), sa.Text)
     names = sa.func.array(of_gigs.scalar_subquery())
     numbers = (

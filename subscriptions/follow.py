@@ -200,6 +200,11 @@ class Follower:
         return facts
 
     @property
+    def has_caught_up(self) -> bool:
+        """Whether everything was told that had happened when this began."""
+        return self.number >= self.head
+
+    @property
     def is_behind(self) -> bool:
         """Whether `take` has something to tell without waiting for it to happen."""
         return self.number < self.tail.number

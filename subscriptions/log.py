@@ -42,6 +42,12 @@ class LoggedFact:
         if self.others is not None:
             self.others.grow_old()
 
+    @property
+    def joins(self) -> bool:
+        """Whether somebody takes part in the gig from it on."""
+        kind = EVENTS.get(self.kind)
+        return kind is not None and kind.joins
+
     def notifies(self, user_id: UUID | None) -> bool:
         """Whether it tells this person of what others did, or how many notifications are left after what they did."""
         kind = EVENTS.get(self.kind)

@@ -7,21 +7,17 @@ from there on its stream is told, whether that happened now or while they were a
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from uuid import UUID
 
-from auth.access import MOST_FOLLOWED, taking_part
+from sqlmodel import col
+
+from auth.access import MOST_FOLLOWED, followed_gigs
 from auth.viewer import Viewer
-from models.store.sql import Database, is_away
+from models.gig import Gig
+from models.store.sql import Database, patiently
 from subscriptions.follow import EndReason, Follower, Streams
 from subscriptions.log import LoggedFact, heads, place_in
-from subscriptions.sight import gigs_of
-
-JOINING = frozenset({"GigCreated", "ApplicationSubmitted", "FreelancerInvited", "ContractStarted"})
-RETRY_S, MOST_ATTEMPTS = 0.2, 100
-T = TypeVar("T")
-_log = logging.getLogger("skillsync.streams")
 
 
 class Merged:
@@ -56,7 +52,7 @@ class Merged:
     def has_caught_up(self) -> bool:
         """Whether everything was told that had happened when this began."""
         followers = (self._own, *self._gigs.values())
-        return self._has_looked_around and all(each.number >= each.head for each in followers)
+        return self._has_looked_around and all(each.has_caught_up for each in followers)
 
     def place(self, fact: LoggedFact | None = None) -> dict[str, int]:
         """The number in each stream; of that of `fact`, the number behind it."""
@@ -116,10 +112,10 @@ class Merged:
 
     async def _join_by(self, fact: LoggedFact) -> None:
         """Follow the gig of a fact that makes the person take part in it, from that fact on."""
-        if self._with_gigs and fact.kind in JOINING:
+        if self._with_gigs and fact.joins:
             stream = f"gig:{fact.payload['gig_id']}"
             if stream not in self._gigs:
-                place = await _patiently(lambda: place_in(self._db, stream, fact))
+                place = await patiently(lambda: place_in(self._db, stream, fact))
                 await self.follow_gigs({stream: place})
 
     async def _look_around(self) -> None:
@@ -128,9 +124,9 @@ class Merged:
         Not before the own stream has told of everything that may have led to them: what it tells later begins where it says.
         """
         self._changed.clear()
-        found = await _patiently(lambda: gigs_of(self._db, taking_part(self._viewer)))
+        found = await patiently(lambda: gigs_of(self._db, self._viewer))
         own = self._own.stream
-        if (await _patiently(lambda: heads(self._db, [own])))[own] > self._own.number:
+        if (await patiently(lambda: heads(self._db, [own])))[own] > self._own.number:
             self._streams.heard([own])
             if not self._own.is_behind and self._own.ended is None:
                 await self._changed.wait()
@@ -160,14 +156,6 @@ async def follow_all(
             merged.close()
 
 
-async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """Waits for a database that is away: what was taken from a stream already must not be lost for it."""
-    for attempt in range(MOST_ATTEMPTS):
-        try:
-            return await read()
-        except Exception as error:
-            if not is_away(error) or attempt == MOST_ATTEMPTS - 1:
-                raise
-            _log.warning("a merge waits for the database", extra={"problem": type(error).__name__})
-            await asyncio.sleep(RETRY_S)
-    raise AssertionError("unreachable")
+async def gigs_of(db: Database, viewer: Viewer) -> list[UUID]:
+    """What the viewer follows, the newest first."""
+    return [row.id for row in await db.fetch(followed_gigs(viewer, col(Gig.id)))]

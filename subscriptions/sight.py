@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import col
 
-from auth.access import MOST_FOLLOWED, visible_gigs
+from auth.access import visible_gigs
 from auth.viewer import Viewer
 from models.gig import Gig
 from models.gig_workflow import HIDDEN
@@ -51,13 +51,6 @@ async def may_follow(db: Database, followers: Iterable[F]) -> set[F]:
         found = await _seen_gigs(db, [(f.viewer, gig_id) for f, gig_id in asked])
         seeing.update(f for f, gig_id in asked if (f.viewer.user_id, gig_id) in found)
     return seeing
-
-
-async def gigs_of(db: Database, condition: sa.ColumnElement[bool]) -> list[UUID]:
-    """The newest gigs that fit, newest first, as many as one place can hold."""
-    newest = (col(Gig.created_at).desc(), col(Gig.id).desc())
-    statement = sa.select(col(Gig.id)).where(condition).order_by(*newest).limit(MOST_FOLLOWED)
-    return [row.id for row in await db.fetch(statement)]
 
 
 async def _seen_gigs(db: Database, asked: Collection[tuple[Viewer, UUID]]) -> set[tuple[UUID | None, UUID]]:

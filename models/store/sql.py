@@ -5,6 +5,7 @@ the same laws in two statements, without a session (`hot.py`).
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -48,10 +49,13 @@ __all__ = [
 ]
 
 M = TypeVar("M", bound=SQLModel)
+T = TypeVar("T")
 Clause = sa.ColumnElement[bool]
 
 _SETTLED = frozenset({"committed", "aborted"})
 _ASK_AGAIN_S = 0.05
+_RETRY_S, MOST_ATTEMPTS = 0.2, 100
+_log = logging.getLogger("skillsync.store")
 
 
 class Database:
@@ -302,6 +306,19 @@ def is_away(error: BaseException) -> bool:
     if isinstance(cause, asyncpg.QueryCanceledError):
         return False
     return isinstance(cause, OSError | TimeoutError | DisconnectionError | PoolTimeoutError | _AWAY)
+
+
+async def patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """Reads again while the database is away: what was taken from a stream already must not be lost for it."""
+    for _ in range(MOST_ATTEMPTS - 1):
+        try:
+            return await read()
+        except Exception as error:
+            if not is_away(error):
+                raise
+            _log.warning("a read waits for the database", extra={"problem": type(error).__name__})
+            await asyncio.sleep(_RETRY_S)
+    return await read()
 
 
 _AWAY = (

@@ -11,7 +11,7 @@ from auth.viewer import Viewer
 from models.ids import encode_id
 from resolvers import applications, contracts, gigs
 from schema.execution import Frame, Response
-from subscriptions.sight import gigs_of
+from subscriptions.merge import gigs_of
 from tests.subscriptions.conftest import StartWorker, Worker
 from tests.subscriptions.test_streaming import DEADLINE_S, ask
 
