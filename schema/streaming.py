@@ -7,8 +7,7 @@ was decided before, for each subscriber alone.
 import asyncio
 import dataclasses
 import functools
-import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from graphql import GraphQLError, OperationType, located_error
 
 from auth.viewer import ANONYMOUS
 from models.errors import DomainError, Invalid
-from models.store.sql import Position, is_away
+from models.store.sql import Position, patiently
 from resolvers.operation import Operation
 from schema.documents import Refused
 from schema.events import (
@@ -48,16 +47,14 @@ from schema.graph import Context
 from schema.places import NewEpoch, place_of, stream_cursor, vector_cursor, vector_of
 from schema.planner.operation import OperationPlan, batch_execute, name_of
 from schema.planner.roots import Run, SubscriptionPlan
+from schema.scalars import StreamCursor
 from subscriptions.follow import Ahead, Follower, Streams, Teller, TooOld, Unseen
 from subscriptions.log import LoggedFact
 from subscriptions.merge import Merged, follow_all
 
-RETRY_S, MOST_ATTEMPTS = 0.2, 100
 _BEGUN = Frame(b"", None)
 _NOT_FOR_ALL = Frame(b"", None)
 """In place of a frame that not everybody may see; each makes their own."""
-_log = logging.getLogger("skillsync.streams")
-
 
 SendAtOnce = Callable[[Sequence[Frame]], bool]
 """Sends frames without waiting for anything, all or none; False if that cannot be."""
@@ -126,10 +123,12 @@ class _Subscriber:
         self._is_ready = False
         variables = _canonical(self._variables, without=self._plan.after_variable)
         self._own = _Class((self._plan, variables, op.viewer.user_id, op.viewer.roles), op)
-        # What is shared is what a stranger sees at the moment of reading: who follows may see the gig at another moment, and
-        # the gig may have been hidden, and written anew, in between.
-        stranger = dataclasses.replace(op, viewer=ANONYMOUS)
-        self._shared = _Class((self._plan, variables), stranger) if self._plan.item.is_alike else None
+        self._shared: _Class | None = None
+        if self._plan.item.is_alike:
+            # What is shared is what a stranger sees at the moment of reading: who follows may see the gig at another moment,
+            # and the gig may have been hidden, and written anew, in between.
+            stranger = dataclasses.replace(op, viewer=ANONYMOUS)
+            self._shared = _Class((self._plan, variables), stranger)
 
     async def frames(self, streams: Streams) -> AsyncGenerator[Frame, None]:
         """First an empty frame once the follow has begun. Raises `GraphQLError` before that."""
@@ -141,7 +140,8 @@ class _Subscriber:
             after: Any = read_place(self._op, arguments.get("after"), stream)
         except NewEpoch:
             yield _BEGUN
-            yield await self._control(stream, 0, StreamReset(reason=ResetReason.NEW_EPOCH))
+            beginning = stream_cursor(self._op, Position(stream, 0))
+            yield await self._control(beginning, StreamReset(reason=ResetReason.NEW_EPOCH))
             return
         except Exception as error:
             raise self._located(error) from error
@@ -149,71 +149,54 @@ class _Subscriber:
         try:
             if followed.merges is None:
                 following: Any = streams.follow(stream, viewer, after=after)
-                more: Callable[[Any], Awaitable[tuple[list[Frame], bool]]] = self._more
             else:
                 with_gigs = followed.merges(arguments)
                 following = follow_all(streams, self._op.db, viewer, after=after, with_gigs=with_gigs)
-                more = self._more_of_all
             async with following as follower:
                 yield _BEGUN
                 is_last = False
                 while not is_last:
-                    frames, is_last = await more(follower)
+                    frames, is_last = await self._more(follower)
                     for frame in frames:
                         yield frame
         except (Unseen, Ahead) as error:
             raise self._located(_refused(error)) from error
 
-    async def _more(self, follower: Follower) -> tuple[list[Frame], bool]:
+    async def _more(self, follower: Follower | Merged) -> tuple[list[Frame], bool]:
         """The next frames, and whether they are the last."""
-        if not self._is_ready and follower.number >= follower.head:
+        if not self._is_ready and follower.has_caught_up:
             self._is_ready = True
-            if self._send_at_once is not None:
-                follower.teller = Teller(
-                    (self._shared or self._own).key,
-                    self._rendered if self._plan.item.reads else None,
-                    functools.partial(self._tell_at_once, follower, self._send_at_once),
-                )
-            ready = StreamReady(replayed=self._replayed)
-            return [await self._control(follower.stream, follower.number, ready)], False
+            if isinstance(follower, Follower):
+                self._have_told_at_once(follower)
+            return [await self._word(follower, StreamReady(replayed=self._replayed))], False
         try:
             facts = await follower.take()
         except TooOld:
-            reset = StreamReset(reason=ResetReason.NOT_KEPT)
-            return [await self._control(follower.stream, follower.number, reset)], True
+            return [await self._word(follower, StreamReset(reason=ResetReason.NOT_KEPT))], True
         if follower.ended is not None:
-            end = StreamEnd(reason=follower.ended)
-            return [await self._control(follower.stream, follower.number, end)], True
-        frames = await self._rendered(self._picked(follower, facts))
+            return [await self._word(follower, StreamEnd(reason=follower.ended))], True
+        picked = self._picked(follower, facts)
+        if isinstance(follower, Follower):
+            frames = await self._rendered(picked)
+        else:
+            frames = await self._rendered_of_all(follower, picked)
         if not self._is_ready:
             self._replayed += len(frames)
         return frames, False
 
-    async def _more_of_all(self, merged: Merged) -> tuple[list[Frame], bool]:
-        """As `_more`, of several streams: each item leads to a place in all of them, which is nobody else's."""
-        if not self._is_ready and merged.has_caught_up:
-            self._is_ready = True
-            ready = StreamReady(replayed=self._replayed)
-            return await self._made(self._own, [self._word(merged, ready)]), False
-        try:
-            facts = await merged.take()
-        except TooOld:
-            return await self._made(
-                self._own, [self._word(merged, StreamReset(reason=ResetReason.NOT_KEPT))]
-            ), True
-        if merged.ended is not None:
-            return await self._made(self._own, [self._word(merged, StreamEnd(reason=merged.ended))]), True
-        picked = self._picked(merged, facts)
-        frames = await self._made(self._own, [
-            dataclasses.replace(item_of(self._op, fact), cursor=vector_cursor(self._op, merged.place(fact)))
-            for fact in picked
-        ])  # fmt: skip
-        if not self._is_ready:
-            self._replayed += len(frames)
-        return frames, False
+    async def _word(self, follower: Follower | Merged, event: Any) -> Frame:
+        """A word about the stream, with the place it has come to."""
+        if isinstance(follower, Merged):
+            return await self._control(vector_cursor(self._op, follower.place()), event)
+        return await self._control(stream_cursor(self._op, Position(follower.stream, follower.number)), event)
 
-    def _word(self, merged: Merged, event: Any) -> StreamItem:
-        return control_item(self._op, vector_cursor(self._op, merged.place()), event)
+    def _have_told_at_once(self, follower: Follower) -> None:
+        if self._send_at_once is not None:
+            follower.teller = Teller(
+                (self._shared or self._own).key,
+                self._rendered if self._plan.item.reads else None,
+                functools.partial(self._tell_at_once, follower, self._send_at_once),
+            )
 
     def _tell_at_once(
         self, follower: Follower, send_at_once: SendAtOnce, facts: Sequence[LoggedFact]
@@ -293,35 +276,39 @@ class _Subscriber:
         finally:
             done.set_result(None)
 
-    async def _control(self, stream: str, number: int, event: Any) -> Frame:
-        cursor = stream_cursor(self._op, Position(stream, number))
+    async def _rendered_of_all(self, merged: Merged, facts: Sequence[LoggedFact]) -> list[Frame]:
+        """Each leads to a place in all streams, which is nobody else's."""
+        return await self._made(self._own, [
+            dataclasses.replace(item_of(self._op, fact), cursor=vector_cursor(self._op, merged.place(fact)))
+            for fact in facts
+        ])  # fmt: skip
+
+    async def _control(self, cursor: StreamCursor, event: Any) -> Frame:
         return (await self._made(self._own, [control_item(self._op, cursor, event)]))[0]
 
     async def _made(self, group: _Class, items: Sequence[StreamItem]) -> list[Frame]:
         """Waits for a database that is away: what an item links to would be missing from it for ever."""
-        attempts, is_shared = 0, group is self._shared
-        while True:
+        is_shared = group is self._shared
+        show = self._plan.item.show_whole if is_shared else self._plan.item.show_all
+
+        async def read() -> list[Any]:
             # Fresh for each batch of events: what was read for an earlier one is not true any more.
-            run = Run(Context(group.op, requested=self._ready.requested), self._ready.values)
-            try:
-                shown = await (self._plan.item.show_whole if is_shared else self._plan.item.show_all)(
-                    run, items
-                )
-            except Exception as error:
-                if is_away(error) and attempts < MOST_ATTEMPTS:
-                    attempts += 1
-                    _log.warning("events wait for the database", extra={"problem": type(error).__name__})
-                    await asyncio.sleep(RETRY_S)
-                    continue
-                if is_shared:
-                    return [_NOT_FOR_ALL] * len(items)
-                # Told by the batch execution, which meets it again.
-                self._whole.unplanned[type(error).__name__] += 1
-                return [await self._by_batches(item) for item in items]
-            return [
-                _NOT_FOR_ALL if data is None else Frame(to_json({"data": {self._key: data}}), item.cursor)
-                for data, item in zip(shown, items, strict=True)
-            ]
+            return await show(
+                Run(Context(group.op, requested=self._ready.requested), self._ready.values), items
+            )
+
+        try:
+            shown = await patiently(read)
+        except Exception as error:
+            if is_shared:
+                return [_NOT_FOR_ALL] * len(items)
+            # Told by the batch execution, which meets it again.
+            self._whole.unplanned[type(error).__name__] += 1
+            return [await self._by_batches(item) for item in items]
+        return [
+            _NOT_FOR_ALL if data is None else Frame(to_json({"data": {self._key: data}}), item.cursor)
+            for data, item in zip(shown, items, strict=True)
+        ]
 
     async def _by_batches(self, item: StreamItem) -> Frame:
         context = Context(self._op, requested=self._ready.requested)
