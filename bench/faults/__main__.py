@@ -11,8 +11,6 @@ import asyncio
 import os
 import random
 import secrets
-import shutil
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ import asyncpg
 from bench.faults import load
 from bench.faults.cutting import way_to
 from bench.faults.load import OwnedGig
-from bench.faults.servers import CannotMeasure, Postgres, Stage, stage
+from bench.faults.servers import Postgres, Stage, measured
 from bench.faults.strikes import FAULTS, WRITE_BOUND_S, Fault, Target
 from bench.faults.verdict import (
     Delivery,
@@ -295,22 +293,8 @@ def complaints(results: Sequence[Result]) -> list[str]:
 
 def main() -> int:
     arguments = parse_arguments()
-    # Every way to be told to stop is a Ctrl-C: what was started is ended on the way out.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     load_average = os.getloadavg()[0]
-    try:
-        with stage() as place:
-            try:
-                results = asyncio.run(measure_all(place, arguments))
-            finally:
-                if arguments.server_log:
-                    shutil.copy(place.server.log, arguments.server_log)
-    except CannotMeasure as error:
-        print(f"faults: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    results = measured("faults", lambda place: measure_all(place, arguments), server_log=arguments.server_log)
     print(f"{arguments.seconds} s a run, load average before {load_average:.1f}, {os.cpu_count()} cores\n")
     print(table(results))
     broken = complaints(results)

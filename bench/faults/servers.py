@@ -16,9 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from models.store import migrations
 from models.store.embedded import EmbeddedCluster, start_embedded
@@ -29,6 +29,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "skillsync"
 WORKERS = 2
 """Unless told."""
+T = TypeVar("T")
 _ESTABLISHED = "01"
 
 
@@ -314,6 +315,31 @@ def stage(*, workers: int = WORKERS) -> Iterator[Stage]:
         yield Stage(
             cluster, hints, stack.enter_context(server(directory, cluster.url, hints.url, workers=workers))
         )
+
+
+def measured(
+    name: str,
+    measure: Callable[[Stage], Coroutine[None, None, T]],
+    *,
+    workers: int = WORKERS,
+    server_log: Path | None = None,
+) -> T:
+    """What `measure` finds on a stage of its own. Exits with 1 and why if it finds nothing, with 130 if told to stop."""
+    # Every way to be told to stop is a Ctrl-C: what was started is ended on the way out.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with stage(workers=workers) as place:
+            try:
+                return asyncio.run(measure(place))
+            finally:
+                if server_log:
+                    shutil.copy(place.server.log, server_log)
+    except CannotMeasure as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 async def _ensure_database(cluster: Postgres) -> None:

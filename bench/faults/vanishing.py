@@ -12,8 +12,6 @@ import asyncio
 import contextlib
 import http.client
 import secrets
-import shutil
-import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -27,7 +25,7 @@ from redis.asyncio import Redis
 from bench.faults import load
 from bench.faults.crowd import SPARE_FILES, Silent, allow_files
 from bench.faults.load import OwnedGig
-from bench.faults.servers import CHECKOUT, CannotMeasure, Server, Stage, stage
+from bench.faults.servers import CHECKOUT, CannotMeasure, Server, Stage, measured
 from bench.reads.machine import rss_kb
 from subscriptions.redis_broker import CHANNEL
 
@@ -315,22 +313,10 @@ async def measure_all(place: Stage, arguments: argparse.Namespace) -> list[str]:
 
 def main() -> int:
     arguments = parse_arguments()
-    # Every way to be told to stop is a Ctrl-C: what was started is ended on the way out.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     allow_files(arguments.size + SPARE_FILES)
-    try:
-        with stage(workers=1) as place:
-            try:
-                broken = asyncio.run(measure_all(place, arguments))
-            finally:
-                if arguments.server_log:
-                    shutil.copy(place.server.log, arguments.server_log)
-    except CannotMeasure as error:
-        print(f"vanishing: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    broken = measured(
+        "vanishing", lambda place: measure_all(place, arguments), workers=1, server_log=arguments.server_log
+    )
     print("\n".join([*broken, f"vanishing: {'broken' if broken else 'ok'}"]), flush=True)
     return 1 if broken else 0
 
