@@ -1,7 +1,9 @@
 """GraphiQL in a real browser that can reach nothing but this server."""
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import strawberry
 import uvicorn
@@ -23,6 +26,10 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.asgi import GraphQL
 
+from models.ids import encode_id
+from resolvers import demo
+from tests.wire.test_process import SIGN_IN, Command, own_home
+from tests.wire.test_streams import free_port
 from transport.graphiql import DemoAccount, DemoLogin, GraphiQLPage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -371,6 +378,68 @@ def test_without_a_demo_login_the_page_offers_no_account(assets: Path, tour: Pat
 
         assert visit.page.get_by_label("Signed in as").count() == 0
         assert visit.model("request-headers.json") == ""
+
+
+RECORD = """() => {
+  const response = globalThis.__MONACO.editor.getModels().find((model) => model.uri.path.endsWith("response.json"));
+  globalThis.shown = [];
+  response.onDidChangeContent(() => response.getValue() && globalThis.shown.push(response.getValue()));
+}"""
+
+
+def change(server: Command, verb: str) -> None:
+    """Pause or resume the gig that the tour follows."""
+    signed_in = server.ask(SIGN_IN, email=demo.CARLA.email, password=demo.PASSWORD)["data"]["sessionCreate"]
+    query = f'mutation {{ {verb}(input: {{ id: "{encode_id("gig", demo.REPORT)}" }}) {{ outcome }} }}'
+    headers = {"authorization": f"Bearer {signed_in['tokens']['accessToken']}"}
+    answer = httpx.post(f"{server.address()}/graphql", json={"query": query}, headers=headers, timeout=20)
+    assert answer.json()["data"] == {verb: {"outcome": "APPLIED"}}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("number", "said"), [(signal.SIGKILL, []), (signal.SIGTERM, ["StreamEnd"])], ids=["killed", "stopped"]
+)
+def test_a_subscription_of_the_tour_goes_on_by_itself_when_the_server_was_away(
+    assets: Path, opened: Open, number: signal.Signals, said: list[str]
+) -> None:
+    port = str(free_port())
+    with own_home() as home:
+        local = Path(home.variables["LOCAL_DIRECTORY"])
+        local.mkdir()
+        (local / "graphiql").symlink_to(assets)
+        server = Command(home, "run", PORT=port)
+        with opened(f"{server.address()}/graphql") as visit:
+            visit.open_tab("FollowGig")
+            visit.wait_for("request-headers.json", lambda text: "Bearer" in text)
+            visit.page.evaluate(RECORD)
+            visit.run()
+            visit.wait_for("response.json", lambda text: "StreamReady" in text)
+            change(server, "gigPause")
+            visit.wait_for("response.json", lambda text: "GigPaused" in text)
+            away = visit.page.get_by_role("banner").get_by_role("status")
+
+            server.end(number)
+            expect(away).to_have_text("The subscription has lost the server and waits for it…")
+            complaints, visit.complaints = visit.complaints, []
+            server = Command(home, "run", PORT=port)
+            change(server, "gigResume")
+            visit.wait_for("response.json", lambda text: "GigResumed" in text)
+            change(server, "gigPause")
+            visit.wait_for("response.json", lambda text: "GigPaused" in text)
+
+            shown = [
+                json.loads(text)["data"]["gigEvents"] for text in visit.page.evaluate("globalThis.shown")
+            ]
+            complaints += [text for text in visit.complaints if "WebSocket connection" in text]
+            visit.complaints = [text for text in visit.complaints if "WebSocket connection" not in text]
+            expect(away).to_have_count(0)
+        server.end(signal.SIGINT)
+
+    kinds = [item["event"]["__typename"] for item in shown]
+    assert kinds == ["StreamReady", "GigPaused", *said, "GigResumed", "GigPaused"]
+    assert len({item["cursor"] for item in shown if item["event"]["__typename"].startswith("Gig")}) == 3
+    assert all("WebSocket connection" in text for text in complaints)
 
 
 def test_without_assets_the_page_says_what_to_run(tmp_path: Path) -> None:

@@ -126,8 +126,8 @@ class Home:
 Run = Callable[..., Command]
 
 
-@pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
+@contextmanager
+def own_home() -> Iterator[Home]:
     # Not below pytest's own directory, which is private: the database of root runs as somebody else.
     directory = Path(tempfile.mkdtemp(prefix="skillsync-"))
     directory.chmod(0o755)
@@ -137,6 +137,12 @@ def home() -> Iterator[Home]:
         choose_place(CHECKOUT, wheel_binaries(), home.data, print).socket_directory, ignore_errors=True
     )
     shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    with own_home() as home:
+        yield home
 
 
 @pytest.fixture

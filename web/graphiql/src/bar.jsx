@@ -4,7 +4,7 @@ import { createPortal } from "react-dom";
 import { storeTabs } from "./tabs.js";
 
 /** The strip above GraphiQL: the tour, and whom the operations are sent as. */
-export function Bar({ demo, tour }) {
+export function Bar({ demo, tour, subscriptions }) {
   useStoredEdits();
   useReadiness();
   useWrappedLines();
@@ -13,6 +13,7 @@ export function Bar({ demo, tour }) {
     <>
       <h1>SkillSync GraphQL</h1>
       {tour.length > 0 && <Tour steps={tour} />}
+      {subscriptions && <Connection subscriptions={subscriptions} />}
       {demo && <Account demo={demo} />}
     </>,
     document.getElementById("bar"),
@@ -36,6 +37,11 @@ function Tour({ steps }) {
       </select>
     </label>
   );
+}
+
+function Connection({ subscriptions }) {
+  const isLost = useSyncExternalStore(subscriptions.subscribe, subscriptions.snapshot);
+  return isLost && <span role="status">The subscription has lost the server and waits for it…</span>;
 }
 
 function Account({ demo }) {

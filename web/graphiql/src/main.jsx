@@ -4,6 +4,7 @@ import { GraphiQL, HISTORY_PLUGIN } from "graphiql";
 import { createRoot } from "react-dom/client";
 import { Bar } from "./bar.jsx";
 import { DemoSession } from "./demo.js";
+import { Subscriptions, subscriptionIn } from "./subscriptions.js";
 import { activeTab } from "./tabs.js";
 
 const WORKERS = { json: "json.worker.js", graphql: "graphql.worker.js" };
@@ -17,15 +18,17 @@ const store = createLocalStorage({ namespace: "skillsync" });
 const storage = new StorageAPI(store);
 const demo = config.demo && new DemoSession({ ...config.demo, endpoint: config.endpoint, storage });
 const plugins = [HISTORY_PLUGIN, explorerPlugin()];
-const send = createGraphiQLFetcher({
-  url: config.endpoint,
-  subscriptionUrl: config.subscriptions && new URL(config.subscriptions, location.href.replace(/^http/, "ws")).href,
-  enableIncrementalDelivery: false,
-});
+const send = createGraphiQLFetcher({ url: config.endpoint, enableIncrementalDelivery: false });
+const subscriptions =
+  config.subscriptions &&
+  new Subscriptions(new URL(config.subscriptions, location.href.replace(/^http/, "ws")).href);
 
 /** Sends one operation; a demo token that has run out since it was written into the headers is replaced. */
 async function fetcher(operation, options = {}) {
-  return send(operation, demo ? { ...options, headers: await demo.freshHeaders(options.headers) } : options);
+  const headers = () => (demo ? demo.freshHeaders(options.headers) : options.headers);
+  const subscription = subscriptionIn(options.documentAST, operation.operationName);
+  if (subscriptions && subscription) return subscriptions.follow(operation, subscription, headers);
+  return send(operation, { ...options, headers: await headers() });
 }
 
 // GraphiQL shows the variables of the first tab neither on a first visit nor after a reload unless told so.
@@ -44,7 +47,7 @@ createRoot(document.getElementById("graphiql")).render(
     schemaDescription
   >
     <GraphiQL.Logo>{null}</GraphiQL.Logo>
-    <Bar demo={demo} tour={config.tour} />
+    <Bar demo={demo} tour={config.tour} subscriptions={subscriptions} />
   </GraphiQL>,
 );
 demo?.start();
