@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 from models.checks import Checks
-from models.errors import AlreadyExists, DomainError
+from models.errors import AlreadyExists, DomainError, NotAllowed
 from models.ids import new_id
 from models.table import Versioned, reference, utc, words
 from models.vocabulary import Vocabulary
@@ -62,6 +62,33 @@ class SessionEnded(CredentialsRefused):
 
     def __init__(self) -> None:
         super().__init__("This session has ended. Sign in again.", path=("refreshToken",))
+
+
+class AccessTokenRefused(CredentialsRefused):
+    """The access token has expired, belongs to a session that has ended, or is none of ours."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, path=("accessToken",))
+
+
+class TokenOfAnother(CredentialsRefused):
+    """The access token is of another user than who opened the socket."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This token is of another user. Open another socket for them.", path=("accessToken",)
+        )
+
+
+class OnlyOverSocket(NotAllowed):
+    """There is no socket to refresh: the call came over HTTP."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "SOCKET",
+            "This call came over HTTP, which has no socket to refresh. Send the fresh access token as "
+            "`Authorization: Bearer …` with each request; `sessionRefresh` gives one.",
+        )
 
 
 class User(Versioned, table=True):

@@ -9,18 +9,23 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import col
 
+from auth.http import SESSION_ENDED
 from auth.passwords import PasswordsBusy
 from auth.tokens import ACCESS_LIFETIME, hash_of
+from auth.viewer import SignInRequired
 from models.checks import Checks
 from models.errors import NotAllowed, NotFound, RateLimited
 from models.profile import ClientProfile, FreelancerProfile
 from models.store.sql import Receipt, Transaction
 from models.user import (
     REFRESH_LIFETIME,
+    AccessTokenRefused,
+    OnlyOverSocket,
     RefreshToken,
     Role,
     Session,
     SessionEnded,
+    TokenOfAnother,
     User,
     UserStatus,
     WrongCredentials,
@@ -99,6 +104,24 @@ async def refresh_session(op: Operation, *, refresh_token: str) -> tuple[Receipt
     if reused:
         op.services.revoked.add(session_id, at=op.now())
     raise SessionEnded
+
+
+async def refresh_socket(op: Operation, *, access_token: str) -> tuple[Receipt, datetime]:
+    """Let the socket stay until a fresh token of its user expires, which is when. Nothing is written."""
+    user_id = op.viewer.require_user()
+    if op.renew_socket is None:
+        raise OnlyOverSocket
+    try:
+        bearer = op.services.tokens.viewer_of(access_token, now=op.now())
+        expires_at = op.services.tokens.expiry_of(access_token, now=op.now())
+    except SignInRequired as error:
+        raise AccessTokenRefused(error.message) from error
+    if bearer.session_id is None or bearer.session_id in op.services.revoked:
+        raise AccessTokenRefused(SESSION_ENDED)
+    if bearer.user_id != user_id:
+        raise TokenOfAnother
+    op.renew_socket(bearer, expires_at)
+    return Receipt(bearer.session_id), expires_at
 
 
 async def revoke_session(op: Operation, *, session_id: UUID | None) -> Receipt:

@@ -49,6 +49,8 @@ class Operation:
     request_id: str = ""
     device: str = ""
     act: Act | None = None
+    renew_socket: Callable[[Viewer, datetime], None] | None = None
+    """Lets the socket that this came over stay until a later time; None over HTTP."""
     db: Database = field(init=False)
 
     def __post_init__(self) -> None:

@@ -9,7 +9,18 @@ from strawberry import Maybe
 from auth import access
 from models.errors import NotFound, RateLimited
 from models.ids import decode_id
-from models.user import EmailTaken, Role, Session, SessionEnded, User, UserStatus, WrongCredentials
+from models.user import (
+    AccessTokenRefused,
+    EmailTaken,
+    OnlyOverSocket,
+    Role,
+    Session,
+    SessionEnded,
+    TokenOfAnother,
+    User,
+    UserStatus,
+    WrongCredentials,
+)
 from resolvers import accounts
 from resolvers.operation import Operation
 from schema.connections import Connection, connection
@@ -108,6 +119,13 @@ class SessionRefreshInput:
     refresh_token: str = strawberry.field(description="The refresh token of the last pair.")
 
 
+@strawberry.input(description="Input of `sessionRefreshSocket`.")
+class SessionRefreshSocketInput:
+    access_token: str = strawberry.field(
+        description="A fresh access token of the user who opened the socket, without `Bearer`."
+    )
+
+
 @strawberry.input(description="Input of `sessionRevoke`.")
 class SessionRevokeInput:
     id: Maybe[strawberry.ID] = strawberry.field(description="Which session to end; this one if absent.")
@@ -124,6 +142,14 @@ class AccountRoleAddInput:
 class SignedInPayload(MutationPayload):
     tokens: SessionTokens | None = strawberry.field(
         default=None, description="The new pair; null if it was refused."
+    )
+
+
+@strawberry.type(description="Answer to `sessionRefreshSocket`.")
+class SessionRefreshSocketPayload(MutationPayload):
+    session: SessionType | None = entity("The session of the token.")
+    expires_at: datetime | None = strawberry.field(
+        default=None, description="Until when the socket stays unless it is refreshed again; null if refused."
     )
 
 
@@ -175,6 +201,20 @@ async def session_create(op: Operation, input: SessionCreateInput) -> Answer:
 async def session_refresh(op: Operation, input: SessionRefreshInput) -> Answer:
     receipt, credentials = await accounts.refresh_session(op, refresh_token=input.refresh_token)
     return receipt, {"tokens": SessionTokens.of(credentials)}
+
+
+@mutation(
+    SessionRefreshSocketPayload,
+    OnlyOverSocket,
+    AccessTokenRefused,
+    TokenOfAnother,
+    needs=Needs.SIGNED_IN,
+    description="Keep this socket, and all that runs on it, until a fresh access token expires: for who cannot put it into the "
+    "payload of a `ping`. Over a WebSocket only. Also in the 30 seconds after the old token has expired.",
+)
+async def session_refresh_socket(op: Operation, input: SessionRefreshSocketInput) -> Answer:
+    receipt, expires_at = await accounts.refresh_socket(op, access_token=input.access_token)
+    return receipt, {"expires_at": expires_at}
 
 
 @mutation(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -236,7 +237,7 @@ class Connection:
         viewer, expires_at = self._signed_in(_authorization(payload))
         if viewer.user_id is not None and not self._terms.take_place(viewer.user_id):
             raise _Closing(4403, f"Too many sockets: at most {self._terms.limits.sockets} a user")
-        self.viewer, self._expires_at = viewer, expires_at
+        self._renew(viewer, expires_at)
         self._is_acknowledged = True
         await self._send(messages.ACKNOWLEDGED)
 
@@ -250,11 +251,15 @@ class Connection:
             viewer, expires_at = self._signed_in(authorization)
             if viewer.user_id != self.viewer.user_id:
                 raise _Closing(4403, "The token is of another user. Open another socket for them.")
-            self.viewer, self._expires_at = viewer, expires_at
-            self._is_warned, self._revoked_at = False, None
+            self._renew(viewer, expires_at)
         await self._send(messages.pong())  # nobody needs to be sent a token
 
-    def _signed_in(self, authorization: str | None) -> tuple[Viewer, float | None]:
+    def _renew(self, viewer: Viewer, expires_at: datetime | None) -> None:
+        self.viewer = viewer
+        self._expires_at = None if expires_at is None else expires_at.timestamp()
+        self._is_warned, self._revoked_at = False, None
+
+    def _signed_in(self, authorization: str | None) -> tuple[Viewer, datetime | None]:
         """The bearer of the token and when it expires."""
         services = self._terms.services
         now = services.clock()
@@ -263,7 +268,7 @@ class Connection:
             expiry = expiry_of(authorization, services.tokens, now=now)
         except SignInRequired as error:
             raise _Closing(4403, error.message) from error
-        return viewer, None if expiry is None else expiry.timestamp()
+        return viewer, expiry
 
     async def _subscribe(self, message: Subscribe) -> None:
         if not self._is_acknowledged:
@@ -295,7 +300,13 @@ class Connection:
         return task
 
     def _operation(self) -> Operation:
-        return Operation(self._terms.services, self.viewer, new_request_id(), device=self._device)
+        return Operation(
+            self._terms.services,
+            self.viewer,
+            new_request_id(),
+            device=self._device,
+            renew_socket=self._renew,
+        )
 
     async def _operate(self, message: Subscribe) -> None:
         op = self._operation()

@@ -128,6 +128,8 @@ MUTATION_ROWS: dict[str, Row] = {
         lambda _, caller: {"email": "nobody@example.com", "password": PASSWORD}),
     "sessionRefresh": Row("NOTHING", cells("SESSION_ENDED", anonymous="SESSION_ENDED"), nothing,
         lambda _, caller: {"refreshToken": "made up"}),
+    # Over a socket: tests/wire/test_sockets.py.
+    "sessionRefreshSocket": Row("SIGNED_IN", cells("ONLY_OVER_SOCKET"), nothing, lambda _, caller: {"accessToken": "made up"}),
     "sessionRevoke": Row("SIGNED_IN", SIGNED_IN, nothing, lambda _, caller: {}),
     "accountRoleAdd": Row("SIGNED_IN", cells("NOOP", freelancer="APPLIED", applicant="APPLIED", hired="APPLIED"), nothing,
         lambda _, caller: {"role": "CLIENT"}),

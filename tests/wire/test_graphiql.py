@@ -389,7 +389,9 @@ RECORD = """() => {
 
 def change(server: Command, verb: str) -> None:
     """Pause or resume the gig that the tour follows."""
-    signed_in = server.ask(SIGN_IN, email=demo.CARLA.email, password=demo.PASSWORD)["data"]["sessionCreate"]
+    signed_in = server.ask(SIGN_IN, email=demo.LOGINS[0].email, password=demo.PASSWORD)["data"][
+        "sessionCreate"
+    ]
     query = f'mutation {{ {verb}(input: {{ id: "{encode_id("gig", demo.REPORT)}" }}) {{ outcome }} }}'
     headers = {"authorization": f"Bearer {signed_in['tokens']['accessToken']}"}
     answer = httpx.post(f"{server.address()}/graphql", json={"query": query}, headers=headers, timeout=20)

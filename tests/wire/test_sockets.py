@@ -864,6 +864,70 @@ async def test_a_fresh_token_must_be_of_the_same_user_and_good(house: House) -> 
     assert await forger.end() == (4403, "The access token is not valid. Sign in again.")
 
 
+REFRESH = """mutation ($accessToken: String!) { sessionRefreshSocket(input: {accessToken: $accessToken}) {
+    outcome expiresAt errors { code path ... on PermissionError { needed } } } }"""
+
+
+async def refreshed(client: Client, authorization: str) -> Any:
+    """What the mutation answers to the token."""
+    await client.subscribe(
+        REFRESH, "refresh", variables={"accessToken": authorization.removeprefix("Bearer ")}
+    )
+    message, complete = await client.hear_json(), await client.hear_json()
+    assert complete == {"id": "refresh", "type": "complete"}
+    return message["payload"]["data"]["sessionRefreshSocket"]
+
+
+async def test_a_fresh_token_in_a_mutation_prolongs_the_socket(
+    house: House, clock: Clock, schema: Executable
+) -> None:
+    viewer = somebody()
+    house.perform = lambda request, op, _=None: execute(schema, request, op)
+    house.limited()
+    client = await house.client(viewer)
+    clock.move(ACCESS_LIFETIME)
+    await client.hear()
+
+    answer = await refreshed(client, bearer(house.services, viewer))
+    clock.move(timedelta(seconds=USUAL.expired_s))
+    await client.answers()
+    clock.move(ACCESS_LIFETIME - timedelta(seconds=USUAL.expired_s))
+
+    until = f"{clock():%Y-%m-%dT%H:%M:%SZ}"
+    assert answer == {"outcome": "APPLIED", "expiresAt": until, "errors": []}
+    assert await client.hear() == '{"type":"ping","payload":{"reason":"TOKEN_EXPIRED"}}'
+
+
+async def test_a_token_that_does_not_hold_is_refused_and_the_socket_stays_as_it_was(
+    house: House, clock: Clock, schema: Executable
+) -> None:
+    viewer, stale = somebody(), somebody()
+    house.perform = lambda request, op, _=None: execute(schema, request, op)
+    house.limited()
+    assert stale.session_id is not None
+    house.services.revoked.add(stale.session_id, at=clock())
+    client = await house.client(viewer)
+    expired = bearer(house.services, viewer)
+    clock.move(ACCESS_LIFETIME)
+    await client.hear()
+
+    answers = [
+        await refreshed(client, token)
+        for token in (
+            "Bearer abc",
+            expired,
+            bearer(house.services, stale),
+            bearer(house.services, somebody()),
+        )
+    ]
+    clock.move(timedelta(seconds=USUAL.expired_s))
+
+    refused = {"outcome": "REJECTED", "expiresAt": None}
+    codes = ["ACCESS_TOKEN_REFUSED"] * 3 + ["TOKEN_OF_ANOTHER"]
+    assert answers == [refused | {"errors": [{"code": code, "path": ["accessToken"]}]} for code in codes]
+    assert await client.end() == (4403, "The access token has expired. Connect again with a fresh one.")
+
+
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 200_000])
 def test_a_frame_is_what_the_parser_would_write(size: int) -> None:
     parser = ServerProtocol()
