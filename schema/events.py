@@ -52,7 +52,11 @@ class ResetReason(Enum):
     )
 
 
-strawberry.enum(ResetReason, name="StreamResetReason", description="Why a stream cannot go on from a cursor.")
+strawberry.enum(
+    ResetReason,
+    name="StreamResetReason",
+    description="Why a stream cannot go on from a cursor, or leaves something out.",
+)
 words(EndReason, name="StreamEndReason")
 
 
@@ -75,7 +79,27 @@ class StreamEnd:
     reason: EndReason = strawberry.field(description="Why.")
 
 
-CONTROL = (StreamReady, StreamReset, StreamEnd)
+@strawberry.type(
+    description="What happened between two places is not kept any longer. The stream goes on behind it; read the state again."
+)
+class StreamGap:
+    from_: StreamCursor = strawberry.field(name="from", description="The place before what is missing.")
+    to: StreamCursor = strawberry.field(description="The place behind it.")
+    reason: ResetReason = strawberry.field(description="Why.")
+
+
+@strawberry.type(
+    description="A sign of life, every 15 seconds, to who selects `lag`: its `cursor` is the newest place to go on from, also where "
+    "nothing that happened was for you."
+)
+class StreamHeartbeat:
+    lag: int = strawberry.field(
+        description="How many facts of the stream, for you or not, are not told yet: more than a few if you read more slowly than "
+        "things happen."
+    )
+
+
+CONTROL = (StreamReady, StreamGap, StreamReset, StreamHeartbeat, StreamEnd)
 
 # -- facts ---------------------------------------------------------------------------------------------------------------
 
@@ -207,7 +231,7 @@ else:
         Union[(*(kind.type for kind in KINDS.values()), GigCountsChanged, *CONTROL)],
         strawberry.union(
             "StreamEvent",
-            description="A fact, or a word about the stream itself: StreamReady, StreamReset, StreamEnd.",
+            description="A fact, or a word about the stream itself: StreamReady, StreamGap, StreamReset, StreamHeartbeat, StreamEnd.",
         ),
     ]
 

@@ -22,6 +22,8 @@ from schema.documents import Refused
 from schema.events import (
     ResetReason,
     StreamEnd,
+    StreamGap,
+    StreamHeartbeat,
     StreamItem,
     StreamReady,
     StreamReset,
@@ -48,7 +50,7 @@ from schema.places import NewEpoch, place_of, stream_cursor, vector_cursor, vect
 from schema.planner.operation import OperationPlan, batch_execute, name_of
 from schema.planner.roots import Run, SubscriptionPlan
 from schema.scalars import StreamCursor
-from subscriptions.follow import Ahead, Follower, Streams, Teller, TooOld, Unseen
+from subscriptions.follow import Ahead, Follower, Gap, Streams, Teller, TooOld, Unseen
 from subscriptions.log import LoggedFact
 from subscriptions.merge import Merged, follow_all
 
@@ -121,6 +123,7 @@ class _Subscriber:
         self._arguments: Mapping[str, Any] = {}
         self._replayed = 0
         self._is_ready = False
+        self._heart: _Heart | None = None
         variables = _canonical(self._variables, without=self._plan.after_variable)
         self._own = _Class((self._plan, variables, op.viewer.user_id, op.viewer.roles), op)
         self._shared: _Class | None = None
@@ -154,6 +157,8 @@ class _Subscriber:
                 following = follow_all(streams, self._op.db, viewer, after=after, with_gigs=with_gigs)
             async with following as follower:
                 yield _BEGUN
+                if StreamHeartbeat.__name__ in self._plan.shows:
+                    self._heart = _Heart(follower, streams.heartbeat_s)
                 is_last = False
                 while not is_last:
                     frames, is_last = await self._more(follower)
@@ -161,6 +166,9 @@ class _Subscriber:
                         yield frame
         except (Unseen, Ahead) as error:
             raise self._located(_refused(error)) from error
+        finally:
+            if self._heart is not None:
+                self._heart.stop()
 
     async def _more(self, follower: Follower | Merged) -> tuple[list[Frame], bool]:
         """The next frames, and whether they are the last."""
@@ -169,8 +177,14 @@ class _Subscriber:
             if isinstance(follower, Follower):
                 self._have_told_at_once(follower)
             return [await self._word(follower, StreamReady(replayed=self._replayed))], False
+        if self._heart is not None and self._heart.has_beaten():
+            return [await self._word(follower, StreamHeartbeat(lag=follower.lag))], False
         try:
             facts = await follower.take()
+        except Gap as gap:
+            before, behind = self._cursor(follower, gap.before), self._cursor(follower)
+            word = StreamGap(from_=before, to=behind, reason=ResetReason.NOT_KEPT)
+            return [await self._control(behind, word)], False
         except TooOld:
             return [await self._word(follower, StreamReset(reason=ResetReason.NOT_KEPT))], True
         if follower.ended is not None:
@@ -186,9 +200,14 @@ class _Subscriber:
 
     async def _word(self, follower: Follower | Merged, event: Any) -> Frame:
         """A word about the stream, with the place it has come to."""
+        return await self._control(self._cursor(follower), event)
+
+    def _cursor(self, follower: Follower | Merged, at: LoggedFact | Position | None = None) -> StreamCursor:
+        """The place that the follower has come to, or had at this fact or number of one stream."""
         if isinstance(follower, Merged):
-            return await self._control(vector_cursor(self._op, follower.place()), event)
-        return await self._control(stream_cursor(self._op, Position(follower.stream, follower.number)), event)
+            return vector_cursor(self._op, follower.place(at))
+        number = follower.number if at is None else at.number
+        return stream_cursor(self._op, Position(follower.stream, number))
 
     def _have_told_at_once(self, follower: Follower) -> None:
         if self._send_at_once is not None:
@@ -279,7 +298,7 @@ class _Subscriber:
     async def _rendered_of_all(self, merged: Merged, facts: Sequence[LoggedFact]) -> list[Frame]:
         """Each leads to a place in all streams, which is nobody else's."""
         return await self._made(self._own, [
-            dataclasses.replace(item_of(self._op, fact), cursor=vector_cursor(self._op, merged.place(fact)))
+            dataclasses.replace(item_of(self._op, fact), cursor=self._cursor(merged, fact))
             for fact in facts
         ])  # fmt: skip
 
@@ -327,6 +346,30 @@ class _Subscriber:
 
     def _located(self, error: Exception) -> GraphQLError:
         return located_error(error, self._whole.selected[0].nodes, [self._key])
+
+
+class _Heart:
+    """Beats until it is stopped. It never waits: the follower looks at it before it waits for something to tell."""
+
+    def __init__(self, follower: Follower | Merged, every_s: float) -> None:
+        self._follower = follower
+        self._every_s = every_s
+        self._is_due = False
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(every_s, self._beat)
+
+    def has_beaten(self) -> bool:
+        """Whether it has since this was last asked."""
+        was_due, self._is_due = self._is_due, False
+        return was_due
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _beat(self) -> None:
+        self._is_due = True
+        self._follower.nudge()
+        self._timer = self._loop.call_later(self._every_s, self._beat)
 
 
 def _only(plan: OperationPlan) -> tuple[str, SubscriptionPlan]:

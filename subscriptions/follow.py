@@ -30,7 +30,7 @@ from auth.access import sees_fact
 from auth.revocation import RevokedSessions
 from auth.viewer import Viewer
 from models.event import Audience
-from models.store.sql import Database
+from models.store.sql import Database, Position
 from models.vocabulary import Vocabulary
 from subscriptions.broker import Broker
 from subscriptions.log import LoggedFact, heads, horizon_now, moved_since, read_after
@@ -46,6 +46,7 @@ AT_ONCE = 50
 SHORT_S, MOST_PAUSE_S = 0.005, 0.05
 """A round of telling that takes longer than `SHORT_S` is followed by a pause as long as itself, up to `MOST_PAUSE_S`."""
 PREPARE_S = 0.25
+HEARTBEAT_S = 15.0
 BEGINNINGS = 5
 """Attempts to begin a follow, each but the first after the database has answered a sweep."""
 _RETRY_S = 0.2
@@ -74,6 +75,14 @@ class EndReason(Vocabulary):
 
 class TooOld(Exception):
     """Facts right after the follower's place are no longer kept."""
+
+
+class Gap(Exception):
+    """Facts in the middle, behind `before`, are no longer kept; the follower's place is behind them now."""
+
+    def __init__(self, before: Position) -> None:
+        super().__init__(before)
+        self.before = before
 
 
 class Ahead(Exception):
@@ -128,6 +137,8 @@ class Follower:
         self.number = -1
         self.head = -1
         """Where the stream was when this began: facts up to here are a replay."""
+        self.begun = -1
+        """Its place when this began."""
         self.ended: EndReason | None = None
         self.teller: Teller | None = None
         """Set by who has nothing to say before the next fact; used while they wait in `take`."""
@@ -138,13 +149,18 @@ class Follower:
         # Kept: each time it is asked for costs a system call.
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[None] | None = None
+        self._is_nudged = False
 
     async def take(self) -> list[LoggedFact]:
-        """The next facts for this viewer, after waiting for some; empty when only its place has moved, or it has ended.
+        """The next facts for this viewer, after waiting for some; empty when only its place has moved, it was nudged, or it has
+        ended.
 
-        Raises `TooOld`.
+        Raises `TooOld` and `Gap`.
         """
         while self.ended is None:
+            if self._is_nudged:
+                self._is_nudged = False
+                break
             if self.number < self.tail.number:
                 facts = self.tail.after(self.number)
                 if facts is None:
@@ -187,7 +203,10 @@ class Follower:
         return [fact for fact in told if fact is not None]
 
     async def _from_the_log(self) -> list[LoggedFact] | None:
-        """A page of facts after this place; None if the database could not be asked, after a while. Raises `TooOld`."""
+        """A page of facts after this place; None if the database could not be asked, after a while.
+
+        Raises `TooOld` and `Gap`.
+        """
         try:
             facts = await read_after(self._db, {self.stream: self.number}, limit=PAGE)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
@@ -195,9 +214,14 @@ class Follower:
             await asyncio.sleep(_RETRY_S)
             return None
         # Also in between: retention goes by time and in batches, not by number.
-        if not facts or facts[-1].number != self.number + len(facts):
+        whole = [fact for count, fact in enumerate(facts, 1) if fact.number == self.number + count]
+        if whole:
+            return whole
+        if self.number == self.begun:
             raise TooOld
-        return facts
+        before = Position(self.stream, self.number)
+        self.number = facts[0].number - 1 if facts else self.tail.number
+        raise Gap(before)
 
     @property
     def has_caught_up(self) -> bool:
@@ -209,9 +233,22 @@ class Follower:
         """Whether `take` has something to tell without waiting for it to happen."""
         return self.number < self.tail.number
 
+    @property
+    def lag(self) -> int:
+        """How many facts there are, as far as is known here, that were not taken."""
+        return self.tail.number - self.number
+
+    def nudge(self) -> None:
+        """Let `take` return, whether there is something to tell or not."""
+        self._is_nudged = True
+        self._wake()
+
     def wake(self) -> None:
         if self.listener is not None:
             self.listener()
+        self._wake()
+
+    def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
@@ -243,8 +280,9 @@ async def _prepare(tail: _Tail, facts: Sequence[LoggedFact]) -> None:
 class Streams:
     """All follows of this process."""
 
-    def __init__(self, db: Database, broker: Broker) -> None:
+    def __init__(self, db: Database, broker: Broker, *, heartbeat_s: float = HEARTBEAT_S) -> None:
         self.broker = broker
+        self.heartbeat_s = heartbeat_s
         self.problem: str | None = None
         """Why facts are not handed out now, as the class of an error; None while they are."""
         self._db = db
@@ -436,7 +474,7 @@ class Streams:
                 if after is not None and after > head:
                     raise Ahead
             follower.head = tail.number
-            follower.number = tail.number if after is None else after
+            follower.number = follower.begun = tail.number if after is None else after
         return seeing
 
     # -- ending --------------------------------------------------------------------------------------------------------

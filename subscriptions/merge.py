@@ -15,7 +15,7 @@ from sqlmodel import col
 from auth.access import MOST_FOLLOWED, followed_gigs
 from auth.viewer import Viewer
 from models.gig import Gig
-from models.store.sql import Database, patiently
+from models.store.sql import Database, Position, patiently
 from subscriptions.follow import EndReason, Follower, Streams
 from subscriptions.log import LoggedFact, heads, place_in
 
@@ -38,6 +38,7 @@ class Merged:
         """Streams of gigs that the person has no part in any more: told to their end, then left."""
         self._has_looked_around = not with_gigs
         self._changed = asyncio.Event()
+        self._is_nudged = False
         own.listener = self._changed.set
 
     @property
@@ -54,18 +55,32 @@ class Merged:
         followers = (self._own, *self._gigs.values())
         return self._has_looked_around and all(each.has_caught_up for each in followers)
 
-    def place(self, fact: LoggedFact | None = None) -> dict[str, int]:
-        """The number in each stream; of that of `fact`, the number behind it."""
+    @property
+    def lag(self) -> int:
+        """How many facts there are, as far as is known here, that were not taken."""
+        return sum(each.lag for each in (self._own, *self._gigs.values()))
+
+    def nudge(self) -> None:
+        """Let `take` return, whether there is something to tell or not."""
+        self._is_nudged = True
+        self._changed.set()
+
+    def place(self, at: LoggedFact | Position | None = None) -> dict[str, int]:
+        """The number in each stream; in that of `at`, the one it says."""
         followers = (self._own, *self._gigs.values())
         place = {**self._unread, **{each.stream: each.number for each in followers}}
-        return place if fact is None else place | {fact.stream: fact.number}
+        return place if at is None else place | {at.stream: at.number}
 
     async def take(self) -> Sequence[LoggedFact]:
-        """The next facts of one stream, after waiting for some; empty when only the place has moved, or it has ended.
+        """The next facts of one stream, after waiting for some; empty when only the place has moved, it was nudged, or it has
+        ended.
 
-        Raises `TooOld`.
+        Raises `TooOld` and `Gap`.
         """
         while self._own.ended is None:
+            if self._is_nudged:
+                self._is_nudged = False
+                break
             if self._own.is_behind:
                 facts = await self._own.take()
                 for fact in facts:

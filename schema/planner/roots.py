@@ -13,6 +13,7 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLUnionType,
     VariableNode,
     get_named_type,
 )
@@ -153,6 +154,8 @@ class SubscriptionPlan:
     after_variable: str | None
     """The variable that the cursor is in, if it is in one."""
     item: ValuePlan
+    shows: frozenset[str]
+    """The kinds of events of which more is selected than `__typename`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,7 @@ def plan_subscription(
         declaration,
         after.name.value if isinstance(after, VariableNode) else None,
         planner.value(definition.type, subject=declaration.subject),
+        planner.shown_kinds(),
     )
 
 
@@ -327,6 +331,17 @@ class _Planner:
             readers.append((read.asked, reader_of))
             is_alike = is_alike and is_alike_here
         return ValuePlan(code.compiled("value, n"), readers, is_alike)
+
+    def shown_kinds(self) -> frozenset[str]:
+        """The possible types of unions, one step below the root, of which more is selected than `__typename`."""
+        item = named_object(self._output)
+        return frozenset(
+            kind.name
+            for selected in self._selections.below(item, self._selected)
+            if isinstance(union := get_named_type(item.fields[selected.name].type), GraphQLUnionType)
+            for kind in union.types
+            if any(each.name != "__typename" for each in self._selections.below(kind, selected))
+        )
 
     def _reader_of(self, read: Read, subject: Scope | None) -> tuple[ReadKeys, bool]:
         """What reads, and whether it reads the same for all who may see the subject."""

@@ -19,12 +19,13 @@ from auth.viewer import ANONYMOUS, Viewer
 from models.event import Audience
 from models.gig import Gig, GigVisibility
 from models.ids import new_id
+from models.store.sql import Position
 from models.stream import Fact
 from models.user import Role
 from resolvers import applications, gigs, invitations
 from subscriptions import follow as following
 from subscriptions.broker import Heard, MemoryBroker
-from subscriptions.follow import Ahead, EndReason, Follower, TooOld, Unseen
+from subscriptions.follow import Ahead, EndReason, Follower, Gap, TooOld, Unseen
 from subscriptions.log import read_after
 from subscriptions.sight import may_follow
 from tests.subscriptions.conftest import StartWorker, Worker
@@ -390,8 +391,19 @@ async def test_a_hole_in_what_is_kept_is_told_and_not_skipped(start: StartWorker
         )
 
     async with worker.streams.follow(stream, client, after=0) as follower:
+        before = await take(follower, 1)
+        with pytest.raises(Gap) as gap:
+            await follower.take()
+        behind = await take(follower, 2)
+    async with worker.streams.follow(stream, client, after=1) as follower:
         with pytest.raises(TooOld):
             await follower.take()
+
+    assert (before, behind) == (
+        [(1, "GigCreated")],
+        [(3, "ApplicationSubmitted"), (4, "ApplicationSubmitted")],
+    )
+    assert gap.value.before == Position(stream, 1)
 
 
 # -- who may see what -----------------------------------------------------------------------------------------------------

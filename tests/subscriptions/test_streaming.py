@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import orjson
 import pytest
+import sqlalchemy as sa
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from auth.revocation import RevokedSessions
@@ -592,6 +593,83 @@ async def test_after_retention_an_old_cursor_resets_and_who_is_at_the_head_goes_
         ("StreamReady", None),
     ]
     assert await own_items(worker, client, before, count=1) == [("StreamReset", "NOT_KEPT")]
+
+
+async def test_a_hole_in_what_is_kept_is_told_with_the_places_around_it(start: StartWorker) -> None:
+    worker = await start()
+    world, client = worker.world, await worker.world.client()
+    gig_id = await world.open_gig(client)
+    before = (await world.data(client, "{ viewer { streamCursor } }"))["viewer"]["streamCursor"]
+    for _ in range(3):
+        await world.application(await world.freelancer(), gig_id)
+    async with world.as_(ANONYMOUS).transaction() as tx:
+        hole = "delete from fact where stream = :stream and number = 3"
+        await tx.execute(sa.text(hole).bindparams(stream=f"user:{client.user_id}"))
+    document = OWN.replace("__typename", "__typename ... on StreamGap { from to reason }")
+
+    async with subscribed(worker, client, document, after=before) as frames, asyncio.timeout(DEADLINE_S):
+        told = [own_item(await anext(frames)) for _ in range(4)]
+
+    first, gap, *_ = told
+    assert kinds(told) == ["ApplicationSubmitted", "StreamGap", "ApplicationSubmitted", "StreamReady"]
+    assert gap["event"] == {
+        "__typename": "StreamGap",
+        "from": first["cursor"],
+        "to": gap["cursor"],
+        "reason": "NOT_KEPT",
+    }
+    assert await own_items(worker, client, gap["cursor"], count=2) == [
+        ("ApplicationSubmitted", None),
+        ("StreamReady", None),
+    ]
+
+
+async def test_a_heartbeat_leads_past_what_is_not_for_the_viewer(start: StartWorker) -> None:
+    worker = await start()
+    worker.streams.heartbeat_s = 0.02
+    world, client, freelancer = worker.world, await worker.world.client(), await worker.world.freelancer()
+    gig_id = await world.open_gig(client)
+    application_id = await world.application(freelancer, gig_id)
+    document = "subscription ($after: StreamCursor) { notificationEvents(after: $after) { cursor event { __typename %s } } }"
+
+    async def next_of(frames: AsyncGenerator[Frame, None]) -> dict[str, Any]:
+        item: dict[str, Any] = orjson.loads((await anext(frames)).raw)["data"]["notificationEvents"]
+        return item
+
+    async with asyncio.timeout(DEADLINE_S):
+        alive = document % "... on StreamHeartbeat { lag }"
+        async with (
+            subscribed(worker, freelancer, alive) as frames,
+            subscribed(worker, freelancer, document % "") as silent,
+        ):
+            ready, quiet = await next_of(frames), await next_of(silent)
+            first = await next_of(frames)
+            await applications.edit_application(  # what one does oneself notifies nobody
+                world.as_(freelancer), application_id, {"cover_letter": "Better."}, expected_version=None
+            )
+            later = await next_of(frames)
+            while later["cursor"] == first["cursor"]:
+                later = await next_of(frames)
+            await applications.mark_application_viewed(world.as_(client), application_id)
+            told = await next_of(silent)
+
+    assert ready["event"] == quiet["event"] == {"__typename": "StreamReady"}
+    assert first["event"] == later["event"] == {"__typename": "StreamHeartbeat", "lag": 0}
+    assert told["event"] == {"__typename": "ApplicationViewed"}
+
+
+async def test_a_merged_stream_beats_too(start: StartWorker) -> None:
+    worker = await start()
+    worker.streams.heartbeat_s = 0.02
+    client = await worker.world.client()
+    await worker.world.open_gig(client)
+    document = OWN.replace("__typename", "__typename ... on StreamHeartbeat { lag }")
+
+    async with subscribed(worker, client, document) as frames, asyncio.timeout(DEADLINE_S):
+        told = [own_item(await anext(frames)) for _ in range(3)]
+
+    beat = {"__typename": "StreamHeartbeat", "lag": 0}
+    assert [item["event"] for item in told] == [{"__typename": "StreamReady"}, beat, beat]
 
 
 def own_item(frame: Frame) -> dict[str, Any]:
