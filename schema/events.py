@@ -14,6 +14,7 @@ from uuid import UUID
 
 import strawberry
 from strawberry.types.arguments import StrawberryArgument
+from strawberry.utils.str_converters import to_camel_case
 
 from auth import access
 from auth.viewer import Viewer
@@ -130,12 +131,19 @@ _VALUES = {
     "unread": "How many notifications were unread then.",
 }
 
+_ONE_PART = {"rate_minor": "rate", "rate_currency": "rate"}
+
 
 def _public(hint: Any) -> Any:
     """The type of a recorded value as the API has it."""
     if get_origin(hint) is tuple:
         return list[get_args(hint)[0]]  # type: ignore[misc]
     return hint
+
+
+def _parts(columns: Any) -> list[str]:
+    """What the API calls the columns of a profile."""
+    return sorted({to_camel_case(_ONE_PART.get(column, column)) for column in columns})
 
 
 def _python_name(name: str, hint: Any) -> str:
@@ -166,7 +174,7 @@ class _Kind:
         hints = get_type_hints(kind)
         recorded = [f.name for f in fields(kind) if f.name not in Event._IN_COLUMNS]
         self._readers = {
-            name: (_python_name(name, hints[name]), _reader(hints[name]))
+            name: (_python_name(name, hints[name]), _parts if name == "parts" else _reader(hints[name]))
             for name in recorded
             if name != "changes"
         }
