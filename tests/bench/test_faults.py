@@ -186,9 +186,7 @@ def test_nothing_is_lost_doubled_or_misordered_while_things_die(scratch: Path) -
 
 @pytest.mark.long
 def test_two_hundred_who_vanish_leave_nothing_and_one_who_stops_reading_delays_nobody(scratch: Path) -> None:
-    bench = start(
-        scratch, "--size", "200", "--rounds", "2", "--seconds", "4", module="bench.faults.vanishing"
-    )
+    bench = start(scratch, "--size", "200", "--rounds", "2", "--pairs", "4", module="bench.faults.vanishing")
 
     said, _ = bench.communicate(timeout=120)
 
