@@ -23,6 +23,7 @@ from collections.abc import (
 )
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -44,8 +45,10 @@ PAGE = 200
 AT_ONCE = 50
 """Followers that are told before everybody else in the process has a turn: less than two milliseconds."""
 SHORT_S, MOST_PAUSE_S = 0.005, 0.05
-"""A round of telling that takes longer than `SHORT_S` is followed by a pause as long as itself, up to `MOST_PAUSE_S`."""
-PREPARE_S = 0.25
+"""A round of telling that takes longer than `SHORT_S`, preparations aside, is followed by a pause as long as itself, up to
+`MOST_PAUSE_S`."""
+PREPARE_S = 0.04
+"""What some asked for may take so long to be made before everybody else is told."""
 HEARTBEAT_S = 15.0
 BEGINNINGS = 5
 """Attempts to begin a follow, each but the first after the database has answered a sweep."""
@@ -179,7 +182,7 @@ class Follower:
 
     def offer(self, facts: Sequence[LoggedFact], before: int, *, are_public: bool) -> None:
         """What follows `before`: told at once if possible, to spare whoever waits the way through a task of their own."""
-        if self._waiting is None or self._waiting.done():
+        if not self.is_waiting:
             if self.listener is not None:
                 self.listener()
             return  # they will look themselves
@@ -243,6 +246,11 @@ class Follower:
         self._is_nudged = True
         self._wake()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether `take` waits for something to happen."""
+        return self._waiting is not None and not self._waiting.done()
+
     def wake(self) -> None:
         if self.listener is not None:
             self.listener()
@@ -256,25 +264,6 @@ class Follower:
         """Nothing is delivered from now on."""
         self.ended = self.ended or reason
         self.wake()
-
-
-async def _prepare(tail: _Tail, facts: Sequence[LoggedFact]) -> None:
-    """Have made once what several are told. What fails, or takes too long, is made by each of them as it comes."""
-    of_kind: dict[Hashable, list[Follower]] = defaultdict(list)
-    for follower in tail.followers:
-        if follower.teller is not None and follower.teller.prepare is not None:
-            of_kind[follower.teller.kind].append(follower)
-    waiting = [
-        some.teller.prepare(some.told(facts))
-        for some, *others in of_kind.values()
-        if others and some.teller is not None and some.teller.prepare is not None
-    ]
-    if waiting:
-        try:
-            async with asyncio.timeout(PREPARE_S):
-                await asyncio.gather(*waiting)
-        except Exception as error:
-            _log.warning("facts are made one by one", exc_info=error, extra={"stream": tail.stream})
 
 
 class Streams:
@@ -292,6 +281,9 @@ class Streams:
         self._horizon: int | None = None
         self._swept = asyncio.Event()
         """Set, and replaced, with each sweep: the database answers."""
+        self._preparing: set[asyncio.Future[object]] = set()
+        self._waited_s = 0.0
+        """For what is being prepared, in this round."""
         self._is_stopping = False
         self._nobody_follows = asyncio.Event()
         self._nobody_follows.set()
@@ -342,15 +334,18 @@ class Streams:
             while True:
                 await self._has_grown.wait()
                 began = time.monotonic()
+                self._waited_s = 0.0
                 await self._hand_out_or_retry()
-                took_s = time.monotonic() - began
+                took_s = time.monotonic() - began - self._waited_s
                 if took_s > SHORT_S:
                     # Most of a delivery is its system call. Where many follow what happens often, what happens in the pause is
                     # told together; and half of the time is left for everybody else.
                     await asyncio.sleep(min(took_s, MOST_PAUSE_S))
         finally:
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
+            running: list[asyncio.Future[Any]] = [hearing, *self._preparing]
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _hand_out_or_retry(self) -> None:
         self._has_grown.clear()
@@ -381,10 +376,36 @@ class Streams:
         for name, facts in by_stream.items():
             # Nobody's tail if all have left; who came since begins with the head, which may be further on.
             if (tail := tails[name]) is self._tails.get(name):
-                await _prepare(tail, facts)
+                await self._prepare(tail, facts)
                 await tail.extend(facts)
                 if len(facts) == PAGE:
                     self._mark([name])
+
+    async def _prepare(self, tail: _Tail, facts: Sequence[LoggedFact]) -> None:
+        """Have made once what several are told. What takes too long is waited for by those alone who want it, and what fails is
+        made by each of them as it comes."""
+        of_kind: dict[Hashable, list[Follower]] = defaultdict(list)
+        for follower in tail.followers:
+            # Not for who does not take what there is: it would be made for nobody, while all others wait.
+            if follower.teller is not None and follower.teller.prepare is not None and follower.is_waiting:
+                of_kind[follower.teller.kind].append(follower)
+        beginning = [
+            asyncio.ensure_future(some.teller.prepare(some.told(facts)))
+            for some, *others in of_kind.values()
+            if others and some.teller is not None and some.teller.prepare is not None
+        ]
+        if beginning:
+            self._preparing.update(beginning)
+            for preparation in beginning:
+                preparation.add_done_callback(self._prepared)
+            began = time.monotonic()
+            await asyncio.wait(beginning, timeout=PREPARE_S)
+            self._waited_s += time.monotonic() - began
+
+    def _prepared(self, preparation: asyncio.Future[object]) -> None:
+        self._preparing.discard(preparation)
+        if not preparation.cancelled() and (error := preparation.exception()) is not None:
+            _log.warning("facts are made one by one", exc_info=error)
 
     # -- following -----------------------------------------------------------------------------------------------------
 

@@ -210,8 +210,9 @@ async def test_a_fact_is_shown_once_for_all_it_is_the_same_for(start: StartWorke
 
 @pytest.mark.parametrize("document", [EVENTS, OF_THE_GIG, LINKED], ids=["facts", "shared", "personal"])
 async def test_who_waits_is_told_at_once_where_that_is_possible_and_in_order_where_not(
-    start: StartWorker, document: str
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch, document: str
 ) -> None:
+    monkeypatch.setattr("subscriptions.follow.PREPARE_S", DEADLINE_S)
     worker = await start()
     world, client = worker.world, await worker.world.client()
     gig_id = await world.open_gig(client)

@@ -118,6 +118,38 @@ async def test_what_was_read_for_followers_who_left_is_not_taken_for_the_newest_
     assert await beginning == (4, 4)
 
 
+async def test_nothing_is_made_ready_for_who_does_not_take_what_there_is(start: StartWorker) -> None:
+    worker = await start()
+    owner = await worker.world.client()
+    gig_id = await worker.world.open_gig(owner)
+    prepared: list[int] = []
+
+    async def prepare(facts: Sequence[LoggedFact]) -> None:
+        prepared.extend(fact.number for fact in facts)
+
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        slow, other = [
+            Reader(
+                await stack.enter_async_context(worker.streams.follow(f"gig:{gig_id}", ANONYMOUS)), prepare
+            )
+            for _ in range(2)
+        ]
+        reader = Reader(await stack.enter_async_context(worker.streams.follow(f"gig:{gig_id}", ANONYMOUS)))
+        tasks.create_task(reader.read())
+        await asyncio.sleep(0)
+        await gigs.pause_gig(worker.world.as_(owner), gig_id)
+        await until(lambda: len(reader.got) == 1)
+        made_for_nobody = list(prepared)
+        for one in (slow, other):
+            tasks.create_task(one.read())
+        await until(lambda: len(slow.got) == len(other.got) == 1)
+        await gigs.resume_gig(worker.world.as_(owner), gig_id)
+        await until(lambda: all(len(one.got) == 2 for one in (slow, other, reader)))
+        await worker.streams.stop(timeout_s=0)
+
+    assert (made_for_nobody, prepared) == ([], [4])
+
+
 class Moody(Reader):
     """Takes what it is told at once only sometimes, as a peer that reads slowly."""
 
