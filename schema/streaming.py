@@ -105,6 +105,23 @@ class _Class:
 class _Subscriber:
     """One subscription of one caller."""
 
+    __slots__ = (
+        "_arguments",
+        "_heart",
+        "_is_ready",
+        "_key",
+        "_op",
+        "_own",
+        "_plan",
+        "_ready",
+        "_replayed",
+        "_schema",
+        "_send_at_once",
+        "_shared",
+        "_variables",
+        "_whole",
+    )
+
     def __init__(
         self,
         schema: Executable,

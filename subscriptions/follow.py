@@ -134,6 +134,22 @@ class _Tail:
 class Follower:
     """One subscriber's place in one stream. Of facts that are not for its viewer, it tells no more than all may know."""
 
+    __slots__ = (
+        "_db",
+        "_is_nudged",
+        "_loop",
+        "_waiting",
+        "begun",
+        "ended",
+        "head",
+        "listener",
+        "number",
+        "stream",
+        "tail",
+        "teller",
+        "viewer",
+    )
+
     def __init__(self, tail: _Tail, viewer: Viewer, db: Database) -> None:
         self.stream = tail.stream
         self.viewer = viewer
