@@ -1,33 +1,19 @@
-"""One private PostgreSQL for all workers; each worker clones its database from one migrated template."""
+"""What every process of a run does. The fixtures of all tests are in `fixtures.py`."""
 
-import asyncio
-import contextlib
-import fcntl
-import hashlib
-import itertools
+import gc
 import os
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from auth.revocation import RevokedSessions
-from models.store import migrations
-from models.store.embedded import EmbeddedCluster, start_embedded
-from resolvers.operation import Operation, Services
-from resolvers.taxonomy import SKILLS, load_skills
-from resolvers.views import ViewCounter
-from schema.execution import Executable, build_executable
-from tests.redis_server import redis_server, start_redis
-from tests.world import Clock, World, make_test_services
 
-__all__ = ["redis_server", "start_redis"]
-
-CHECKOUT = Path(__file__).parent.parent
-_numbers = itertools.count()
+def pytest_configure(config: pytest.Config) -> None:
+    only_hands_out = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+    if only_hands_out:
+        # Fixtures import the whole product; without them, workers start two seconds earlier.
+        return
+    # Imports make many objects and hardly a cycle.
+    gc.disable()
+    config.pluginmanager.import_plugin("tests.fixtures")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,106 +25,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="long; run by make test-long"))
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[EmbeddedCluster]:
-    cluster = start_embedded(CHECKOUT, log=lambda _: None)
-    yield cluster
-    cluster.stop()
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """As the server does after its start: imported modules and schemas live as long as the process.
 
-
-@pytest.fixture(scope="session")
-def template(cluster: EmbeddedCluster) -> str:
-    """The name of a migrated database with the taxonomy, made once for all workers and kept for the next run."""
-    sources = [*sorted((CHECKOUT / "alembic" / "versions").glob("*.py")), SKILLS]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    name = f"test_template_{digest}"
-    lock = CHECKOUT / ".local" / "test-template.lock"
-    lock.parent.mkdir(exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        asyncio.run(_make_template(cluster, name))
-    return name
-
-
-async def _make_template(cluster: EmbeddedCluster, name: str) -> None:
-    draft = f"{name}_draft"
-    if await migrations.has_database(cluster.url("postgres"), name):
-        return
-    await migrations.drop_database(cluster.url("postgres"), draft)
-    await migrations.ensure_database(cluster.url("postgres"), draft)
-    await migrations.migrate(cluster.url(draft))
-    services = await make_test_services(cluster.url(draft), Clock())
-    await load_skills(Operation(services))
-    await services.db.close()
-    # The name appears only when everything is in it, so that an interrupted run leaves no half template.
-    await migrations.rename_database(cluster.url("postgres"), draft, name)
-
-
-@contextlib.asynccontextmanager
-async def _clone(cluster: EmbeddedCluster, template: str, name: str) -> AsyncIterator[str]:
-    await migrations.ensure_database(cluster.url("postgres"), name, template=template)
-    # Nothing here has to survive a crash of the machine, and thousands of commits need not wait for the disk.
-    engine = create_async_engine(cluster.url("postgres"), isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(sa.text(f'alter database "{name}" set synchronous_commit = off'))
-    await engine.dispose()
-    try:
-        yield cluster.url(name)
-    finally:
-        await migrations.drop_database(cluster.url("postgres"), name)
-
-
-@pytest.fixture(scope="session")
-def worker(request: pytest.FixtureRequest) -> str:
-    return f"{os.getpid()}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-
-
-@pytest.fixture(scope="session")
-async def database_url(cluster: EmbeddedCluster, template: str, worker: str) -> AsyncIterator[str]:
-    """A database of this worker's own, from the template; tests share it and make their own people."""
-    async with _clone(cluster, template, f"test_{worker}") as url:
-        yield url
-
-
-@pytest.fixture
-async def empty_database_url(cluster: EmbeddedCluster, template: str, worker: str) -> AsyncIterator[str]:
-    """A database of this test's own: only the taxonomy is in it."""
-    async with _clone(cluster, template, f"test_{worker}_{next(_numbers)}") as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def schema() -> Executable:
-    return build_executable(introspection=True)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="session")
-async def shared_services(database_url: str) -> AsyncIterator[Services]:
-    """The pools are opened once for all tests of the worker; connecting is most of what a small test would cost."""
-    services = await make_test_services(database_url, Clock())
-    yield services
-    await services.db.close()
-
-
-@pytest.fixture
-def services(shared_services: Services, clock: Clock) -> Services:
-    """Services of the test's own, but for the pools."""
-    return replace(shared_services, clock=clock, revoked=RevokedSessions(), views=ViewCounter())
-
-
-@pytest.fixture
-async def world(services: Services, clock: Clock, schema: Executable) -> World:
-    return World(services, clock, schema)
-
-
-@pytest.fixture
-async def empty_world(empty_database_url: str, clock: Clock, schema: Executable) -> AsyncIterator[World]:
-    """Like `world`, in a database where nobody else is."""
-    services = await make_test_services(empty_database_url, clock)
-    yield World(services, clock, schema)
-    await services.db.close()
+    A collector that looks at these 300,000 objects again and again takes a tenth of the time of a run.
+    """
+    gc.enable()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

@@ -73,6 +73,11 @@ async def make_test_services(database_url: str, clock: Clock, *, rules: Rules | 
     )
 
 
+def services_of(shared: Services, clock: Clock) -> Services:
+    """Services of one's own, but for the pools and the statements that SQLAlchemy has compiled for them."""
+    return replace(shared, clock=clock, revoked=RevokedSessions(), views=ViewCounter())
+
+
 @dataclass(frozen=True, slots=True)
 class Hired:
     """A gig with one contract on it."""

@@ -12,14 +12,13 @@ import sqlalchemy as sa
 
 from auth.viewer import Viewer
 from models.gig_workflow import GigStatus
-from models.store import migrations
-from models.store.embedded import EmbeddedCluster
 from models.store.sql import Act, Database, HotTransaction, Transaction
 from models.user import Role
 from resolvers import demo
 from resolvers.demo_cast import CARLA
 from resolvers.operation import Rules
 from schema.execution import Executable
+from tests.emptying import EmptyDatabases
 from tests.world import Clock, World, make_test_services
 
 BLIND = """query Blind { contracts(first: 20, where: { status: { eq: COMPLETED } }) { nodes {
@@ -64,19 +63,14 @@ class SwitchedOff(Database):
 
 
 @pytest.fixture(scope="module")
-async def demo_world(
-    cluster: EmbeddedCluster, template: str, worker: str, schema: Executable
-) -> AsyncIterator[World]:
+async def demo_world(empty_databases: EmptyDatabases, schema: Executable) -> AsyncIterator[World]:
     """The demo world as a platform builds it where gigs need approval: read by the tests here, never changed."""
-    name, clock = f"test_{worker}_demo", Clock()
-    await migrations.ensure_database(cluster.url("postgres"), name, template=template)
-    services = await make_test_services(cluster.url(name), clock, rules=Rules(gigs_need_approval=True))
-    try:
+    clock = Clock()
+    async with empty_databases.lent() as url:
+        services = await make_test_services(url, clock, rules=Rules(gigs_need_approval=True))
         assert await demo.build_world(services)
         yield World(services, clock, schema)
-    finally:
         await services.db.close()
-        await migrations.drop_database(cluster.url("postgres"), name)
 
 
 async def test_the_world_is_built_once_and_holds_gigs_at_every_stage(demo_world: World) -> None:

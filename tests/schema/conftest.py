@@ -4,21 +4,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from models.store import migrations
-from models.store.embedded import EmbeddedCluster
+from resolvers.operation import Services
 from schema.execution import Executable
+from tests.emptying import EmptyDatabases
 from tests.schema.rich_stage import RichStage
 from tests.schema.stage import Stage
-from tests.world import Clock, World, make_test_services
+from tests.world import Clock, World, make_test_services, services_of
 
 
 @pytest.fixture(scope="module")
-async def module_world(database_url: str, schema: Executable) -> AsyncIterator[World]:
+def module_world(shared_services: Services, schema: Executable) -> World:
     """Like `world`, for all tests of a module. Its clock is shared: a test that moves it uses `world` instead."""
     clock = Clock()
-    services = await make_test_services(database_url, clock)
-    yield World(services, clock, schema)
-    await services.db.close()
+    return World(services_of(shared_services, clock), clock, schema)
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +26,10 @@ async def stage(module_world: World) -> Stage:
 
 
 @pytest.fixture(scope="module")
-async def own_database_url(
-    cluster: EmbeddedCluster, template: str, worker: str, request: pytest.FixtureRequest
-) -> AsyncIterator[str]:
+async def own_database_url(empty_databases: EmptyDatabases) -> AsyncIterator[str]:
     """A database of this module's own, so that lists hold only what the module made."""
-    name = f"test_{worker}_{request.module.__name__.rpartition('.')[2]}"
-    await migrations.ensure_database(cluster.url("postgres"), name, template=template)
-    yield cluster.url(name)
-    await migrations.drop_database(cluster.url("postgres"), name)
+    async with empty_databases.lent() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
