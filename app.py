@@ -110,7 +110,7 @@ class Application:
         log: Callable[[dict[str, Any]], None] = log_request,
         parent: Parent | None = None,
     ) -> None:
-        self._streams = Streams(services.db, _broker(settings))
+        self._streams = Streams(services.db, _broker(settings), attendance=services.attendance)
         services.db.on_facts = self._streams.committed
         adapters = {
             "sql": "embedded" if settings.is_embedded else "postgresql",

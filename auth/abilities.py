@@ -3,6 +3,7 @@
 Each function answers every action with None (it can be done) or the reason why it cannot.
 """
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -56,6 +57,15 @@ class ContractAction(Vocabulary):
     PAUSE = "PAUSE", "`contractPause`"
     RESUME = "RESUME", "`contractResume`"
     END = "END", "`contractEnd`"
+
+
+class BoardAction(Vocabulary):
+    """What can be done to a board."""
+
+    EDIT = "EDIT", "`boardEdit`"
+    ADD_COLUMN = "ADD_COLUMN", "`columnAdd`"
+    ADD_LABEL = "ADD_LABEL", "`labelAdd`"
+    ADD_TASK = "ADD_TASK", "`taskCreate`"
 
 
 A = TypeVar("A", bound=Vocabulary)
@@ -122,6 +132,20 @@ def on_contract(
 ) -> dict[ContractAction, str | None]:
     parties = {"CLIENT": client_id, "FREELANCER": freelancer_id}
     return _by_workflow(CONTRACT_WORKFLOW, ContractAction, viewer, status, parties)
+
+
+def on_board(viewer: Viewer, members: Sequence[tuple[UUID, bool]]) -> dict[BoardAction, str | None]:
+    """`members` are the client first, then the others; each with whether they can change anything."""
+    is_active = dict(members).get(viewer.user_id) if viewer.user_id is not None else None
+    reason: str | None = None
+    if is_active is None:
+        reason = "Only members of the board can."
+    elif not is_active:
+        reason = "Your contract for this gig is over."
+    answers: dict[BoardAction, str | None] = dict.fromkeys(BoardAction, reason)
+    if reason is None and viewer.user_id != members[0][0]:
+        answers[BoardAction.EDIT] = "Only the client can."
+    return answers
 
 
 def _by_workflow(

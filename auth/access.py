@@ -4,6 +4,7 @@ Deny by default: a scope names who may see, and nothing else is seen. Scopes use
 can, so that they cost no join.
 """
 
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from sqlmodel import col
 
 from auth.viewer import Viewer
 from models.application import Application, ApplicationAnswer, ApplicationStatus
-from models.contract import LIVE, Contract
+from models.board import Board, BoardText
+from models.contract import LIVE, Contract, ContractStatus
 from models.event import Audience
 from models.feedback import Feedback
 from models.gig import Gig, GigQuestion, GigVisibility, SavedGig
@@ -22,6 +24,7 @@ from models.invitation import GigInvitation, InvitationStatus
 from models.notification import Notification
 from models.profile import ClientProfile, FreelancerProfile, Visibility
 from models.stream import Fact
+from models.task import TaskComment, TaskReaction
 from models.user import Session, User
 
 Clause = sa.ColumnElement[bool]
@@ -114,6 +117,71 @@ def visible_answers(viewer: Viewer) -> Clause:
 
 def visible_contracts(viewer: Viewer) -> Clause:
     return _between(viewer, col(Contract.client_id), col(Contract.freelancer_id))
+
+
+def visible_boards(viewer: Viewer) -> Clause:
+    """The client of the gig, those who work for it or did so to the end, administrators."""
+    if viewer.is_admin:
+        return EVERYTHING
+    if viewer.user_id is None:
+        return NOTHING
+    hired = sa.select(col(Contract.gig_id)).where(
+        col(Contract.freelancer_id) == viewer.user_id, col(Contract.status) != ContractStatus.ENDED
+    )
+    return (col(Board.client_id) == viewer.user_id) | _in_array(
+        col(Board.gig_id), hired.correlate_except(Contract)
+    )
+
+
+WITHIN: dict[Callable[[Viewer], Clause], Callable[[Viewer], Clause]] = {}
+"""Scopes of things that belong to a subject for ever, by the scope of the subject: who sees that sees them."""
+
+
+def on_visible_boards(board_id: Mapped[UUID]) -> Callable[[Viewer], Clause]:
+    """A scope for rows of a table that belong to the board in this column."""
+
+    def scope(viewer: Viewer) -> Clause:
+        if viewer.is_admin:
+            return EVERYTHING
+        if viewer.user_id is None:
+            return NOTHING
+        boards = sa.select(col(Board.id)).where(visible_boards(viewer)).correlate_except(Board)
+        return _in_array(board_id, boards)
+
+    WITHIN[scope] = visible_boards
+    return scope
+
+
+def visible_board_texts(viewer: Viewer) -> Clause:
+    """Older words of a board, but not of a comment that was taken away."""
+    gone = sa.exists().where(
+        col(TaskComment.id) == col(BoardText.subject_id), col(TaskComment.deleted_at).is_not(None)
+    )
+    return on_visible_boards(col(BoardText.board_id))(viewer) & ~gone
+
+
+def visible_reactions(viewer: Viewer) -> Clause:
+    """Of the comments that one sees."""
+    if viewer.is_admin:
+        return EVERYTHING
+    seen = on_visible_boards(col(TaskComment.board_id))(viewer)
+    return sa.exists().where(col(TaskComment.id) == col(TaskReaction.comment_id), seen)
+
+
+def visible_people(viewer: Viewer) -> Clause:
+    """Of `User`: whoever shares a board with one."""
+    if viewer.is_admin:
+        return EVERYTHING
+    if viewer.user_id is None:
+        return NOTHING
+    mine = visible_boards(viewer)
+    clients = sa.select(col(Board.client_id)).where(mine)
+    hired = sa.select(col(Contract.freelancer_id)).where(
+        col(Contract.gig_id).in_(sa.select(col(Board.gig_id)).where(mine)),
+        col(Contract.status) != ContractStatus.ENDED,
+    )
+    others = sa.union_all(clients, hired).subquery()
+    return _is(viewer, col(User.id)) | _in_array(col(User.id), sa.select(others.c[0]))
 
 
 def visible_invitations(viewer: Viewer) -> Clause:

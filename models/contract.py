@@ -69,6 +69,14 @@ class ContractNotOver(NotOpen):
         super().__init__(message, status=status, entity_id=contract_id)
 
 
+class ProgressFollowsBoard(NotOpen):
+    """The client chose that the progress follows the board of the gig."""
+
+    def __init__(self, *, contract_id: UUID) -> None:
+        message = "The progress of this gig follows its board: move tasks there instead."
+        super().__init__(message, status="FOLLOWS_BOARD", entity_id=contract_id)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ContractEvent(ConcernedEvent):
     topic: ClassVar[Topic] = Topic.CONTRACTS
@@ -157,6 +165,10 @@ class Contract(Versioned, table=True):
     @property
     def price(self) -> Money:
         return Money(self.price_minor, self.currency)
+
+    @property
+    def takes_progress(self) -> bool:
+        return bool(CONTRACT_WORKFLOW.find("report_progress")[0].sources & {self.status})
 
     @classmethod
     def between(cls, application: Application, *, at: datetime) -> tuple[Self, ContractStarted]:

@@ -33,6 +33,7 @@ class Topic(Vocabulary):
     APPLICATIONS = "APPLICATIONS", "Your applications, and those for your gigs."
     INVITATIONS = "INVITATIONS", "Invitations to apply, and the answers to them."
     CONTRACTS = "CONTRACTS", "Work that you do, or that is done for you."
+    BOARDS = "BOARDS", "Tasks on boards that are given to you, speak to you, or that you watch."
     FEEDBACK = "FEEDBACK", "Feedback after the work."
     PROFILE = "PROFILE", "Changes of your own profile."
     NOTIFICATIONS = "NOTIFICATIONS", "How many notifications are left, after you marked some."
@@ -57,6 +58,9 @@ class Event(ABC):
 
     notice: ClassVar[Notice | None] = None
     """How owner and person are notified; None if nobody is."""
+
+    HIDDEN: ClassVar[frozenset[str]] = frozenset()
+    """What is recorded for us and told nobody."""
 
     _IN_COLUMNS: ClassVar = frozenset({"at", "owner_id", "person_id", "remark_id"})
 

@@ -12,6 +12,7 @@ class NotificationCategory(Vocabulary):
     INVITATIONS = "INVITATIONS", "Invitations to apply, and the answers to them."
     CONTRACTS = "CONTRACTS", "Work that you do, or that is done for you."
     FEEDBACK = "FEEDBACK", "Feedback after the work; what it says is never part of a notification."
+    TASKS = "TASKS", "Tasks on boards that are given to you, speak to you, or that you watch."
     SYSTEM = "SYSTEM", "What the platform or its administrators did to your gig. Cannot be switched off."
 
 
@@ -22,6 +23,9 @@ class NotificationReason(Vocabulary):
     YOU_APPLIED = "YOU_APPLIED", "It is about your application."
     YOU_ARE_INVITED = "YOU_ARE_INVITED", "It is about an invitation to you."
     YOU_WORK_ON_IT = "YOU_WORK_ON_IT", "You are the freelancer of the contract."
+    YOU_ARE_ASSIGNED = "YOU_ARE_ASSIGNED", "The task is yours to do, or was."
+    YOU_ARE_MENTIONED = "YOU_ARE_MENTIONED", "A comment speaks to you."
+    YOU_WATCH_IT = "YOU_WATCH_IT", "You watch the task or work on it."
 
 
 CRITICAL = frozenset({NotificationCategory.SYSTEM})

@@ -74,6 +74,7 @@ class Notification(SQLModel, table=True):
     application_id: UUID | None
     contract_id: UUID | None
     invitation_id: UUID | None
+    task_id: UUID | None
     remark_id: UUID | None
     group_key: str = Field(max_length=120)
     created_at: datetime = utc()

@@ -2,6 +2,8 @@
 
 from models import (
     application,
+    board,
+    board_events,
     contract,
     feedback,
     gig,
@@ -14,6 +16,7 @@ from models import (
     seed,
     skill,
     stream,
+    task,
     user,
 )
 from models.errors import DomainError
@@ -24,6 +27,8 @@ __all__ = [
     "EVENTS",
     "all_refusals",
     "application",
+    "board",
+    "board_events",
     "contract",
     "feedback",
     "gig",
@@ -37,6 +42,7 @@ __all__ = [
     "seed",
     "skill",
     "stream",
+    "task",
     "user",
 ]
 

@@ -22,6 +22,9 @@ FOR_REPLAY_ONLY = "stream = 'admin' or starts_with(stream, 'user:')"
 """SQL for streams whose facts only followers read; those of gigs are their activity, and kept."""
 
 
+OF_BOARDS = "starts_with(stream, 'board:')"
+
+
 class Xid8(UserDefinedType[int]):
     cache_ok = True
 
@@ -41,6 +44,13 @@ class Fact(SQLModel, table=True):
     __table_args__ = (
         sa.CheckConstraint("number > 0", name="number_positive"),
         sa.Index("ix_fact_remark_id", "remark_id", postgresql_where=sa.text("remark_id is not null")),
+        # What happened to one task.
+        sa.Index(
+            "ix_fact_of_task",
+            sa.text("((payload ->> 'task_id')::uuid)"),
+            "number",
+            postgresql_where=sa.text(OF_BOARDS),
+        ),
         sa.Index("ix_fact_outdated", "occurred_at", postgresql_where=sa.text(FOR_REPLAY_ONLY)),
     )
 

@@ -32,6 +32,7 @@ from models.store.rows import new_row
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
 from models.user import Role
+from resolvers.boards import join_board
 from resolvers.gigs import lock_gig_first, require_owner
 from resolvers.operation import Operation
 from resolvers.remarks import write_remark
@@ -172,6 +173,7 @@ async def accept_application(op: Operation, application_id: UUID) -> Receipt:
         tx.emit(started)
         if filled is not None:
             tx.emit(filled)
+        await join_board(op, tx, gig, contract.freelancer_id)
         return tx.done(contract.id)
 
 

@@ -6,12 +6,13 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from auth import access
-from models.contract import Contract, ContractStatus, EndReason
+from models.contract import Contract, ContractStatus, EndReason, ProgressFollowsBoard
 from models.errors import NotAllowed
 from models.feedback import WINDOW
 from models.gig import Gig
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
+from resolvers.boards import follows_board, leave_board
 from resolvers.gigs import live_contracts, lock_gig_first
 from resolvers.jobs import schedule
 from resolvers.operation import Operation
@@ -25,6 +26,8 @@ async def report_progress(
         _, contract = await _lock_gig_then_contract(op, tx, contract_id)
         _require_freelancer(op, contract)
         check_version(contract, expected_version, entity_id=contract.id)
+        if await follows_board(tx, contract.gig_id):
+            raise ProgressFollowsBoard(contract_id=contract.id)
         remark_id = await write_remark(op, tx, note)
         tx.emit(contract.report_progress(percent, remark_id=remark_id, at=op.now()))
         return tx.done(contract.id)
@@ -83,6 +86,7 @@ async def end_contract(op: Operation, contract_id: UUID, *, reason: EndReason, n
         remark_id = await write_remark(op, tx, note)
         tx.emit(contract.end(reason, remark_id=remark_id, at=op.now()))
         await _close(op, tx, gig, contract)
+        await leave_board(op, tx, gig, contract.freelancer_id)
         return tx.done(contract.id)
 
 

@@ -12,6 +12,7 @@ from auth.signing import Signer
 from auth.tokens import Tokens
 from auth.viewer import ANONYMOUS, Viewer
 from models.ids import new_id
+from models.presence import Attendance
 from models.store.sql import Act, Database, HotTransaction, Transaction
 from resolvers.skill_names import SkillNames
 from resolvers.views import ViewCounter
@@ -38,6 +39,7 @@ class Services:
     revoked: RevokedSessions
     views: ViewCounter
     skill_names: SkillNames = field(default_factory=SkillNames)
+    attendance: Attendance = field(default_factory=Attendance)
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """What is kept for a while only: deleted in small batches, so that nobody's act waits for it.
 
-Deleted are idempotency keys, jobs that were done, refresh tokens of sessions that have ended, after 90 days the facts of
+Deleted are idempotency keys, jobs that were done, acts on boards that cannot be undone any more, refresh tokens of sessions that have ended, after 90 days the facts of
 people's own streams and of the administrators', and, after half a year, notifications that were read or archived. Dead jobs
 wait for an administrator, and facts of gigs, sessions and everything people wrote stay.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import SQLModel, col
 
+from models.board import BoardAct
 from models.idempotency import KEPT_DAYS, IdempotencyKey
 from models.job import Job, JobStatus
 from models.notification import KEPT_DAYS as NOTIFICATION_KEPT_DAYS
@@ -22,6 +23,7 @@ from resolvers.operation import Operation
 Clause = sa.ColumnElement[bool]
 KEPT = timedelta(days=KEPT_DAYS)
 NOTIFICATION_KEPT = timedelta(days=NOTIFICATION_KEPT_DAYS)
+ACT_KEPT = timedelta(days=1)
 REPLAY_KEPT = timedelta(days=REPLAY_KEPT_DAYS)
 
 
@@ -45,6 +47,7 @@ def _outdated(*, now: datetime) -> list[tuple[type[SQLModel], Clause]]:
     return [
         (IdempotencyKey, col(IdempotencyKey.created_at) <= before),
         (Job, (col(Job.status) == JobStatus.DONE) & (col(Job.finished_at) <= before)),
+        (BoardAct, col(BoardAct.at) <= now - ACT_KEPT),
         (RefreshToken, col(RefreshToken.session_id).in_(ended)),
         # Heads stay: the next fact has the next number, and a cursor that is too old is recognised.
         (Fact, sa.text(f"({FOR_REPLAY_ONLY})") & (col(Fact.occurred_at) <= now - REPLAY_KEPT)),

@@ -1,4 +1,4 @@
-"""What happened around a gig, each item only for its audience."""
+"""What happened around a gig or on its board, each item only for its audience."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -58,13 +58,18 @@ def changes_of(payload: Mapping[str, Any]) -> list[Change]:
     ]
     if payload.get("before") != payload.get("after"):
         changes.insert(0, Change(field="status", before=payload.get("before"), after=payload.get("after")))
+    moved = [payload.get("column_before_id"), payload.get("column_id")]
+    if moved[0] is not None and moved[0] != moved[1]:
+        before, after = (encode_id("column", UUID(id)) for id in moved)
+        changes.append(Change(field="column", before=before, after=after))
     if payload.get("progress_percent") is not None:
         changes.append(Change(field="progressPercent", before=None, after=str(payload["progress_percent"])))
     return changes
 
 
 def _subject(payload: dict[str, Any]) -> strawberry.ID | None:
-    for prefix in ("contract", "application", "invitation"):
+    # A task before the column it stands in.
+    for prefix in ("contract", "application", "invitation", "task", "column", "label"):
         if key := payload.get(f"{prefix}_id"):
             return strawberry.ID(encode_id(prefix, UUID(key)))
     return None
@@ -82,7 +87,8 @@ async def names(op: Operation, keys: Any) -> dict[Any, str]:
 )
 class ActivityType:
     number: int = column(
-        Fact.number, "Its place in the stream of the gig, counted from 1. You may not see all of them."
+        Fact.number,
+        "Its place in the stream of the gig or the board, counted from 1. You may not see all of them.",
     )
     kind: ActivityKind = computed(ActivityKind, Fact.kind, description="What happened.")
     occurred_at: datetime = column(Fact.occurred_at, "When.")
@@ -104,5 +110,6 @@ class ActivityType:
     subject_id: strawberry.ID | None = computed(
         _subject,
         Fact.payload,
-        description="The contract, application or invitation it is about; null if it is about the gig. See `node`.",
+        description="The contract, application, invitation, task, column or label it is about; null if it is about the gig or its "
+        "board. See `node`.",
     )

@@ -9,7 +9,7 @@ import strawberry
 from auth import abilities as may
 from auth import access
 from auth.abilities import ContractAction
-from models.contract import CONTRACT_WORKFLOW, Contract, ContractStatus, EndReason
+from models.contract import CONTRACT_WORKFLOW, Contract, ContractStatus, EndReason, ProgressFollowsBoard
 from models.errors import InvalidTransition, NotFound, StaleVersion
 from models.feedback import Feedback as FeedbackRow
 from models.ids import decode_id
@@ -206,7 +206,12 @@ _MOVES = (NotFound, InvalidTransition)
 
 
 @mutation(
-    ContractPayload, *_MOVES, StaleVersion, needs=Needs.FREELANCER, description="Say how far the work is."
+    ContractPayload,
+    *_MOVES,
+    StaleVersion,
+    ProgressFollowsBoard,
+    needs=Needs.FREELANCER,
+    description="Say how far the work is.",
 )
 async def contract_report_progress(op: Operation, input: ContractProgressInput) -> Answer:
     return await contracts.report_progress(

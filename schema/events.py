@@ -17,8 +17,9 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.utils.str_converters import to_camel_case
 
 from auth import access
-from auth.viewer import Viewer
+from auth.viewer import ANONYMOUS, Viewer
 from models.application import ApplicationStatus
+from models.board_events import BoardEvent
 from models.contract import ContractStatus
 from models.errors import Invalid
 from models.event import EVENTS, Event, Topic
@@ -29,13 +30,28 @@ from models.store.sql import Position
 from models.user import Role
 from resolvers.operation import Operation
 from schema.activity import Change, changes_of, concrete_events, names, sentence_of
+from schema.board_presence import BoardPresence, PresenceChanged
 from schema.graph import Followed, Scope, argument, attached, declare, reference
 from schema.notes import notes
 from schema.notifications import NotificationCounts, NotificationType, counts_for
 from schema.payloads import Auth, Needs
 from schema.places import stream_cursor
 from schema.scalars import Markdown, StreamCursor
-from schema.type_names import Application, Contract, Freelancer, Gig, Invitation
+from schema.type_names import (
+    Application,
+    Board,
+    BoardColumn,
+    BoardLabel,
+    Contract,
+    Freelancer,
+    Gig,
+    Invitation,
+    Person,
+    Task,
+    TaskChecklist,
+    TaskChecklistItem,
+    TaskComment,
+)
 from schema.words import words
 from subscriptions.follow import EndReason
 from subscriptions.log import COUNTS_CHANGED, LoggedFact
@@ -100,7 +116,7 @@ class StreamHeartbeat:
     )
 
 
-CONTROL = (StreamReady, StreamGap, StreamReset, StreamHeartbeat, StreamEnd)
+CONTROL = (StreamReady, StreamGap, StreamReset, StreamHeartbeat, StreamEnd, PresenceChanged)
 
 # -- facts ---------------------------------------------------------------------------------------------------------------
 
@@ -111,6 +127,25 @@ _LINKS: dict[str, tuple[str, Any, str]] = {
     "application_id": ("application", Application, f"The application it is about, {_TODAY}."),
     "contract_id": ("contract", Contract, f"The contract it is about, {_TODAY}."),
     "invitation_id": ("invitation", Invitation, f"The invitation it is about, {_TODAY}."),
+    "board_id": ("board", Board, f"The board, {_TODAY}."),
+    "column_id": ("column", BoardColumn, f"The column it is about, or stands in since, {_TODAY}."),
+    "column_before_id": ("column_before", BoardColumn, f"The column it stood in before, {_TODAY}."),
+    "after_column_id": (
+        "after_column",
+        BoardColumn,
+        "The column it stands behind since; null: it is the first.",
+    ),
+    "label_id": ("label", BoardLabel, f"The label it is about, {_TODAY}."),
+    "task_id": ("task", Task, f"The task it is about, {_TODAY}."),
+    "after_task_id": (
+        "after_task",
+        Task,
+        "The task it stands behind since; null: it is the first of its column.",
+    ),
+    "other_task_id": ("other_task", Task, f"The task at the other end, {_TODAY}."),
+    "checklist_id": ("checklist", TaskChecklist, f"The checklist it is about, {_TODAY}."),
+    "item_id": ("item", TaskChecklistItem, f"The item it is about, {_TODAY}."),
+    "comment_id": ("comment", TaskComment, f"The comment it is about, {_TODAY}."),
 }
 # Named after what has the status, so that one selection can hold several kinds of facts: fields of one name must agree.
 _STATUSES: dict[Any, str] = {
@@ -129,6 +164,16 @@ _VALUES = {
     "parts": "What changed, as the API names it.",
     "unseen": "How many notifications were unseen then.",
     "unread": "How many notifications were unread then.",
+    "key": "What the keys of its tasks began with then.",
+    "name": "What it was called then.",
+    "category": "What it meant to stand in the column then.",
+    "wip_limit": "How many tasks it was to hold at most then; null: any number.",
+    "wip_is_hard": "Whether that limit refused more.",
+    "color": "Its color then.",
+    "number": "Its number on the board, which never changes.",
+    "relation": "How the one stands to the other.",
+    "emoji": "The emoji.",
+    "is_on": "Whether it was put there; otherwise it was taken back.",
 }
 
 _ONE_PART = {"rate_minor": "rate", "rate_currency": "rate"}
@@ -172,7 +217,7 @@ class _Kind:
 
     def __init__(self, kind: type[Event]) -> None:
         hints = get_type_hints(kind)
-        recorded = [f.name for f in fields(kind) if f.name not in Event._IN_COLUMNS]
+        recorded = [f.name for f in fields(kind) if f.name not in Event._IN_COLUMNS | kind.HIDDEN]
         self._readers = {
             name: (_python_name(name, hints[name]), _parts if name == "parts" else _reader(hints[name]))
             for name in recorded
@@ -192,6 +237,11 @@ class _Kind:
         if issubclass(kind, ConcernedEvent):
             annotations["freelancer"] = Freelancer | None
             namespace["freelancer"] = reference("person_id", f"The freelancer it is about, {_TODAY}.")
+        if issubclass(kind, BoardEvent):
+            annotations["person"] = Person | None
+            namespace["person"] = reference(
+                "person_id", f"The person it is about, {_TODAY}, or if it is about nobody in particular."
+            )
         annotations["note"] = Markdown | None
         namespace["note"] = attached(
             notes,
@@ -239,7 +289,7 @@ else:
         Union[(*(kind.type for kind in KINDS.values()), GigCountsChanged, *CONTROL)],
         strawberry.union(
             "StreamEvent",
-            description="A fact, or a word about the stream itself: StreamReady, StreamGap, StreamReset, StreamHeartbeat, StreamEnd.",
+            description="A fact, or a word about the stream itself: StreamReady, StreamGap, StreamReset, StreamHeartbeat, StreamEnd, PresenceChanged.",
         ),
     ]
 
@@ -311,10 +361,12 @@ def _followed(
     *arguments: StrawberryArgument,
     tells: Callable[[Viewer, LoggedFact, Mapping[str, Any]], bool] | None = None,
     subject: Scope | None = None,
+    shared_by: Viewer = ANONYMOUS,
     merges: Callable[[Mapping[str, Any]], bool] | None = None,
+    beside: tuple[type, ...] = (),
 ) -> Any:
     field = declare(
-        Followed(stream, tells, subject, merges),
+        Followed(stream, tells, subject, shared_by, merges, beside),
         f"{description} Everything after `after` once, in order, then what happens from now on.",
         is_subscription=True,
         directives=[Auth(requires=needs)],
@@ -325,6 +377,10 @@ def _followed(
 
 def _stream_of_gig(op: Operation, gig_id: str, after: str | None = None) -> str:
     return f"gig:{decode_id('gig', gig_id, path=('gigId',))}"
+
+
+def _stream_of_board(op: Operation, board_id: str, after: str | None = None) -> str:
+    return f"board:{decode_id('board', board_id, path=('boardId',))}"
 
 
 def _stream_of_viewer(op: Operation, after: str | None = None, topics: Sequence[Topic] | None = None) -> str:
@@ -361,6 +417,16 @@ class Subscription:
         "see, is refused.",
         argument("gig_id", strawberry.ID, "The gig."),
         subject=access.visible_gigs,
+    )
+    board_events: StreamItem = _followed(
+        _stream_of_board,
+        Needs.SIGNED_IN,
+        "What happens on a board, in order: fold it into what you read with the board's `streamCursor` to keep it up to date. "
+        "A board that is not there, or that you may not see, is refused.",
+        argument("board_id", strawberry.ID, "The board."),
+        subject=access.visible_boards,
+        shared_by=Viewer(roles=frozenset({Role.ADMIN})),
+        beside=(BoardPresence,),
     )
     viewer_events: StreamItem = _followed(
         _stream_of_viewer,

@@ -11,6 +11,7 @@ from auth import access
 from auth.abilities import GigAction
 from auth.viewer import Viewer
 from models.application import Application as ApplicationRow
+from models.board import Board as BoardRow
 from models.contract import Contract as ContractRow
 from models.gig import Gig, GigQuestion, GigSkill, GigVisibility, SkillNeed
 from models.gig_workflow import GIG_WORKFLOW, GigStatus
@@ -32,7 +33,7 @@ from schema.places import current_place
 from schema.profiles import ClientType
 from schema.scalars import Markdown, StreamCursor, days
 from schema.skills import SkillType
-from schema.type_names import Contract, Invitation
+from schema.type_names import Board, Contract, Invitation
 from schema.words import words
 
 for _vocabulary in (GigStatus, GigVisibility, SkillNeed):
@@ -56,6 +57,9 @@ class GigSkillType:
 class GigQuestionType(Node):
     prompt: str = column(GigQuestion.prompt, "The question.")
     is_required: bool = column(GigQuestion.is_required, "Whether an application needs an answer to it.")
+
+
+_board = sa.select(col(BoardRow.id)).where(col(BoardRow.gig_id) == col(Gig.id)).correlate_except(BoardRow)
 
 
 def _can(op: Operation, client_id: UUID, status: GigStatus, hired: int, wanted: int) -> Abilities[GigAction]:
@@ -137,6 +141,10 @@ class GigType(Node):
         GigInvitation.gig_id,
         "Invitations, newest first. The client sees all, a freelancer their own, others none.",
         default=newest(GigInvitation.created_at),
+    )
+    board: Board | None = one(
+        _board.scalar_subquery().label("gig_board_id"),
+        "Its board; null before the first contract, and for who does not work on it.",
     )
     activity: Connection[ActivityType] = connection(
         Fact.stream,

@@ -27,7 +27,7 @@ from strawberry.types.base import StrawberryContainer, StrawberryType, get_objec
 from strawberry.types.field import StrawberryField
 from strawberry.types.lazy_type import LazyType
 
-from auth.viewer import Viewer
+from auth.viewer import ANONYMOUS, Viewer
 from models.ids import decode_id, encode_id
 from resolvers.operation import Operation
 
@@ -270,6 +270,7 @@ class Many(Declaration):
     parent: sa.ColumnElement[Any]
     to: sa.ColumnElement[Any] | None
     order: tuple[sa.ColumnElement[Any], ...]
+    where: Clause = dataclasses.field(default_factory=sa.true)
 
     def needs(self, spec: NodeSpec) -> Iterable[sa.ColumnElement[Any]]:
         return () if spec.key is None else (spec.key,)
@@ -288,7 +289,7 @@ class Many(Declaration):
         statement = (
             sa.select(self.parent.label("_parent"), *target.selected())
             .select_from(source)
-            .where(self.parent.in_(keys), target.scope(context.op.viewer))
+            .where(self.parent.in_(keys), target.scope(context.op.viewer), self.where)
             .order_by(self.parent, *self.order)
         )
         children: dict[UUID, list[Any]] = defaultdict(list)
@@ -436,8 +437,13 @@ class Followed(Declaration):
     stream: Callable[..., str]
     tells: Callable[[Viewer, Any, Mapping[str, Any]], bool] | None = None
     subject: Scope | None = None
+    shared_by: Viewer = ANONYMOUS
+    """As whom items are made that are alike for all who may see the subject: a stranger sees least; where a stranger sees
+    nothing and the subject's scope covers all that an item leads to, somebody who sees all."""
     merges: Callable[[Mapping[str, Any]], bool] | None = None
     """Set where streams of gigs are merged into the stream: whether they are for these arguments."""
+    beside: tuple[type, ...] = ()
+    """Types that only words about the stream lead to, never facts: what is selected of them is made for each follower."""
 
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
         raise LookupError("streams are followed by schema.streaming")
@@ -491,9 +497,14 @@ def one(attribute: Any, description: str) -> Any:
     return declare(One(sql(attribute)), description)
 
 
-def many(parent: Any, description: str, *, to: Any = None, order: Sequence[Any]) -> Any:
+def many(
+    parent: Any, description: str, *, to: Any = None, order: Sequence[Any], where: Clause | None = None
+) -> Any:
+    """`where` leaves rows out, whoever asks; not for rows behind an association table."""
+    assert to is None or where is None
     through = None if to is None else sql(to)
-    return declare(Many(sql(parent), through, tuple(sql(o) for o in order)), description)
+    condition = sa.true() if where is None else where
+    return declare(Many(sql(parent), through, tuple(sql(o) for o in order), condition), description)
 
 
 def source(

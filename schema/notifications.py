@@ -30,7 +30,7 @@ from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
 from schema.places import stream_cursor
 from schema.scalars import Markdown, StreamCursor
-from schema.type_names import Application, Contract, Gig, Invitation
+from schema.type_names import Application, Contract, Gig, Invitation, Task
 from schema.words import words
 
 for _vocabulary in (NotificationCategory, NotificationReason, NotificationChannel):
@@ -78,6 +78,9 @@ class NotificationType(Node):
     invitation: Invitation | None = one(
         Notification.invitation_id,
         "The invitation it is about; null if it is about none, or you may not see it.",
+    )
+    task: Task | None = one(
+        Notification.task_id, "The task it is about; null if it is about none, or you may not see it."
     )
     note: Markdown | None = source(
         notes,

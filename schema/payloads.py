@@ -19,6 +19,7 @@ from strawberry.types.info import Info
 
 from auth.viewer import SignInRequired
 from models import errors
+from models.board import WipLimit
 from models.checks import Checks
 from models.errors import DomainError, Refusals
 from models.idempotency import Outcome
@@ -124,6 +125,12 @@ class LimitReachedError(MutationError):
     count: int = strawberry.field(description="How many there are.")
 
 
+@strawberry.type(description="A hard limit of work in progress is reached.")
+class WipLimitError(MutationError):
+    limit: int = strawberry.field(description="How many tasks there may be.")
+    count: int = strawberry.field(description="How many there are.")
+
+
 @strawberry.type(description="Something that has to be unique exists already.")
 class AlreadyExistsError(MutationError):
     pass
@@ -155,6 +162,7 @@ MEMBERS: list[tuple[type[DomainError], type[MutationError], dict[str, str]]] = [
     (errors.LimitReached, LimitReachedError, {"limit": "limit", "count": "count"}),
     (errors.AlreadyExists, AlreadyExistsError, {}),
     (errors.IdempotencyConflict, IdempotencyConflictError, {}),
+    (WipLimit, WipLimitError, {"limit": "limit", "count": "count"}),
     (errors.RateLimited, RateLimitError, {"retry_at": "retry_at"}),
     (CredentialsRefused, CredentialsError, {}),
 ]
@@ -304,9 +312,8 @@ def _applied(
     return payload(
         outcome=receipt.outcome,
         position=None if receipt.position is None else CursorOf(op, receipt.position),  # type: ignore[arg-type]  # a text once it is printed
-        errors=[],
         entity_id=receipt.entity_id,
-        **further,
+        **({"errors": []} | further),
     )
 
 

@@ -10,6 +10,8 @@ from strawberry.types.field import StrawberryField
 from schema import (
     accounts,
     applications,
+    board_acts,
+    board_presence,
     contracts,
     feedback,
     gig_acts,
@@ -17,9 +19,11 @@ from schema import (
     jobs,
     notifications,
     profiles,
+    task_acts,
 )
 from schema.accounts import UserType
 from schema.applications import ApplicationQuery
+from schema.boards import BoardQuery
 from schema.contracts import ContractQuery
 from schema.events import Subscription
 from schema.gig_browsing import GigQuery
@@ -40,6 +44,8 @@ MUTATIONS = sorted(
         for module in (
             accounts,
             applications,
+            board_acts,
+            board_presence,
             contracts,
             feedback,
             gig_acts,
@@ -47,6 +53,7 @@ MUTATIONS = sorted(
             jobs,
             notifications,
             profiles,
+            task_acts,
         )
         for field in vars(module).values()
         if isinstance(field, StrawberryField)
@@ -84,6 +91,7 @@ class Query(
     GigQuery,
     ApplicationQuery,
     ContractQuery,
+    BoardQuery,
     ProfileQuery,
     SkillQuery,
     NotificationQuery,

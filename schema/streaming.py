@@ -10,14 +10,16 @@ import functools
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 from graphql import GraphQLError, OperationType, located_error
 
-from auth.viewer import ANONYMOUS
 from models.errors import DomainError, Invalid
+from models.presence import Attendance, Present
 from models.store.sql import Position, patiently
 from resolvers.operation import Operation
+from schema.board_presence import PresenceChanged, shown
 from schema.documents import Refused
 from schema.events import (
     ResetReason,
@@ -112,6 +114,7 @@ class _Subscriber:
         "_key",
         "_op",
         "_own",
+        "_people",
         "_plan",
         "_ready",
         "_replayed",
@@ -141,14 +144,15 @@ class _Subscriber:
         self._replayed = 0
         self._is_ready = False
         self._heart: _Heart | None = None
+        self._people = _People(op.services.attendance)
         variables = _canonical(self._variables, without=self._plan.after_variable)
         self._own = _Class((self._plan, variables, op.viewer.user_id, op.viewer.roles), op)
         self._shared: _Class | None = None
         if self._plan.item.is_alike:
-            # What is shared is what a stranger sees at the moment of reading: who follows may see the gig at another moment,
-            # and the gig may have been hidden, and written anew, in between.
-            stranger = dataclasses.replace(op, viewer=ANONYMOUS)
-            self._shared = _Class((self._plan, variables), stranger)
+            # Of a gig, what is shared is what a stranger sees at the moment of reading: who follows may see it at another
+            # moment, and the gig may have been hidden, and written anew, in between.
+            shared = dataclasses.replace(op, viewer=self._plan.followed.shared_by)
+            self._shared = _Class((self._plan, variables), shared)
 
     async def frames(self, streams: Streams) -> AsyncGenerator[Frame, None]:
         """First an empty frame once the follow has begun. Raises `GraphQLError` before that."""
@@ -176,13 +180,15 @@ class _Subscriber:
                 yield _BEGUN
                 if StreamHeartbeat.__name__ in self._plan.shows:
                     self._heart = _Heart(follower, streams.heartbeat_s)
+                if isinstance(follower, Follower):
+                    follower.sees_presence = PresenceChanged.__name__ in self._plan.shows
                 is_last = False
                 while not is_last:
                     frames, is_last = await self._more(follower)
                     for frame in frames:
                         yield frame
         except (Unseen, Ahead) as error:
-            raise self._located(_refused(error)) from error
+            raise self._located(_refused(error, stream)) from error
         finally:
             if self._heart is not None:
                 self._heart.stop()
@@ -196,6 +202,8 @@ class _Subscriber:
             return [await self._word(follower, StreamReady(replayed=self._replayed))], False
         if self._heart is not None and self._heart.has_beaten():
             return [await self._word(follower, StreamHeartbeat(lag=follower.lag))], False
+        if (people := self._others(follower)) is not None:
+            return [await self._word(follower, PresenceChanged(people=shown(people)))], False
         try:
             facts = await follower.take()
         except Gap as gap:
@@ -218,6 +226,14 @@ class _Subscriber:
     async def _word(self, follower: Follower | Merged, event: Any) -> Frame:
         """A word about the stream, with the place it has come to."""
         return await self._control(self._cursor(follower), event)
+
+    def _others(self, follower: Follower | Merged) -> Sequence[Present] | None:
+        """Who is there now, if that is to be told; None if not."""
+        if not isinstance(follower, Follower) or not follower.sees_presence:
+            return None
+        if not self._is_ready or follower.ended is not None:
+            return None
+        return self._people.changed(follower.stream)
 
     def _cursor(self, follower: Follower | Merged, at: LoggedFact | Position | None = None) -> StreamCursor:
         """The place that the follower has come to, or had at this fact or number of one stream."""
@@ -389,6 +405,25 @@ class _Heart:
         self._timer = self._loop.call_later(self._every_s, self._beat)
 
 
+class _People:
+    """Who is at a subject, and whether that is news to one follower."""
+
+    def __init__(self, attendance: Attendance) -> None:
+        self._attendance = attendance
+        self._stamp = 0
+        self._told: set[tuple[UUID, str | None, UUID | None]] = set()
+
+    def changed(self, subject: str) -> Sequence[Present] | None:
+        """Everybody who is there, if others are than when it was last asked, or they do something else."""
+        stamp = self._attendance.stamp(subject)
+        if stamp == self._stamp:
+            return None
+        people = self._attendance.at(subject)
+        before, self._told = self._told, {(one.person_id, one.doing, one.part) for one in people}
+        self._stamp = stamp
+        return None if self._told == before else people
+
+
 def _only(plan: OperationPlan) -> tuple[str, SubscriptionPlan]:
     """A subscription has exactly one root field, and its plan never fails: what it shows are values."""
     (key, found), *_ = plan.plans.items()
@@ -396,11 +431,10 @@ def _only(plan: OperationPlan) -> tuple[str, SubscriptionPlan]:
     return key, found
 
 
-def _refused(error: Exception) -> DomainError:
+def _refused(error: Exception, stream: str) -> DomainError:
     if isinstance(error, Unseen):
-        return Invalid(
-            ("gigId",), "VISIBLE", "There is no such gig, or you cannot see it."
-        )  # others are one's own
+        subject = stream.partition(":")[0]  # of a gig or a board: others are one's own
+        return Invalid((f"{subject}Id",), "VISIBLE", f"There is no such {subject}, or you cannot see it.")
     return Invalid(("after",), "CURSOR", "The stream has not come that far. Take a cursor of this server.")
 
 

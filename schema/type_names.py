@@ -9,11 +9,15 @@ import strawberry
 
 if TYPE_CHECKING:
     from schema.applications import ApplicationType
+    from schema.boards import BoardColumnType, BoardLabelType, BoardType
     from schema.contracts import ContractType
     from schema.feedback import FeedbackType
     from schema.gigs import GigType
     from schema.invitations import InvitationType
+    from schema.people import PersonType
     from schema.profiles import ClientType, FreelancerType
+    from schema.task_parts import TaskChecklistItemType, TaskChecklistType, TaskCommentType
+    from schema.tasks import TaskType
 
 Gig = Annotated["GigType", strawberry.lazy("schema.gigs")]
 Application = Annotated["ApplicationType", strawberry.lazy("schema.applications")]
@@ -22,3 +26,11 @@ Feedback = Annotated["FeedbackType", strawberry.lazy("schema.feedback")]
 Invitation = Annotated["InvitationType", strawberry.lazy("schema.invitations")]
 Freelancer = Annotated["FreelancerType", strawberry.lazy("schema.profiles")]
 Client = Annotated["ClientType", strawberry.lazy("schema.profiles")]
+Board = Annotated["BoardType", strawberry.lazy("schema.boards")]
+BoardColumn = Annotated["BoardColumnType", strawberry.lazy("schema.boards")]
+BoardLabel = Annotated["BoardLabelType", strawberry.lazy("schema.boards")]
+Person = Annotated["PersonType", strawberry.lazy("schema.people")]
+Task = Annotated["TaskType", strawberry.lazy("schema.tasks")]
+TaskChecklist = Annotated["TaskChecklistType", strawberry.lazy("schema.task_parts")]
+TaskChecklistItem = Annotated["TaskChecklistItemType", strawberry.lazy("schema.task_parts")]
+TaskComment = Annotated["TaskCommentType", strawberry.lazy("schema.task_parts")]

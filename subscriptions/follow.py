@@ -31,10 +31,12 @@ from auth.access import sees_fact
 from auth.revocation import RevokedSessions
 from auth.viewer import Viewer
 from models.event import Audience
+from models.presence import Attendance
 from models.store.sql import Database, Position
 from models.vocabulary import Vocabulary
 from subscriptions.broker import Broker
 from subscriptions.log import LoggedFact, heads, horizon_now, moved_since, read_after
+from subscriptions.presence import Presence
 from subscriptions.sight import may_follow, may_take_sight
 
 TAIL = 1_000
@@ -144,6 +146,7 @@ class Follower:
         "head",
         "listener",
         "number",
+        "sees_presence",
         "stream",
         "tail",
         "teller",
@@ -163,6 +166,8 @@ class Follower:
         """Set by who has nothing to say before the next fact; used while they wait in `take`."""
         self.listener: Callable[[], None] | None = None
         """Called when there may be something to take, for who waits for several followers."""
+        self.sees_presence = False
+        """Whether to be nudged when somebody comes to the subject, leaves it, or does something else there."""
         self.tail = tail
         self._db = db
         # Kept: each time it is asked for costs a system call.
@@ -285,8 +290,17 @@ class Follower:
 class Streams:
     """All follows of this process."""
 
-    def __init__(self, db: Database, broker: Broker, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(
+        self,
+        db: Database,
+        broker: Broker,
+        *,
+        attendance: Attendance | None = None,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
         self.broker = broker
+        self._attendance = attendance or Attendance()
+        self._presence = Presence(self._attendance, broker, self._show_presence)
         self.heartbeat_s = heartbeat_s
         self.problem: str | None = None
         """Why facts are not handed out now, as the class of an error; None while they are."""
@@ -316,6 +330,8 @@ class Streams:
         self.broker.publish(streams)
 
     def heard(self, streams: Collection[str] | None) -> None:
+        if streams is None:
+            self._presence.ask()
         self._mark(self._tails if streams is None else streams)
 
     def _mark(self, streams: Iterable[str]) -> None:
@@ -345,7 +361,10 @@ class Streams:
 
     async def run(self) -> None:
         """Hand out facts until cancelled. What fails is tried again, and told by `problem`."""
-        hearing = asyncio.create_task(self.broker.run(self.heard))
+        beside = [
+            asyncio.create_task(self.broker.run(self.heard, self._presence.told)),
+            asyncio.create_task(self._presence.run()),
+        ]
         try:
             while True:
                 await self._has_grown.wait()
@@ -358,10 +377,16 @@ class Streams:
                     # told together; and half of the time is left for everybody else.
                     await asyncio.sleep(min(took_s, MOST_PAUSE_S))
         finally:
-            running: list[asyncio.Future[Any]] = [hearing, *self._preparing]
+            running: list[asyncio.Future[Any]] = [*beside, *self._preparing]
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+    def _show_presence(self, stream: str) -> None:
+        tail = self._tails.get(stream)
+        for follower in tail.followers if tail is not None else ():
+            if follower.sees_presence:
+                follower.nudge()
 
     async def _hand_out_or_retry(self) -> None:
         self._has_grown.clear()
@@ -528,6 +553,8 @@ class Streams:
         for follower in followers:
             if follower not in seeing:
                 follower.end(EndReason.ACCESS_LOST)
+                if follower.viewer.user_id is not None:
+                    self._attendance.dismiss(follower.stream, follower.viewer.user_id)
 
     def end_sessions(self, revoked: RevokedSessions) -> None:
         for tail in self._tails.values():

@@ -1,8 +1,10 @@
-"""Hints through Redis: one channel for everything, on which each message names streams.
+"""Hints through Redis: one channel for all of them, on which each message names streams; and one beside it for words.
 
 A message is the JSON list `[sender, [stream, …]]`, or `[sender, null]`: any stream may have grown. Redis keeps nothing, so
 what is said while somebody is away is lost to them. Two rules make up for it: whoever has just subscribed takes any stream
 for grown, and whoever could not speak begins by saying so of any.
+
+A word is a message of its own, behind the name of its sender and a space. Of those that wait, the oldest are dropped.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ import contextlib
 import logging
 import random
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 
 import orjson
@@ -19,11 +22,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from subscriptions.broker import Heard
+from subscriptions.broker import WORD_LIMIT, Heard, Told, ignore
 
 CHANNEL = "skillsync:hints"
 PENDING_LIMIT = 10_000
 """Names; a message of that many takes Redis and a listener some milliseconds."""
+WORDS_LIMIT = 1_000
+"""Words that wait; a Redis that takes none for a moment loses the older ones."""
 
 # A stopped Redis or a half-open connection is noticed after a second of silence and an unanswered PING.
 _SILENCE_S = 1.0
@@ -55,9 +60,11 @@ class RedisBroker:
         self._sender = secrets.token_hex(8)
         # None: any stream.
         self._pending: set[str] | None = set()
+        self._words_channel = f"{channel}:words"
+        self._words: deque[bytes] = deque(maxlen=WORDS_LIMIT)
         self._wake = asyncio.Event()
         self._failing: dict[str, str] = {}
-        self._complaints: set[str] = set()
+        self._complaints: set[tuple[str, str]] = set()
 
     @property
     def problem(self) -> str | None:
@@ -72,11 +79,18 @@ class RedisBroker:
                 self._pending = None
         self._wake.set()
 
-    async def run(self, heard: Heard) -> None:
+    def say(self, word: bytes) -> None:
+        if len(word) > WORD_LIMIT:
+            self._complain("a word is too long", "length", self._words_channel)
+            return
+        self._words.append(b"%b %b" % (self._sender.encode(), word))
+        self._wake.set()
+
+    async def run(self, heard: Heard, told: Told = ignore) -> None:
         try:
             async with asyncio.TaskGroup() as halves:
                 halves.create_task(self._again("sending", self._send))
-                halves.create_task(self._again("listening", lambda: self._listen(heard)))
+                halves.create_task(self._again("listening", lambda: self._listen(heard, told)))
         finally:
             # In vain if the server is gone.
             with contextlib.suppress(RedisError, OSError):
@@ -105,34 +119,57 @@ class RedisBroker:
             self._wake.clear()
             streams: Collection[str] | None = self._pending
             self._pending = set()
-            hint = [self._sender, None if streams is None else list(streams)]
-            await self._client.publish(self._channel, orjson.dumps(hint))
+            # Whatever goes wrong now is said of any stream later, and words are lost.
+            words = [*self._words]
+            self._words.clear()
+            async with self._client.pipeline(transaction=False) as messages:
+                if streams is None or streams:
+                    hint = [self._sender, None if streams is None else list(streams)]
+                    messages.publish(self._channel, orjson.dumps(hint))
+                for word in words:
+                    messages.publish(self._words_channel, word)
+                await messages.execute()
             self._note("sending", None)
 
-    async def _listen(self, heard: Heard) -> None:
+    async def _listen(self, heard: Heard, told: Told) -> None:
         async with self._client.pubsub() as pubsub:
-            await pubsub.subscribe(self._channel)
+            # Hints last: who hears that any stream may have grown is there for words, too.
+            await pubsub.subscribe(self._words_channel, self._channel)
             while not _is_cancelled():
-                kind, content = await _next_message(pubsub)
+                kind, channel, content = await _next_message(pubsub)
                 # Also when redis-py has subscribed again by itself.
                 if kind == "subscribe":
-                    heard(None)
-                    self._note("listening", None)
+                    if channel == self._channel:
+                        heard(None)
+                        self._note("listening", None)
                 elif kind == "message":
-                    self._hear(content, heard)
+                    if channel == self._channel:
+                        self._hear(content, heard)
+                    else:
+                        self._overhear(content, told)
 
     def _hear(self, message: bytes, heard: Heard) -> None:
         try:
             sender, streams = _read(message)
         except ValueError as error:
             # Its text quotes the message, which may be anything.
-            kind = type(error).__name__
-            if kind not in self._complaints:
-                self._complaints.add(kind)
-                _log.warning("a message is no hint", extra={"channel": self._channel, "problem": kind})
+            self._complain("a message is no hint", type(error).__name__, self._channel)
             return
         if sender != self._sender:
             heard(streams)
+
+    def _overhear(self, message: bytes, told: Told) -> None:
+        sender, space, word = message.partition(b" ")
+        if not space or len(word) > WORD_LIMIT:
+            self._complain("a message is no word", "form", self._words_channel)
+        elif sender != self._sender.encode():
+            told(word)
+
+    def _complain(self, event: str, problem: str, channel: str) -> None:
+        """Once of each kind."""
+        if (event, problem) not in self._complaints:
+            self._complaints.add((event, problem))
+            _log.warning(event, extra={"channel": channel, "problem": problem})
 
     def _note(self, half: str, error: Exception | None) -> None:
         """Remember how `half` fares; log when the first one fails and when both work again."""
@@ -157,15 +194,16 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _next_message(pubsub: PubSub) -> tuple[str, bytes]:
-    """Kind and content. Raises TimeoutError if the server is silent even when asked, and what redis-py raises."""
+async def _next_message(pubsub: PubSub) -> tuple[str, str, bytes]:
+    """Kind, channel and content. Raises TimeoutError if the server is silent even when asked, and what redis-py raises."""
     message = await pubsub.get_message(timeout=_SILENCE_S)
     if message is None:
         await pubsub.ping()
         message = await pubsub.get_message(timeout=_PONG_S)
     if message is None:
         raise TimeoutError("Redis does not answer PING")
-    return message["type"], message["data"]
+    channel = message["channel"] or b""  # a PONG has none
+    return message["type"], channel.decode(errors="replace"), message["data"]
 
 
 def _read(message: bytes) -> tuple[str, list[str] | None]:

@@ -175,11 +175,16 @@ class World:
         return receipt.entity_id
 
     async def hired(
-        self, *, client: Viewer | None = None, freelancer: Viewer | None = None, **content: Any
+        self,
+        *,
+        client: Viewer | None = None,
+        freelancer: Viewer | None = None,
+        gig_id: UUID | None = None,
+        **content: Any,
     ) -> Hired:
         client = client or await self.client()
         freelancer = freelancer or await self.freelancer()
-        gig_id = await self.open_gig(client, **content)
+        gig_id = gig_id or await self.open_gig(client, **content)
         application_id = await self.application(freelancer, gig_id)
         receipt = await applications.accept_application(self.as_(client), application_id)
         return Hired(client, freelancer, gig_id, application_id, receipt.entity_id)

@@ -7,7 +7,7 @@ deadlock on heads.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -202,11 +202,19 @@ def _notification(
         "is_critical": notice.is_critical,
         "reason": reason,
         "actor_id": actor_id,
-        **{name: about.get(name) for name in ("gig_id", "application_id", "contract_id", "invitation_id")},
+        **{
+            name: about.get(name)
+            for name in ("gig_id", "application_id", "contract_id", "invitation_id", "task_id")
+        },
         "remark_id": event.remark_id,
-        "group_key": f"gig:{about['gig_id']}:{kind}",
+        "group_key": f"{_group(about)}:{kind}",
         "created_at": event.at,
     }
+
+
+def _group(about: Mapping[str, Any]) -> str:
+    task_id = about.get("task_id")
+    return f"gig:{about['gig_id']}" if task_id is None else f"task:{task_id}"
 
 
 CLAIM_KEY = """
@@ -222,12 +230,12 @@ READ_KEY = """
 
 _NOTIFICATIONS = """
     insert into notification (id, user_id, kind, category, reason, actor_id, gig_id, application_id, contract_id,
-                              invitation_id, remark_id, group_key, created_at)
+                              invitation_id, task_id, remark_id, group_key, created_at)
     select n.id, n.user_id, n.kind, n.category, n.reason, n.actor_id, n.gig_id, n.application_id, n.contract_id,
-           n.invitation_id, n.remark_id, n.group_key, n.created_at
+           n.invitation_id, n.task_id, n.remark_id, n.group_key, n.created_at
     from jsonb_to_recordset(cast(:notifications as jsonb)) as n(
         id uuid, user_id uuid, kind text, category text, is_critical boolean, reason text, actor_id uuid, gig_id uuid,
-        application_id uuid, contract_id uuid, invitation_id uuid, remark_id uuid, group_key text,
+        application_id uuid, contract_id uuid, invitation_id uuid, task_id uuid, remark_id uuid, group_key text,
         created_at timestamptz)
     where n.is_critical or not exists (
         select from notification_preference p

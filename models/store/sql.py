@@ -231,6 +231,10 @@ class Transaction(Ledger):
         """The one row that fits, without a lock."""
         return (await self.session.execute(sa.select(model).where(*where))).scalars().one_or_none()
 
+    async def by_id(self, model: type[M], key: UUID) -> M | None:
+        """The row with this key, without a lock; read once in a transaction, changed by it or not."""
+        return await self.session.get(model, key)
+
     async def all(self, model: type[M], *where: Clause, order_by: Any = None) -> Sequence[M]:
         statement = sa.select(model).where(*where)
         return (await self.session.execute(statement.order_by(order_by))).scalars().all()

@@ -3,7 +3,7 @@
 Text of the code holds only our own names and the response keys, as literals; everything else is bound as a constant.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -84,6 +84,15 @@ class Asked:
     origin: type
     attribute: str
 
+    def keys(self, values: Iterable[Any]) -> set[Any]:
+        """All keys that are there in these values, lists on the way spread."""
+        holders = _spread(values)
+        for attribute in self.way:
+            # None: of another of the possible types, or there is nothing on the way.
+            holders = _spread(getattr(holder, attribute, None) for holder in holders)
+        # Of the possible types of a value, each has keys of its own.
+        return {getattr(h, self.attribute) for h in holders if type(h) is self.origin} - {None}
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -94,6 +103,10 @@ class Read:
     below: Sequence[Selected] = ()
     """What is selected of the nodes."""
     asked: list[Asked] = field(default_factory=list)
+
+    def keys(self, values: Sequence[Any]) -> set[Any]:
+        """All keys that it is asked for by these values."""
+        return set().union(*(asked.keys(values) for asked in self.asked))
 
 
 class Reads:
@@ -193,6 +206,13 @@ class Values:
         table = ", ".join(f"{self._code.constant(origin)}: {name}" for origin, name in by_class.items())
         body = [f"return None if v is None else {{{table}}}[type(v)]({self._call('v')})"]
         return self._code.function(self._with("v"), body)
+
+
+def _spread(values: Iterable[Any]) -> list[Any]:
+    items: list[Any] = []
+    for value in values:
+        items += value if isinstance(value, list) else [value]
+    return items
 
 
 @cache

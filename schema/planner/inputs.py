@@ -140,7 +140,7 @@ class Readers:
 
     def _object(self, kind: GraphQLInputObjectType, origin: type, levels: int) -> ReadValue:
         definition = get_object_definition(origin, strict=True)
-        if levels == 0 or definition.is_one_of or definition.from_input is not None:
+        if levels == 0 or definition.from_input is not None:
             return _refuse
         known = self._objects.get((origin, levels))
         if known is None:
@@ -151,7 +151,8 @@ class Readers:
                 name: (python_name, self._part(part, type_, levels - 1))
                 for name, (python_name, part, type_) in shape.parts.items()
             }
-            known = self._objects[origin, levels] = _object_of(origin, parts, shape)
+            read = _object_of(origin, parts, shape)
+            known = self._objects[origin, levels] = _one_of(read) if definition.is_one_of else read
         return known
 
     def _part(self, kind: GraphQLInputType, type_: Any, levels: int) -> ReadValue:
@@ -202,6 +203,17 @@ def _object_of(origin: type, parts: Mapping[str, tuple[str, ReadValue]], shape: 
             python_name, read_part = parts[name]
             arguments[python_name] = read_part(part)
         return origin(**arguments)
+
+    return read
+
+
+def _one_of(read_object: ReadValue) -> ReadValue:
+    """Of an object with exactly one part; a null in it raises, as no part of such an object may be null."""
+
+    def read(value: Any) -> Any:
+        if type(value) is not dict or len(value) != 1:
+            raise Unreadable
+        return read_object(value)
 
     return read
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,7 @@ from schema.graph import (
 )
 from schema.payloads import ACTS
 from schema.planner.arguments import reader
-from schema.planner.code import Asked, Code, Read, Reads, Unplanned, Values
+from schema.planner.code import Code, Read, Reads, Unplanned, Values
 from schema.planner.inputs import Inputs
 from schema.planner.pages import BoundPage
 from schema.planner.rows import named_object
@@ -59,7 +60,7 @@ class Run:
         return self.context.op
 
     async def answer(self, unit: Unit, pages: Sequence[BoundPage], keys: Sequence[UUID] = ()) -> Any:
-        answer = await unit.answer(self.context, pages, keys)
+        answer = await unit.answer(self.context, pages, partial(_found, self), keys)
         self.objects += answer.objects
         return answer
 
@@ -111,7 +112,7 @@ class ValuePlan:
     """Shows values that Python made. `reads` are what they refer to: read for all values at once, before any is shown."""
 
     assemble: Callable[[Any, Sequence[Mapping[Any, Any]]], Any]
-    reads: Sequence[tuple[Sequence[Asked], ReadKeys]]
+    reads: Sequence[tuple[Read, ReadKeys]]
     is_alike: bool = False
     """Whether it is the same for all who may see the subject of the values."""
 
@@ -129,19 +130,14 @@ class ValuePlan:
 
     async def _found(self, run: Run, values: Sequence[Any]) -> list[Mapping[Any, Any]]:
         found: list[Mapping[Any, Any]] = []
-        for places, read in self.reads:
-            keys = {
-                getattr(holder, asked.attribute) for asked in places for holder in _along(values, asked)
-            } - {None}
-            found.append(await read(run, sorted(keys)) if keys else {})
+        for read, keys_read in self.reads:
+            keys = sorted(read.keys(values))
+            found.append(await keys_read(run, keys) if keys else {})
         return found
 
     def _is_whole(self, value: Any, found: Sequence[Mapping[Any, Any]]) -> bool:
         return all(
-            (key := getattr(holder, asked.attribute)) is None or key in known
-            for (places, _), known in zip(self.reads, found, strict=True)
-            for asked in places
-            for holder in _along([value], asked)
+            read.keys([value]) <= known.keys() for (read, _), known in zip(self.reads, found, strict=True)
         )
 
 
@@ -179,7 +175,7 @@ def plan_subscription(
         reader(schema, definition, selected.node),
         declaration,
         after.name.value if isinstance(after, VariableNode) else None,
-        planner.value(definition.type, subject=declaration.subject),
+        planner.value(definition.type, subject=declaration.subject, beside=declaration.beside),
         planner.shown_kinds(),
     )
 
@@ -320,16 +316,22 @@ class _Planner:
 
         return plan
 
-    def value(self, output: GraphQLOutputType, *, subject: Scope | None = None) -> ValuePlan:
-        """What shows a value made by Python, with what it refers to read first."""
+    def value(
+        self, output: GraphQLOutputType, *, subject: Scope | None = None, beside: tuple[type, ...] = ()
+    ) -> ValuePlan:
+        """What shows a value made by Python, with what it refers to read first.
+
+        What only values of the types `beside` refer to does not count for whether it is alike.
+        """
         code, reads = Code(), Reads()
         values = Values(code, self._selections, reads, parameter="n")
         code.lines.append(f"return {values.expression(output, self._selected, 'value')}")
         readers, is_alike = [], True
         for read in reads:
             reader_of, is_alike_here = self._reader_of(read, subject)
-            readers.append((read.asked, reader_of))
-            is_alike = is_alike and is_alike_here
+            readers.append((read, reader_of))
+            is_beside = all(asked.origin in beside for asked in read.asked)
+            is_alike = is_alike and (is_alike_here or is_beside)
         return ValuePlan(code.compiled("value, n"), readers, is_alike)
 
     def shown_kinds(self) -> frozenset[str]:
@@ -366,15 +368,3 @@ async def _found(run: Run, unit: Unit, keys: Sequence[UUID]) -> dict[UUID, Any]:
     answer = await run.answer(unit, unit.bound(run.values, run.op), keys)
     found: dict[UUID, Any] = await answer.value()
     return found
-
-
-def _along(values: Iterable[Any], asked: Asked) -> Iterable[Any]:
-    """Everything at the end of the way, lists on it spread. Of the possible types of a value, each has keys of its own."""
-    holders = list(values)
-    for attribute in asked.way:
-        reached: list[Any] = []
-        for holder in holders:
-            found = getattr(holder, attribute)
-            reached += found if isinstance(found, list) else [found]
-        holders = reached
-    return (holder for holder in holders if type(holder) is asked.origin)

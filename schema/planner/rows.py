@@ -48,7 +48,7 @@ from schema.graph import (
     spec_of,
 )
 from schema.planner.arguments import ReadArguments, reader
-from schema.planner.code import Code, Unplanned, Values, nullable
+from schema.planner.code import Code, Reads, Unplanned, Values, nullable
 from schema.planner.selection import Selected, Selections
 from schema.scalars import print_moment
 
@@ -141,12 +141,18 @@ class PageUse:
 
 @dataclass(eq=False)
 class SourceUse:
-    """One selected batched source: asked once for all keys in `rows`."""
+    """One selected batched source: asked once for all keys in `rows`. `reads` are what its answers refer to."""
 
     number: int
     declaration: Source
     rows: Rows
     output: str
+    reads: Reads = field(default_factory=Reads)
+
+    @property
+    def parameter(self) -> str:
+        """The name in the code of what was read."""
+        return f"n{self.number}"
 
 
 class Reading:
@@ -342,7 +348,8 @@ class Reading:
         answers = f"s[{use.number}]"
         default = f"{self.code.constant(source)}.default()"
         call = f"({answers}[{variable}] if {variable} in {answers} else {default})"
-        return self._values.expression(output, selected, call)
+        values = Values(self.code, self.selections, use.reads, use.parameter)
+        return values.expression(output, selected, call)
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 

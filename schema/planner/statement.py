@@ -92,7 +92,7 @@ class _Builder:
         return (
             sa.select(parent.label(PARENT), *columns)
             .select_from(source)
-            .where(parent == self._any(rows.above, rows.above.spec.key), scope)
+            .where(parent == self._any(rows.above, rows.above.spec.key), scope, rows.link.where)
             .order_by(parent, *rows.link.order)
         )
 
@@ -290,7 +290,9 @@ def _written(
 ) -> sa.ColumnElement[bool]:
     """The scope of everybody of the same roles, as it stands in a statement that reads from `source`."""
     viewer_id: Any = sa.literal_column(_HERE, sa.Uuid)
-    condition = _spelt_out(scope(Viewer() if is_anonymous else Viewer(user_id=viewer_id, roles=roles)))
+    condition = _spelt_out(
+        scope(Viewer(roles=roles) if is_anonymous else Viewer(user_id=viewer_id, roles=roles))
+    )
     if isinstance(condition, sa.True_ | sa.False_):
         return condition
     tables = frozenset(getattr(element, "table", None) for element in visitors.iterate(condition))

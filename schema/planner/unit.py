@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -19,10 +19,10 @@ import sqlalchemy as sa
 import strawberry
 from graphql import GraphQLObjectType
 
-from auth.access import everybody
+from auth.access import WITHIN, everybody
 from resolvers.operation import Operation
-from schema.graph import Context, Scope, Source
-from schema.planner.code import Code
+from schema.graph import Attached, Context, Scope, Source
+from schema.planner.code import Code, Read
 from schema.planner.inputs import Inputs
 from schema.planner.pages import BoundPage
 from schema.planner.rows import Form, PageUse, Reading, Rows, as_gathered, moments
@@ -31,6 +31,10 @@ from schema.planner.statement import Statement, compile_statement
 
 MOST_SHAPES = 50
 MOST_READINGS = 500
+
+
+FindRows = Callable[["Unit", Sequence[UUID]], Awaitable[Mapping[Any, Any]]]
+"""Reads objects by their keys, within the request that somebody else reads for."""
 
 
 class Unit:
@@ -44,6 +48,8 @@ class Unit:
         self._assemble: Callable[..., Any]
         self._counted: list[int]
         self._columns: list[tuple[sa.Column[Any], Form]] | None
+        self.referred: list[list[tuple[Read, Unit | None]]]
+        """For each source, what its answers refer to."""
 
     @classmethod
     def keyed(
@@ -86,10 +92,18 @@ class Unit:
             for place, (name, form) in enumerate(forms.items())
         ]
         self._counted = [list(forms).index(name) for name in counted]
-        self._assemble = self._code.compiled("r, s, b, op")
+        self._code.lines[:0] = [f"{use.parameter} = n[{use.number}]" for use in self.reading.sources]
+        self._assemble = self._code.compiled("r, s, b, op, n")
         self._statements = statements_of(tuple(rows.signature for rows in self.reading.rows))
         self._columns = self._columns_of_root()
+        self.referred = [[(read, self._unit_of(read)) for read in use.reads] for use in self.reading.sources]
         return self
+
+    def _unit_of(self, read: Read) -> Unit | None:
+        """What reads rows that the answers of a source refer to; None where a function does."""
+        if isinstance(read.source, Attached):
+            return None
+        return Unit.keyed(self.reading.schema, self.reading.selections, read.source, list(read.below))
 
     def _columns_of_root(self) -> list[tuple[sa.Column[Any], Form]] | None:
         """What is read, in order, if it is nothing but columns of tables and has nothing below it."""
@@ -107,12 +121,14 @@ class Unit:
         ):
             return None
         record = [as_gathered(values[column.name], form) for column, form in self._columns]
-        return self._assemble(record, (), (), op)
+        return self._assemble(record, (), (), op, ())
 
     def is_alike(self, subject: Scope) -> bool:
         """Whether the answer is the same for all who may see the root by the scope `subject`."""
         return not self.reading.is_personal and all(
-            rows.spec.scope is everybody or (rows is self._root and rows.spec.scope is subject)
+            rows.spec.scope is everybody
+            or (rows is self._root and rows.spec.scope is subject)
+            or WITHIN.get(rows.spec.scope) is subject
             for rows in self.reading.rows
         )
 
@@ -132,7 +148,10 @@ class Unit:
     def bound(self, values: Inputs, op: Operation) -> list[BoundPage]:
         return [BoundPage.of(use, values, op) for use in self.pages]
 
-    async def answer(self, context: Context, pages: Sequence[BoundPage], keys: Sequence[UUID] = ()) -> Answer:
+    async def answer(
+        self, context: Context, pages: Sequence[BoundPage], found: FindRows, keys: Sequence[UUID] = ()
+    ) -> Answer:
+        """`found` reads what answers of sources refer to."""
         op = context.op
         statement = self.statement(op, pages)
         arguments = statement.arguments(op.viewer.user_id, keys, pages)
@@ -146,7 +165,7 @@ class Unit:
                 "kind": "SQL", "sql": statement.text, "isGeneric": statement.is_generic,
                 "rows": objects, "ms": _since(began),
             })  # fmt: skip
-        return Answer(self, context, statement, record, pages, objects)
+        return Answer(self, context, statement, record, pages, found, objects)
 
     def statement(self, op: Operation, pages: Sequence[BoundPage]) -> Statement:
         viewer = op.viewer
@@ -178,6 +197,7 @@ class Answer:
         statement: Statement,
         record: Any,
         pages: Sequence[BoundPage],
+        found: FindRows,
         objects: int,
     ) -> None:
         self.objects = objects
@@ -187,6 +207,7 @@ class Answer:
         self._positions = statement.positions
         self._record = record
         self._pages = pages
+        self._found = found
 
     def column(self, name: str) -> Sequence[Any]:
         return self._record[self._positions[name]] or ()
@@ -194,9 +215,28 @@ class Answer:
     async def value(self) -> Any:
         sources = self._unit.reading.sources
         found: Sequence[Any] = ()
+        referred: Sequence[Any] = ()
         if sources:
             found = await asyncio.gather(*(self._asked(use.declaration, use.output) for use in sources))
-        return self._unit._assemble(self._record, found, self._pages, self._context.op)
+            referred = [await self._referred(*each) for each in zip(self._unit.referred, found, strict=True)]
+        return self._unit._assemble(self._record, found, self._pages, self._context.op, referred)
+
+    async def _referred(
+        self, reads: Sequence[tuple[Read, Unit | None]], found: Mapping[Any, Any]
+    ) -> list[Mapping[Any, Any]]:
+        """What the answers of one source refer to, for each read."""
+        values = list(found.values())
+        answers: list[Mapping[Any, Any]] = []
+        for read, unit in reads:
+            keys = sorted(read.keys(values))
+            if not keys:
+                answers.append({})
+            elif isinstance(read.source, Attached):
+                answers.append(await read.source.function(self._context.op, keys))
+            else:
+                assert unit is not None
+                answers.append(await self._found(unit, keys))
+        return answers
 
     async def _asked(self, source: Source, output: str) -> Mapping[Any, Any]:
         keys = list(dict.fromkeys(self.column(output)))

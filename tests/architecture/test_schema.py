@@ -96,9 +96,9 @@ def test_every_mutation_takes_one_input_and_answers_a_payload(language: GraphQLS
         assert isinstance(field.args["input"].type, GraphQLNonNull), name
         assert isinstance(field.type, GraphQLObjectType), f"{name} must be nullable"
         assert shape in field.type.interfaces, name
-        entities = [
-            f for part, f in field.type.fields.items() if part not in {"outcome", "position", "errors"}
-        ]
+        # Acts on boards say how to undo them; bulk ones what became of each row.
+        beside = {"outcome", "position", "errors", "undo", "rows"}
+        entities = [f for part, f in field.type.fields.items() if part not in beside]
         assert entities, name
         assert not any(isinstance(f.type, GraphQLNonNull) for f in entities), name
 
@@ -116,7 +116,7 @@ def test_every_mutation_of_somebody_signed_in_that_writes_takes_an_idempotency_k
         kind = language.mutation_type.fields[name].args["input"].type
         assert isinstance(kind, GraphQLNonNull)
         assert isinstance(kind.of_type, GraphQLInputObjectType)
-        writes = name != "sessionRefreshSocket"
+        writes = name not in {"boardPresenceSet", "sessionRefreshSocket"}
         assert ("idempotencyKey" in kind.of_type.fields) is (needs is not Needs.NOTHING and writes), name
         if needs is Needs.NOTHING:
             anonymous.add(name)

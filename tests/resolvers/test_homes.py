@@ -16,12 +16,26 @@ from models.notice import NotificationCategory
 from models.notification import NotificationChannel
 from models.profile import SkillLevel
 from models.store.sql import Receipt
+from models.task import TaskRelationKind
 from models.user import Role
-from resolvers import accounts, applications, contracts, feedback, gigs, invitations, notifications, profiles
+from resolvers import (
+    accounts,
+    applications,
+    boards,
+    contracts,
+    feedback,
+    gigs,
+    invitations,
+    notifications,
+    profiles,
+    task_talk,
+    tasks,
+)
 from resolvers.profiles import Expertise
+from tests.resolvers.boards import BOTTOM, TOP, board_stage
 from tests.world import PASSWORD, World
 
-# Where a row lives, in SQL. A job lives with its subject, a remark with its author.
+# Where a row lives, in SQL. A job lives with its subject, a remark with its author, a board and all on it with its gig.
 HOMES = {
     "users": "'user:' || id",
     "session": "'user:' || user_id",
@@ -43,9 +57,37 @@ HOMES = {
     "feedback": "'gig:' || gig_id",
     "notification": "'user:' || user_id",
     "notification_preference": "'user:' || user_id",
-    "job": "'gig:' || coalesce((select gig_id from contract where contract.id = subject_id), subject_id)",
-    "stream_head": "stream",
-    "fact": "stream",
+    "board": "'gig:' || gig_id",
+    **dict.fromkeys(
+        (
+            "board_column",
+            "board_label",
+            "board_text",
+            "board_act",
+            "task",
+            "task_stay",
+            "task_relation",
+            "task_checklist",
+            "task_checklist_item",
+            "task_comment",
+        ),
+        "'gig:' || (select gig_id from board where board.id = board_id)",
+    ),
+    **dict.fromkeys(
+        ("task_assignee", "task_watcher", "task_label"),
+        "'gig:' || (select gig_id from board join task on board.id = board_id where task.id = task_id)",
+    ),
+    **dict.fromkeys(
+        ("task_mention", "task_reaction"),
+        "'gig:' || (select gig_id from board join task_comment on board.id = board_id "
+        "where task_comment.id = comment_id)",
+    ),
+    "job": "'gig:' || coalesce((select gig_id from contract where contract.id = subject_id), "
+    "(select gig_id from board where board.id = subject_id), subject_id)",
+    **dict.fromkeys(
+        ("stream_head", "fact"),
+        "coalesce((select 'gig:' || gig_id from board where 'board:' || board.id = stream), stream)",
+    ),
 }
 # Written by the operator's commands, not by anybody's act.
 OF_THE_PLATFORM = {"skill", "skill_name", "stream_epoch", "seed_version", "alembic_version"}
@@ -233,3 +275,76 @@ async def test_a_contract_that_ends_early_writes_the_gig_the_freelancer_and_the_
     )
 
     assert homes == {"gig:gig", "user:freelancer", "user:client", "market"}
+
+
+async def test_each_act_on_a_board_writes_its_gig_and_whom_it_speaks_to(world: World) -> None:
+    stage = await board_stage(world)
+    hired, client, freelancer = stage.hired, stage.client, stage.freelancer
+    names = {"gig": hired.gig_id, "client": hired.client.user_id, "freelancer": hired.freelancer.user_id}
+    me = freelancer.viewer.require_user()
+    one, two = await stage.task(), await stage.task()
+    ids: dict[str, UUID] = {}
+
+    async def keep(name: str, act: Awaitable[boards.Done]) -> None:
+        receipt, done = await act
+        ids[name] = receipt.entity_id
+        if done is not None:
+            ids["act"] = done.id
+
+    move = tasks.Move(task_id=one, column_id=stage.columns["Done"], position=TOP)
+    gig, told = {"gig:gig"}, {"gig:gig", "user:freelancer"}
+    story: list[tuple[Callable[[], Awaitable[object]], set[str]]] = [
+        (
+            lambda: boards.edit_board(client, stage.id, {"progress_follows": True}, expected_version=None),
+            gig,
+        ),
+        (
+            lambda: boards.move_column(client, stage.columns["Done"], position=TOP),
+            gig,
+        ),
+        (
+            lambda: boards.edit_column(
+                client, stage.columns["Done"], {"name": "Ready"}, expected_version=None
+            ),
+            gig,
+        ),
+        (lambda: boards.remove_column(client, stage.columns["Cancelled"]), gig),
+        (lambda: keep("label", boards.add_label(client, stage.id, {"name": "A", "color": "#000000"})), gig),
+        (
+            lambda: tasks.edit_task(
+                client, one, {"assignee_ids": [me], "label_ids": [ids["label"]]}, expected_version=None
+            ),
+            told,
+        ),
+        (lambda: boards.edit_label(client, ids["label"], {"name": "B"}), gig),
+        (lambda: boards.remove_label(client, ids["label"]), gig),
+        (lambda: stage.move(one, "In progress"), gig),
+        (lambda: tasks.move_tasks(freelancer, stage.id, [move], all_or_nothing=True), gig),
+        (
+            lambda: tasks.edit_tasks(
+                freelancer, stage.id, [tasks.Edit(two, {"estimate": 3})], all_or_nothing=True
+            ),
+            gig,
+        ),
+        (lambda: tasks.relate_tasks(client, one, two, TaskRelationKind.RELATES, is_on=True), gig),
+        (lambda: tasks.watch_task(freelancer, two, is_on=True), gig),
+        (lambda: keep("list", task_talk.add_checklist(client, one, "L")), gig),
+        (lambda: keep("item", task_talk.add_item(client, ids["list"], {"text": "I"})), gig),
+        (lambda: task_talk.edit_item(client, ids["item"], {"is_done": True}), gig),
+        (lambda: task_talk.remove_item(client, ids["item"]), gig),
+        (lambda: task_talk.remove_checklist(client, ids["list"]), gig),
+        (
+            lambda: keep("said", task_talk.add_comment(client, one, "Hear.", answers_id=None, mentions=[me])),
+            told,
+        ),
+        (lambda: task_talk.edit_comment(client, ids["said"], "Hear!"), gig),
+        (lambda: task_talk.react(freelancer, ids["said"], "👍", is_on=True), gig),
+        (lambda: task_talk.delete_comment(client, ids["said"]), gig),
+        (lambda: keep("archived", tasks.archive_task(client, one)), gig),
+        (lambda: boards.undo(client, ids["act"]), gig),
+        (lambda: tasks.archive_task(client, two), gig),
+        (lambda: tasks.restore_task(client, two, column_id=None, position=BOTTOM), gig),
+    ]
+
+    for at, (act, expected) in enumerate(story):
+        assert (at, await homes_written(world, act(), names)) == (at, expected)

@@ -20,10 +20,21 @@ from models.notice import CRITICAL, NotificationCategory
 from models.notification import AlwaysOn, NotificationChannel
 from models.registry import EVENTS
 from models.store.sql import Position, Receipt, Replayed, counting_statements
-from resolvers import applications, contracts, feedback, gigs, invitations, notifications, profiles
+from resolvers import (
+    applications,
+    contracts,
+    feedback,
+    gigs,
+    invitations,
+    notifications,
+    profiles,
+    task_talk,
+    tasks,
+)
 from resolvers.feedback import reveal_feedback
 from resolvers.jobs import run_due_jobs
-from resolvers.operation import Rules
+from resolvers.operation import Operation, Rules
+from tests.resolvers.boards import board_stage
 from tests.world import World, kinds, race
 
 IN_APP, EMAIL = NotificationChannel.IN_APP, NotificationChannel.EMAIL
@@ -308,6 +319,64 @@ async def test_the_reveal_at_day_fourteen_is_told_to_both(world: World) -> None:
     ]
 
 
+async def test_members_are_told_of_tasks_for_them_and_of_comments_but_not_of_the_rest(world: World) -> None:
+    stage = await board_stage(world)
+    people = {"client": stage.hired.client, "freelancer": stage.hired.freelancer}
+    client, freelancer = stage.client, stage.freelancer
+    her, his = client.viewer.require_user(), freelancer.viewer.require_user()
+    task_id = await stage.task()
+
+    def assign(op: Operation, *user_ids: UUID) -> Awaitable[object]:
+        return tasks.edit_task(op, task_id, {"assignee_ids": list(user_ids)}, expected_version=None)
+
+    def say(op: Operation, *mentions: UUID) -> Awaitable[object]:
+        return task_talk.add_comment(op, task_id, "Well.", answers_id=None, mentions=mentions)
+
+    def is_told(who: str, kind: str, reason: str) -> list[Told]:
+        return [(who, kind, "TASKS", reason)]
+
+    story: list[tuple[Callable[[], Awaitable[object]], list[Told]]] = [
+        (lambda: stage.task("Sweep"), []),
+        (lambda: stage.move(task_id, "In progress"), []),
+        (lambda: assign(client, his, her), is_told("freelancer", "TaskAssigned", "YOU_ARE_ASSIGNED")),
+        (lambda: say(client), is_told("freelancer", "CommentNoticed", "YOU_WATCH_IT")),
+        (lambda: say(client, his), is_told("freelancer", "CommentMentioned", "YOU_ARE_MENTIONED")),
+        (lambda: assign(freelancer, her), []),
+        (lambda: assign(freelancer), is_told("client", "TaskUnassigned", "YOU_ARE_ASSIGNED")),
+        (lambda: say(client), []),
+        (lambda: tasks.watch_task(client, task_id, is_on=True), []),
+        (lambda: say(freelancer), is_told("client", "CommentNoticed", "YOU_WATCH_IT")),
+        (lambda: tasks.archive_task(freelancer, task_id), []),
+    ]
+
+    for act, expected in story:
+        world.clock.move(timedelta(seconds=1))
+        assert await told_by(world, act(), **people) == expected
+
+
+async def test_what_is_said_about_one_task_is_one_group(world: World) -> None:
+    stage = await board_stage(world)
+    for title, count in (("Paint", 2), ("Sweep", 1)):
+        task_id = await stage.task(title)
+        for _ in range(count):
+            await task_talk.add_comment(
+                stage.client,
+                task_id,
+                "Hear.",
+                answers_id=None,
+                mentions=[stage.freelancer.viewer.require_user()],
+            )
+
+    rows = await world.rows(
+        "select task_id, group_key, count(*) as size from notification where user_id = :id and category = 'TASKS' "
+        "group by 1, 2 order by 3 desc",
+        id=stage.hired.freelancer.user_id,
+    )
+
+    assert [row.size for row in rows] == [2, 1]
+    assert [row.group_key for row in rows] == [f"task:{row.task_id}:CommentMentioned" for row in rows]
+
+
 async def test_hidden_feedback_is_told_without_a_word_of_it(world: World) -> None:
     shown = []
     for axes, comment in ((1, "Never again."), (5, "A pleasure.")):
@@ -403,6 +472,11 @@ def test_only_kinds_that_name_people_are_told() -> None:
     concrete = {name: kind for name, kind in EVENTS.items() if not kind.__subclasses__()}
 
     assert {name for name, kind in concrete.items() if kind.notice is None} == {
+        "BoardCreated", "BoardEdited", "BoardMemberJoined", "BoardMemberLeft", "ChecklistAdded", "ChecklistItemAdded",
+        "ChecklistItemEdited", "ChecklistItemRemoved", "ChecklistRemoved", "ColumnAdded", "ColumnEdited", "ColumnMoved",
+        "ColumnRemoved", "CommentAdded", "CommentDeleted", "CommentEdited", "CommentReacted", "CommentRestored", "LabelAdded",
+        "LabelEdited", "LabelRemoved", "TaskArchived", "TaskCreated", "TaskEdited", "TaskMoved", "TaskRelated", "TaskRestored",
+        "TaskUnrelated",
         "ContractStarted", "GigCancelled", "GigCompleted", "GigCreated", "GigEdited", "GigFellBack", "GigFilled", "GigPaused",
         "GigPublished", "GigReopened", "GigResumed", "GigSubmittedForApproval", "NotificationsChanged", "ProfileEdited",
     }  # fmt: skip

@@ -65,16 +65,24 @@ IDS = {
     "session": ("owner", "hired", "missing"),
     "job": ("expiry", "missing"),
     "notification": ("owner", "hired", "missing"),
+    "board": ("working", "judged", "missing"),
+    "column": ("todo", "started", "done", "removed", "missing"),
+    "label": ("bug", "removed", "missing"),
+    "task": ("paint", "part", "urgent", "done", "archived", "missing"),
+    "checklist": ("kept", "removed", "missing"),
+    "item": ("kept", "removed", "missing"),
+    "comment": ("kept", "answer", "deleted", "missing"),
+    "person": ("applicant", "hired", "owner", "missing"),
 }  # fmt: skip
 """Things the stage must have, by the prefix of their ids."""
 
 PREFIXES = {
-    f"... on {name}": name.removeprefix("Gig").lower() or "gig"
+    f"... on {name}": name.removeprefix("Gig").removeprefix("Board").removeprefix("Task").lower() or name.lower()
     for name in (
         "Gig", "Application", "Contract", "Feedback", "GigInvitation", "GigQuestion", "User", "Freelancer", "Client", "Skill",
-        "Session", "Job", "Notification",
+        "Session", "Job", "Notification", "Board", "BoardColumn", "BoardLabel", "Task", "TaskChecklist", "TaskComment", "Person",
     )
-}  # fmt: skip
+} | {"... on TaskChecklistItem": "item"}  # fmt: skip
 """Which ids a type has, by its type condition."""
 
 TEXTS = (
@@ -91,6 +99,8 @@ TEXTS = (
     "_",
     "Dollars, please",
     "Zoë",
+    "paint",
+    "outside",
 )
 SEARCHES = (
     "booking", "booking page", '"booking page"', "bokking", "pagee slot", "pay -slot", "slot or zebra", "visitors pay",
@@ -103,6 +113,7 @@ MOMENTS = (
 SCALARS: dict[str, tuple[Any, ...]] = {
     "String": TEXTS,
     "DateTime": MOMENTS,
+    "Date": ("2026-11-22", "2026-12-01", "2027-02-28"),
     "Decimal": ("0", "4.5", "4.50", "5", "500", "750.00", "900", "1e3", "-1"),
     "Int": (0, 1, 2, 3, 20, 40, -1, 2**31 - 1),
     "Boolean": (True, False),
@@ -671,6 +682,7 @@ class _Writer:
     def id(self, hint: str) -> str:
         prefixes = {
             "any": "skill", "all": "skill", "none": "skill", "clientId": "client", "node": None, "nodes": None,
+            "boardAsOf": "board", "columns": "column", "assignees": "person", "labels": "label",
         }  # fmt: skip
         prefix = prefixes.get(hint, hint)
         if self.is_sour and self.chance(40):

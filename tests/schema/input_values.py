@@ -45,7 +45,10 @@ class Writer:
         self._random = Random(seed)
 
     def fewest(self, kind: GraphQLInputObjectType) -> dict[str, Any]:
-        """Only what must be there."""
+        """Only what must be there: of some kinds, one part, whichever."""
+        if _is_one_of(kind):
+            name = self._random.choice(list(kind.fields))
+            return {name: self.value(kind.fields[name].type, 0)}
         return {
             n: self.value(part.type, 0) for n, part in kind.fields.items() if is_required_input_field(part)
         }
@@ -60,7 +63,7 @@ class Writer:
             return self._random.choice(list(kind.values))
         if not isinstance(kind, GraphQLInputObjectType):
             return self._random.choice(TEXTS[kind.name])
-        if depth == 0:
+        if depth == 0 or _is_one_of(kind):
             return self.fewest(kind)
         chance = self._random.choice((20, 60, 100)) if depth == 3 else 20
         return {
@@ -91,3 +94,8 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield value, key
         if isinstance(part, dict | list):
             yield from _places(part)
+
+
+def _is_one_of(kind: GraphQLInputObjectType) -> bool:
+    """Strawberry does not tell graphql-core, it looks itself."""
+    return bool(kind.extensions["strawberry-definition"].is_one_of)

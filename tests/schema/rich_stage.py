@@ -17,11 +17,25 @@ from models.gig import BudgetKind, GigVisibility, SkillNeed
 from models.gig_content import WantedSkill
 from models.ids import encode_id
 from models.profile import SkillLevel
+from models.task import TaskPriority, TaskRelationKind
 from models.user import Session
-from resolvers import applications, contracts, feedback, gigs, invitations, jobs, notifications, profiles
+from resolvers import (
+    applications,
+    boards,
+    contracts,
+    feedback,
+    gigs,
+    invitations,
+    jobs,
+    notifications,
+    profiles,
+    task_talk,
+    tasks,
+)
 from resolvers.operation import Rules
+from resolvers.tasks import BOTTOM
 from tests.schema.documents import IDS, PAGES, Case
-from tests.schema.stage import AXES, Stage, key
+from tests.schema.stage import AXES, Scene, Stage, key
 from tests.schema.two_executors import by_batches
 from tests.world import World
 
@@ -47,6 +61,12 @@ _LISTS = {
     "Client.contracts": ("owner", 'client(id: "<client.owner>") { contracts'),
     "Client.feedback": ("hired", 'client(id: "<client.owner>") { feedback'),
     "User.sessions": ("owner", "viewer { sessions"),
+    "Query.boards": ("owner", "boards"),
+    "Board.tasks": ("owner", 'board(id: "<board.working>") { tasks'),
+    "Board.activity": ("owner", 'board(id: "<board.working>") { activity'),
+    "BoardColumn.tasks": ("owner", 'node(id: "<column.todo>") { ... on BoardColumn { tasks'),
+    "Task.activity": ("owner", 'task(id: "<task.paint>") { activity'),
+    "Task.comments": ("owner", 'task(id: "<task.paint>") { comments'),
 }
 
 
@@ -103,7 +123,19 @@ class RichStage:
         return cursors
 
 
+_TASKS: dict[str, dict[str, Any]] = {
+    "urgent": {
+        "title": "Zoë's fence", "description": "Outside.", "priority": TaskPriority.URGENT, "starts_on": date(2026, 11, 22),
+        "due_on": date(2026, 12, 1), "estimate": 3, "swimlane": "outside",
+    },
+    "done": {"title": "Measure", "priority": TaskPriority.LOW, "due_on": date(2027, 2, 28), "swimlane": "outside"},
+    "archived": {"title": "Paint it black", "estimate": 20},
+}  # fmt: skip
+
+
 class _Story:
+    board: Scene
+
     def __init__(self, rich: RichStage) -> None:
         self.stage, self.world, self.ids = rich.stage, rich.stage.world, rich.ids
 
@@ -113,6 +145,7 @@ class _Story:
         await self.gigs_in_all_states()
         await self.bids()
         await self.work()
+        await self.boards()
         await self.what_stands_alone()
 
     def pass_time(self) -> None:
@@ -221,9 +254,10 @@ class _Story:
         owner, hired = self.stage.as_("owner"), self.stage.as_("hired")
         found = self.ids["contract"]
         for name in ("working", "submitted", "completed", "judged"):
-            scene = await getattr(self.stage, name)()
+            scene = await (self.stage.furnished() if name == "working" else getattr(self.stage, name)())
             self.ids["gig"][name], found[name] = scene.gig, scene.contract
             if name == "working":
+                self.board = scene
                 rows = await self.world.rows(
                     "select application_id from contract where id = :id", id=key(scene.contract)
                 )
@@ -248,6 +282,64 @@ class _Story:
         }
         await feedback.reply_to_feedback(hired, key(scene.feedback_of_owner), body="Thank you.")
 
+    async def boards(self) -> None:
+        """Everything on the board of `working` is there, and once removed, archived, moved or worded anew."""
+        owner, hired, scene = self.stage.as_("owner"), self.stage.as_("hired"), self.board
+        board_id, todo, started, done = (key(scene.ids[n]) for n in ("board", "todo", "started", "done"))
+        written: dict[str, UUID] = {}
+        for name, values in _TASKS.items():
+            assignees = [self.stage[who].user_id for who in ("owner", "hired")] if name == "urgent" else []
+            receipt, _ = await tasks.create_task(
+                owner, board_id, values | {"assignee_ids": assignees}, column_id=todo
+            )
+            written[name] = receipt.entity_id
+            self.pass_time()
+        for name, columns in {"done": [started, done], "urgent": [started]}.items():
+            for column_id in columns:
+                self.world.clock.move(timedelta(hours=30))
+                await tasks.move_task(
+                    hired, written[name], column_id=column_id, position=BOTTOM, expected_version=None
+                )
+        await tasks.archive_task(owner, written["archived"])
+        await tasks.relate_tasks(
+            owner, written["urgent"], key(scene.task), TaskRelationKind.DUPLICATES, is_on=True
+        )
+        await tasks.edit_task(owner, key(scene.task), {"description": "White."}, expected_version=None)
+        await boards.edit_column(
+            owner, started, {"wip_limit": 1, "wip_is_hard": True, "name": "Doing"}, expected_version=None
+        )
+        await boards.edit_column(owner, todo, {"wip_limit": 1}, expected_version=None)
+        await boards.remove_column(owner, key(scene.cancelled))
+        await boards.edit_board(owner, board_id, {"assignee_limit": 3}, expected_version=None)
+        label, _ = await boards.add_label(owner, board_id, {"name": "Later", "color": "#000000"})
+        await boards.remove_label(owner, label.entity_id)
+        checklist, _ = await task_talk.add_checklist(owner, key(scene.task), "After")
+        item, _ = await task_talk.add_item(
+            hired, key(scene.checklist), {"text": "Look", "due_on": date(2026, 12, 1)}
+        )
+        await task_talk.edit_item(hired, key(scene.item), {"is_done": True})
+        await task_talk.remove_item(owner, item.entity_id)
+        await task_talk.remove_checklist(owner, checklist.entity_id)
+        self.pass_time()
+        comment, _ = await task_talk.add_comment(owner, key(scene.task), "No.", answers_id=None, mentions=[])
+        await task_talk.delete_comment(owner, comment.entity_id)
+        await task_talk.edit_comment(hired, key(scene.comment), "Which white, please?")
+        judged = "select id from board where gig_id = :id"
+        rows = await self.world.rows(judged, id=key(self.ids["gig"]["judged"]))
+        self.ids["board"] |= {"working": scene.board, "judged": encode_id("board", rows[0][0])}
+        self.ids["column"] |= {
+            "todo": scene.todo, "started": scene.started, "done": scene.done, "removed": scene.cancelled
+        }  # fmt: skip
+        self.ids["task"] |= {"paint": scene.task, "part": scene.part}
+        self.ids["task"] |= {name: encode_id("task", id) for name, id in written.items()}
+        kept = {name: {"kept": scene.ids[name]} for name in ("checklist", "item", "comment")}
+        self.ids["label"] |= {"bug": scene.label, "removed": encode_id("label", label.entity_id)}
+        self.ids["checklist"] |= kept["checklist"] | {"removed": encode_id("checklist", checklist.entity_id)}
+        self.ids["item"] |= kept["item"] | {"removed": encode_id("item", item.entity_id)}
+        self.ids["comment"] |= kept["comment"] | {
+            "answer": scene.answer, "deleted": encode_id("comment", comment.entity_id)
+        }  # fmt: skip
+
     async def notifications(self) -> None:
         """Some of the owner's are read, some archived."""
         owner = self.stage.as_("owner")
@@ -260,7 +352,7 @@ class _Story:
         await notifications.mark_seen(owner, up_to=ids[5])
 
     async def what_stands_alone(self) -> None:
-        for prefix in ("user", "freelancer", "client"):
+        for prefix in ("user", "freelancer", "client", "person"):
             for name in IDS[prefix]:
                 if name != "missing":
                     self.ids[prefix][name] = self.stage.id(prefix, name)

@@ -10,14 +10,35 @@ from auth.viewer import ANONYMOUS, Viewer
 from models.gig_content import Question, WantedSkill
 from models.ids import encode_id, new_id
 from models.profile import Visibility
+from models.task import TaskRelationKind
 from models.user import Role
-from resolvers import applications, contracts, feedback, gigs, invitations, profiles
+from resolvers import (
+    applications,
+    boards,
+    contracts,
+    feedback,
+    gigs,
+    invitations,
+    profiles,
+    task_talk,
+    tasks,
+)
 from resolvers.applications import Answer
 from resolvers.operation import Operation, Rules
 from tests.world import World
 
 CALLERS = ("anonymous", "freelancer", "client", "applicant", "hired", "owner", "admin", "super_admin")
 AXES = {"availability": 5, "communication": 4, "cooperation": 5, "deadlines": 4, "quality": 5, "skills": 4}
+
+COLUMNS = {
+    "Backlog": "backlog",
+    "To do": "todo",
+    "In progress": "started",
+    "Done": "done",
+    "Cancelled": "cancelled",
+}
+"""What scenes call the columns that a board is made with."""
+EMOJI = "👍"
 
 
 @dataclass
@@ -118,24 +139,76 @@ class Stage:
         scene.ids["contract"] = encode_id("contract", receipt.entity_id)
         return scene
 
-    async def submitted(self) -> Scene:
-        scene = await self.working()
+    async def submitted(self, scene: Scene | None = None) -> Scene:
+        scene = scene or await self.working()
         await contracts.submit_work(self.as_("hired"), key(scene.contract), note="It is all there.")
         return scene
 
-    async def completed(self) -> Scene:
-        scene = await self.submitted()
+    async def completed(self, scene: Scene | None = None) -> Scene:
+        scene = await self.submitted(scene)
         await contracts.approve_work(self.as_("owner"), key(scene.contract))
         return scene
 
-    async def judged(self) -> Scene:
+    async def judged(self, scene: Scene | None = None) -> Scene:
         """Completed, and both sides have said how it was."""
-        scene = await self.completed()
+        scene = await self.completed(scene)
         for name in ("owner", "hired"):
             receipt = await feedback.leave_feedback(
                 self.as_(name), key(scene.contract), axes=AXES, comment=f"Said by {name}."
             )
             scene.ids[f"feedback_of_{name}"] = encode_id("feedback", receipt.entity_id)
+        return scene
+
+    async def board(self) -> Scene:
+        """Working, and a task for `hired` on the board, written by `owner`; `act` is what wrote it."""
+        scene = await self.working()
+        statement = (
+            "select board_id, board_column.id, name from board_column join board on board.id = board_id "
+            "where gig_id = :id"
+        )
+        for row in await self.world.rows(statement, id=key(scene.gig)):
+            scene.ids["board"] = encode_id("board", row.board_id)
+            scene.ids[COLUMNS[row.name]] = encode_id("column", row.id)
+        values = {
+            "title": "Paint the fence",
+            "description": "White.",
+            "assignee_ids": [self["hired"].user_id],
+        }
+        receipt, act = await tasks.create_task(
+            self.as_("owner"), key(scene.board), values, column_id=key(scene.todo)
+        )
+        assert act is not None
+        scene.ids |= {"task": encode_id("task", receipt.entity_id), "act": encode_id("act", act.id)}
+        return scene
+
+    async def furnished(self) -> Scene:
+        """A board with one of everything; what `hired` can have said, `hired` has said."""
+        scene = await self.board()
+        owner, hired, task_id = self.as_("owner"), self.as_("hired"), key(scene.task)
+        label, _ = await boards.add_label(owner, key(scene.board), {"name": "Bug", "color": "#d73a4a"})
+        await tasks.edit_task(owner, task_id, {"label_ids": [label.entity_id]}, expected_version=None)
+        part, _ = await tasks.create_task(
+            owner, key(scene.board), {"title": "Buy paint", "parent_id": task_id}, column_id=None
+        )
+        await tasks.relate_tasks(hired, task_id, part.entity_id, TaskRelationKind.BLOCKS, is_on=True)
+        checklist, _ = await task_talk.add_checklist(hired, task_id, "Before it rains")
+        item, _ = await task_talk.add_item(
+            hired, checklist.entity_id, {"text": "Sand it", "assignee_id": self["hired"].user_id}
+        )
+        comment, _ = await task_talk.add_comment(
+            hired, task_id, "Which white?", answers_id=None, mentions=[owner.viewer.require_user()]
+        )
+        answer, _ = await task_talk.add_comment(
+            owner, task_id, "The cheap one.", answers_id=comment.entity_id, mentions=[]
+        )
+        for op in (owner, hired):
+            await tasks.watch_task(op, task_id, is_on=True)
+            await task_talk.react(op, comment.entity_id, EMOJI, is_on=True)
+        scene.ids |= {
+            "label": encode_id("label", label.entity_id), "part": encode_id("task", part.entity_id),
+            "checklist": encode_id("checklist", checklist.entity_id), "item": encode_id("item", item.entity_id),
+            "comment": encode_id("comment", comment.entity_id), "answer": encode_id("comment", answer.entity_id),
+        }  # fmt: skip
         return scene
 
     async def apply(self, name: str, scene: Scene) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from auth.abilities import ApplicationAction, ContractAction, GigAction
+from auth.abilities import ApplicationAction, BoardAction, ContractAction, GigAction
 from models.application import DeclineReason, WithdrawReason
 from models.contract import EndReason
 from models.gig_workflow import GigStatus
@@ -128,6 +128,13 @@ CONTRACTS: dict[str, Make] = {
 }
 
 
+async def rests(stage: Stage) -> Scene:
+    return await stage.completed(await stage.board())
+
+
+BOARDS: dict[str, Make] = {"with work going on": Stage.board, "with all work done": rests}
+
+
 def gig_act(action: GigAction, scene: Scene, stage: Stage) -> tuple[str, dict[str, Any]]:
     further: dict[GigAction, dict[str, Any]] = {
         GigAction.EDIT: {"title": "Another title"},
@@ -163,6 +170,19 @@ def contract_act(action: ContractAction, scene: Scene, _: Stage) -> tuple[str, d
     return "contract" + _camel(action), {"id": scene.contract} | further.get(action, {})
 
 
+def board_act(action: BoardAction, scene: Scene, _: Stage) -> tuple[str, dict[str, Any]]:
+    acts: dict[BoardAction, tuple[str, dict[str, Any]]] = {
+        BoardAction.EDIT: ("boardEdit", {"id": scene.board, "guardsCompletion": True}),
+        BoardAction.ADD_COLUMN: (
+            "columnAdd",
+            {"boardId": scene.board, "name": "Review", "category": "STARTED"},
+        ),
+        BoardAction.ADD_LABEL: ("labelAdd", {"boardId": scene.board, "name": "Bug"}),
+        BoardAction.ADD_TASK: ("taskCreate", {"boardId": scene.board, "title": "Sweep up"}),
+    }
+    return acts[action]
+
+
 @pytest.mark.parametrize("caller", ["freelancer", "owner", pytest.param("admin", marks=pytest.mark.long)])
 @pytest.mark.parametrize("status", GIGS)
 async def test_what_a_caller_can_do_to_a_gig_is_what_the_mutations_take(
@@ -185,6 +205,14 @@ async def test_what_a_caller_can_do_to_a_contract_is_what_the_mutations_take(
     status: str, caller: str, stage: Stage
 ) -> None:
     await agrees(stage, caller, CONTRACTS[status], "contract", ContractAction, contract_act)
+
+
+@pytest.mark.parametrize("caller", ["hired", "owner", "admin"])
+@pytest.mark.parametrize("status", BOARDS)
+async def test_what_a_caller_can_do_to_a_board_is_what_the_mutations_take(
+    status: str, caller: str, stage: Stage
+) -> None:
+    await agrees(stage, caller, BOARDS[status], "board", BoardAction, board_act)
 
 
 async def agrees(stage: Stage, caller: str, make: Make, noun: str, actions: Any, act: Any) -> None:

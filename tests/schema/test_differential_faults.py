@@ -43,6 +43,15 @@ WAYS = {
         "{ notifications(first: 3) { nodes { id FIELD } } }",
         '{ node(id: "<notification.owner>") { id ... on Notification { FIELD } } }',
     ],
+    "Board": [
+        '{ board(id: "<board.working>") { key FIELD } }', "{ boards(first: 3) { totalCount nodes { id FIELD } } }",
+    ],
+    "BoardColumn": ['{ board(id: "<board.working>") { key columns { id FIELD } } }'],
+    "Task": [
+        '{ task(id: "<task.paint>") { title FIELD } }',
+        "{ boards(first: 2) { nodes { id tasks(first: 3) { nodes { id FIELD } } } } }",
+    ],
+    "TaskComment": ['{ task(id: "<task.paint>") { title comments { nodes { id FIELD } } } }'],
     "Job": ['{ jobs(first: 2) { nodes { id FIELD } } }', '{ node(id: "<job.expiry>") { id ... on Job { FIELD } } }'],
 }  # fmt: skip
 
@@ -61,7 +70,9 @@ async def test_both_lose_the_same_part_when_a_function_of_a_field_raises(
             await both_lose_the_same(rich, name)
 
 
-@pytest.mark.parametrize("kind", ["Skill", "Client", "Application", "GigSkill", "Activity", "Freelancer"])
+@pytest.mark.parametrize(
+    "kind", ["Skill", "Client", "Application", "GigSkill", "Activity", "Freelancer", "Task"]
+)
 async def test_both_lose_the_same_part_when_rows_of_a_type_cannot_be_read(
     kind: str, rich: RichStage, monkeypatch: Patch
 ) -> None:

@@ -88,13 +88,15 @@ async def test_an_anonymous_mutation_is_asked_to_sign_in(stage: Stage) -> None:
 
 
 async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: Stage) -> None:
-    scene = await stage.judged()
+    scene = await stage.judged(await stage.furnished())
     job = await stage.expiring()
     ids = {
         "gig": scene.gig, "question": scene.question, "application": scene.application,
         "contract": scene.contract, "invitation": scene.invitation, "feedback": scene.feedback_of_owner,
         "user": stage.id("user", "owner"), "client": stage.id("client", "owner"),
-        "freelancer": stage.id("freelancer", "hired"), "job": job.job,
+        "freelancer": stage.id("freelancer", "hired"), "job": job.job, "board": scene.board, "column": scene.todo,
+        "label": scene.label, "task": scene.task, "checklist": scene.checklist, "item": scene.item,
+        "comment": scene.comment, "person": stage.id("person", "hired"),
     }  # fmt: skip
     document = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 
@@ -103,6 +105,7 @@ async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: S
     assert [node["id"] for node in found] == list(ids.values())
     assert [node["__typename"] for node in found] == [
         "Gig", "GigQuestion", "Application", "Contract", "GigInvitation", "Feedback", "User", "Client", "Freelancer", "Job",
+        "Board", "BoardColumn", "BoardLabel", "Task", "TaskChecklist", "TaskChecklistItem", "TaskComment", "Person",
     ]  # fmt: skip
     assert set(NODES) == set(ids) | {"skill", "session", "notification"}
 

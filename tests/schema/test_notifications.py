@@ -176,7 +176,7 @@ async def test_everybody_sees_their_own_feed_alone(world: World) -> None:
 
     assert [answer["notifications"]["totalCount"] for answer in answers] == [0, 0, 0, 1, 3]
     assert [answer["notificationCounts"]["unread"] for answer in answers] == [0, 0, 0, 1, 3]
-    assert [len(answer["notificationPreferences"]) for answer in answers] == [0, 15, 15, 15, 15]
+    assert [len(answer["notificationPreferences"]) for answer in answers] == [0, 18, 18, 18, 18]
     assert [[node is not None for node in answer["nodes"]] for answer in answers] == [
         *[[False] * 3] * 4,
         [True] * 3,
@@ -196,6 +196,7 @@ async def test_the_counts_are_those_of_each_category(world: World) -> None:
         {"category": "INVITATIONS", "unseen": 0, "unread": 0},
         {"category": "CONTRACTS", "unseen": 1, "unread": 2},
         {"category": "FEEDBACK", "unseen": 0, "unread": 0},
+        {"category": "TASKS", "unseen": 0, "unread": 0},
         {"category": "SYSTEM", "unseen": 0, "unread": 0},
     ]
 

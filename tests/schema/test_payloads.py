@@ -269,3 +269,32 @@ async def test_what_an_earlier_mutation_of_the_document_wrote_is_read_again_afte
     first, second = answer["a"]["application"], answer["b"]["application"]
     assert first == {"price": {"amount": "700.00"}, "version": 1, "gig": {"id": scene.gig}}
     assert second == {"price": {"amount": "800.00"}, "version": 2}
+
+
+async def test_a_refused_row_of_many_names_its_place_in_the_input(stage: Stage) -> None:
+    scene = await stage.board()
+    stranger = stage.id("person", "applicant")
+    document = """mutation($input: TasksEditInput!) { tasksEdit(input: $input) {
+        outcome rows { outcome errors { code path } task { id } } errors { code path } } }"""
+    edits = [
+        {"taskId": scene.task, "title": "Paint it red"},
+        {"taskId": scene.board.replace("board", "task"), "title": "Of no task"},
+        {"taskId": scene.task, "title": ""},
+        {"taskId": scene.task, "assigneeIds": [stranger]},
+    ]
+
+    one_by_one, none = [
+        (await stage.world.data(stage["owner"], document, input={"boardId": scene.board, "edits": some}))[
+            "tasksEdit"
+        ]
+        for some in (edits, [])
+    ]
+
+    assert (one_by_one["outcome"], one_by_one["errors"]) == ("APPLIED", [])
+    assert [(row["outcome"], row["errors"]) for row in one_by_one["rows"]] == [
+        ("APPLIED", []),
+        ("REJECTED", [{"code": "NOT_FOUND", "path": ["edits", "1", "taskId"]}]),
+        ("REJECTED", [{"code": "INVALID", "path": ["edits", "2", "title"]}]),
+        ("REJECTED", [{"code": "NOT_FOUND", "path": ["edits", "3", "assigneeIds"]}]),
+    ]
+    assert none["errors"] == [{"code": "INVALID", "path": ["edits"]}]

@@ -30,6 +30,7 @@ ROWS = {
     "Gig.contracts":                  "0      0      0      0      1      1      1      1",
     "Gig.invitations":                "0      0      0      1      0      1      1      1",
     "Gig.activity":                   "1      1      1      3      9      12     12     12",
+    "Gig.board":                      "none   none   none   none   shown  shown  shown  shown",
     "Gig.statusNote":                 "none   none   none   none   none   none   none   none",
     "Gig.isSaved":                    "false  false  false  false  false  false  false  false",
     "GigSkill.skill":                 "1      1      1      1      1      1      1      1",
@@ -65,12 +66,50 @@ ROWS = {
     "Client.gigs":                    "-      -      -      1      1      1      1      1",
     "Client.contracts":               "-      -      -      0      1      1      1      1",
     "Client.feedback":                "-      -      -      1      1      1      1      1",
+    "Board.gig":                      "-      -      -      -      shown  shown  shown  shown",
+    "Board.columns":                  "-      -      -      -      5      5      5      5",
+    "Board.labels":                   "-      -      -      -      1      1      1      1",
+    "Board.members":                  "-      -      -      -      2      2      2      2",
+    "Board.tasks":                    "-      -      -      -      2      2      2      2",
+    "Board.activity":                 "-      -      -      -      20     20     20     20",
+    "Board.flow":                     "-      -      -      -      shown  shown  shown  shown",
+    "Board.forecast":                 "-      -      -      -      none   none   none   none",
+    "Board.presence":                 "-      -      -      -      0      0      0      0",
+    "Board.viewer":                   "-      -      -      -      shown  shown  shown  shown",
+    "BoardColumn.tasks":              "-      -      -      -      1      1      1      1",
+    "Task.board":                     "-      -      -      -      shown  shown  shown  shown",
+    "Task.column":                    "-      -      -      -      shown  shown  shown  shown",
+    "Task.parent":                    "-      -      -      -      none   none   none   none",
+    "Task.subtasks":                  "-      -      -      -      1      1      1      1",
+    "Task.creator":                   "-      -      -      -      shown  shown  shown  shown",
+    "Task.assignees":                 "-      -      -      -      1      1      1      1",
+    "Task.watchers":                  "-      -      -      -      2      2      2      2",
+    "Task.labels":                    "-      -      -      -      1      1      1      1",
+    "Task.relations":                 "-      -      -      -      1      1      1      1",
+    "Task.inverseRelations":          "-      -      -      -      0      0      0      0",
+    "Task.checklists":                "-      -      -      -      1      1      1      1",
+    "Task.comments":                  "-      -      -      -      2      2      2      2",
+    "Task.activity":                  "-      -      -      -      10     10     10     10",
+    "Task.texts":                     "-      -      -      -      2      2      2      2",
+    "TaskRelation.task":              "-      -      -      -      1      1      1      1",
+    "TaskRelation.other":             "-      -      -      -      1      1      1      1",
+    "BoardText.author":               "-      -      -      -      2      2      2      2",
+    "TaskChecklist.items":            "-      -      -      -      1      1      1      1",
+    "TaskChecklistItem.assignee":     "-      -      -      -      shown  shown  shown  shown",
+    "TaskComment.author":             "-      -      -      -      shown  shown  shown  shown",
+    "TaskComment.task":               "-      -      -      -      shown  shown  shown  shown",
+    "TaskComment.thread":             "-      -      -      -      none   none   none   none",
+    "TaskComment.mentions":           "-      -      -      -      1      1      1      1",
+    "TaskComment.reactions":          "-      -      -      -      2      2      2      2",
+    "TaskComment.versions":           "-      -      -      -      1      1      1      1",
+    "TaskReaction.person":            "-      -      -      -      2      2      2      2",
     # What was said to the owner alone, an administrator does not read either.
     "Notification.actorName":         "-      -      -      -      -      shown  -      -",
     "Notification.gig":               "-      -      -      -      -      shown  -      -",
     "Notification.application":       "-      -      -      -      -      none   -      -",
     "Notification.contract":          "-      -      -      -      -      shown  -      -",
     "Notification.invitation":        "-      -      -      -      -      none   -      -",
+    "Notification.task":              "-      -      -      -      -      none   -      -",
     "Notification.note":              "-      -      -      -      -      shown  -      -",
     "User.freelancer":                "-      -      -      shown  -      -      shown  shown",
     "User.client":                    "-      -      -      none   -      -      none   none",
@@ -81,7 +120,7 @@ ROWS = {
 SELECTIONS = {
     "Gig": "client { id } skills { id } requirements { need } questions { id } applications { totalCount } "
     "viewerApplications { totalCount } contracts { totalCount } invitations { totalCount } "
-    "activity(first: 100) { totalCount } statusNote isSaved",
+    "activity(first: 100) { totalCount } board { id } statusNote isSaved",
     "Application": "note gig { id } freelancer { id } answers { body }",
     "Contract": "note gig { id } application { id } client { id } freelancer { id } feedback { id } "
     "feedbackState { closesAt }",
@@ -95,12 +134,32 @@ SELECTIONS = {
     "invitations { totalCount } feedback { totalCount } completeness { percent }",
     "Client": "trackRecord { contractsCompleted } recentTrackRecord { contractsCompleted } gigs { totalCount } "
     "contracts { totalCount } feedback { totalCount }",
-    "Notification": "actorName gig { id } application { id } contract { id } invitation { id } note",
+    "Board": "gig { id } columns { id } labels { id } members { isActive } tasks { totalCount } "
+    "activity(first: 100) { totalCount } flow { days { on } } forecast { remaining } presence { doing } "
+    "viewer { can }",
+    "BoardColumn": "tasks { totalCount }",
+    "Task": "board { id } column { id } parent { id } subtasks { id } creator { id } assignees { id } watchers { id } "
+    "labels { id } relations { kind } inverseRelations { kind } checklists { id } comments { totalCount } texts { body } "
+    "activity(first: 100) { totalCount }",
+    "TaskRelation": "relations { task { id } other { id } }",
+    "BoardText": "texts { author { id } }",
+    "TaskChecklist": "items { id }",
+    "TaskChecklistItem": "assignee { id }",
+    "TaskComment": "author { id } task { id } thread { id } mentions { id } reactions { emoji } versions { body }",
+    "TaskReaction": "reactions { person { id } }",
+    "Notification": "actorName gig { id } application { id } contract { id } invitation { id } task { id } note",
     "User": "freelancer { id } client { id } sessions { totalCount }",
 }
 
 
-REACHED_FROM = {"GigSkill": "Gig", "Activity": "Gig", "Expertise": "Freelancer"}
+REACHED_FROM = {
+    "GigSkill": "Gig",
+    "Activity": "Gig",
+    "Expertise": "Freelancer",
+    "TaskRelation": "Task",
+    "BoardText": "Task",
+    "TaskReaction": "TaskComment",
+}
 
 
 @pytest.fixture(autouse=True, params=["planned", pytest.param("batches", marks=pytest.mark.long)])
@@ -131,7 +190,7 @@ def relations_of(schema: strawberry.Schema) -> list[str]:
 async def scene(stage: Stage) -> Scene:
     expertise = [profiles.Expertise(await stage.world.skill(), SkillLevel.EXPERT, 3)]
     await profiles.set_expertise(stage.as_("hired"), expertise, expected_version=None)
-    scene = await stage.judged()
+    scene = await stage.judged(await stage.furnished())
     told = "select id from notification where user_id = :id and kind = 'WorkSubmitted'"
     rows = await stage.world.rows(told, id=stage["owner"].user_id)
     return Scene(scene.ids | {"notification": encode_id("notification", rows[0][0])})
@@ -151,6 +210,12 @@ async def test_each_relation_shows_each_caller_what_the_table_says(
         "Client": stage.id("client", "owner"),
         "User": stage.id("user", "applicant"),
         "Notification": scene.notification,
+        "Board": scene.board,
+        "BoardColumn": scene.todo,
+        "Task": scene.task,
+        "TaskChecklist": scene.checklist,
+        "TaskChecklistItem": scene.item,
+        "TaskComment": scene.comment,
     }
 
     answers = [
@@ -198,13 +263,17 @@ QUERY_ROWS = {
     "freelancer":   "none  none  none  none  shown shown shown shown",
     "freelancers":  "0     0     0     0     1     1     1     1",
     "client":       "none  none  none  shown shown shown shown shown",
+    "board":        "none  none  none  none  shown shown shown shown",
+    "boardAsOf":    "none  none  none  none  shown shown shown shown",
+    "boards":       "0     0     0     0     1     1     1     1",
+    "task":         "none  none  none  none  shown shown shown shown",
     "skill":        "shown shown shown shown shown shown shown shown",
     "skills":       "1     1     1     1     1     1     1     1",
     "skillSuggest": "1     1     1     1     1     1     1     1",
     "jobs":         "0     0     0     0     0     0     1     1",
     "notifications": "0    0     0     1     1     1     0     0",
     "notificationCounts": "0 0    0     1     1     1     0     0",
-    "notificationPreferences": "0 15 15 15    15    15    15    15",
+    "notificationPreferences": "0 18 18 18    18    18    18    18",
     "viewer":       "none  shown shown shown shown shown shown shown",
     "node":         "none  none  none  none  shown shown shown shown",
     "nodes":        "1     1     1     2     2     3     3     3",
@@ -231,6 +300,10 @@ async def test_each_root_query_shows_each_caller_what_the_table_says(
         "freelancer": f'freelancer(id: "{stage.id("freelancer", "hired")}") {{ id }}',
         "freelancers": 'freelancers(where: {name: {eq: "Hira"}}, first: 1) { nodes { id } }',
         "client": f'client(id: "{stage.id("client", "owner")}") {{ id }}',
+        "board": f'board(id: "{scene.board}") {{ id }}',
+        "boardAsOf": f'boardAsOf(id: "{scene.board}", at: "{stage.world.clock().isoformat()}") {{ key }}',
+        "boards": "boards(first: 1) { nodes { id } }",
+        "task": f'task(id: "{scene.task}") {{ id }}',
         "skill": f'skill(id: "{python}") {{ id }}',
         "skills": 'skills(where: {name: {eq: "Python"}}) { nodes { id } }',
         "skillSuggest": 'skillSuggest(prefix: "python", first: 1) { id }',
@@ -322,10 +395,10 @@ async def test_every_path_to_a_gig_shows_it_to_the_same_people(what: str, stage:
 
 
 async def test_node_hides_what_the_root_lookups_hide(stage: Stage, scene: Scene) -> None:
-    ids = [*scene.ids.values()]
-    ids.remove(scene.title)
+    ids = [id for name, id in scene.ids.items() if name not in {"title", "act"}]
     ids += [stage.id(prefix, name) for prefix, name in
-            [("user", "owner"), ("client", "owner"), ("freelancer", "hired"), ("freelancer", "applicant")]]  # fmt: skip
+            [("user", "owner"), ("client", "owner"), ("freelancer", "hired"), ("freelancer", "applicant"), ("person", "owner"),
+             ("person", "hired")]]  # fmt: skip
     document = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 
     seen = {

@@ -10,7 +10,10 @@ from sqlmodel import col
 from auth.viewer import ANONYMOUS, Viewer
 from models.gig import Gig, GigSkill
 from models.ids import new_id
+from models.store.sql import counting_statements
+from resolvers import tasks
 from resolvers.operation import Operation
+from resolvers.tasks import BOTTOM
 from schema.execution import Request, execute
 from schema.graph import NodeSpec, Scope, sql
 from schema.planner.rows import Rows
@@ -18,6 +21,7 @@ from schema.planner.statement import compile_statement
 from schema.planner.unit import MOST_READINGS, statements_of
 from tests.schema.documents import Case, written
 from tests.schema.rich_stage import RichStage
+from tests.schema.stage import Stage, key
 from tests.schema.test_differential import DOCUMENTS
 from tests.schema.two_executors import by_batches, by_plan, difference
 
@@ -117,6 +121,59 @@ def test_statements_are_kept_for_the_selections_used_last() -> None:
         statements_of(number)
 
     assert statements_of.cache_info().currsize == MOST_READINGS
+
+
+# -- boards --------------------------------------------------------------------------------------------------------------
+
+BOARD = """query ($id: ID!) { board(id: $id) { key streamCursor labels { name color }
+    columns { id name category wipLimit taskCount isOverLimit
+        tasks(first: 50) { totalCount nodes { id key title priority assignees { id name } labels { id } version } } } %s } }"""
+
+
+async def test_the_first_load_of_a_board_is_one_statement_however_many_tasks_it_has(stage: Stage) -> None:
+    scene, taken = await stage.furnished(), []
+    owner = stage["owner"]
+    await stage.world.data(owner, BOARD % "", id=scene.board)
+
+    for _ in range(2):
+        with counting_statements() as statements:
+            shown = (await stage.world.data(owner, BOARD % "", id=scene.board))["board"]
+        taken.append((dict(statements), sum(len(column["tasks"]["nodes"]) for column in shown["columns"])))
+        for number in range(4):
+            values = {
+                "title": f"Post {number}",
+                "assignee_ids": [owner.user_id],
+                "label_ids": [key(scene.label)],
+            }
+            await tasks.create_task(stage.as_("owner"), key(scene.board), values, column_id=key(scene.todo))
+
+    assert taken == [({"select": 1}, 2), ({"select": 1}, 6)]
+
+
+async def test_what_python_counts_of_a_board_refers_to_people_and_tasks_within_the_plan(stage: Stage) -> None:
+    scene = await stage.furnished()
+    await tasks.move_task(
+        stage.as_("hired"),
+        key(scene.task),
+        column_id=key(scene.started),
+        position=BOTTOM,
+        expected_version=None,
+    )
+    document = (
+        BOARD % "members { isActive person { name } } flow { inWork { age task { title } } } viewer { can }"
+    )
+    request = Request(document, {"id": scene.board}, explain=True)
+
+    body = (await execute(stage.world.schema, request, Operation(
+        stage.world.services, stage["owner"], "test"
+    ))).body  # fmt: skip
+
+    shown = body["data"]["board"]
+    assert [m["person"]["name"] for m in shown["members"]] == ["Olga", "Hira"]
+    assert [one["task"]["title"] for one in shown["flow"]["inWork"]] == ["Paint the fence"]
+    # The board, the people, the tasks; members, figures and abilities by functions.
+    steps = [step["kind"] for step in body["extensions"]["plan"]]
+    assert (steps.count("SQL"), steps.count("SOURCE"), len(steps)) == (3, 3, 6)
 
 
 # -- scopes --------------------------------------------------------------------------------------------------------------

@@ -53,9 +53,13 @@ async def answer(world: World, viewer: Viewer, step: TourStep, name: str, **past
 
 
 def pasted_from(data: dict[str, Any]) -> dict[str, Any]:
-    """The id that the comment of a step tells the reader to copy from the answer before."""
+    """The ids that the comment of a step tells the reader to copy from the answers before."""
     if gig := (data.get("gigCreate") or {}).get("gig"):
         return {"id": gig["id"]}
+    if boards := (data.get("boards") or {}).get("nodes"):
+        return {"boardId": boards[0]["id"], "columnId": boards[0]["columns"][2]["id"]}
+    if task := (data.get("taskCreate") or {}).get("task"):
+        return {"taskId": task["id"]}
     nodes = (data.get("contracts") or {}).get("nodes") or []
     for node in nodes:
         state = node.get("feedbackState") or {}
@@ -86,7 +90,7 @@ async def test_the_tour_runs_from_first_to_last_in_a_fresh_demo_world(empty_worl
             assert name is not None
             person = FARID if name in OF_FARID else ADA if name in OF_ADA else CARLA
             answers[name] = await answer(empty_world, people[person], step, name, **pasted)
-            pasted = pasted_from(answers[name])
+            pasted |= pasted_from(answers[name])
 
     payloads = {
         name: (payload["outcome"], payload["errors"])
@@ -96,8 +100,12 @@ async def test_the_tour_runs_from_first_to_last_in_a_fresh_demo_world(empty_worl
     }
     assert payloads.pop("Refused")[0] == "REJECTED"
     assert payloads == dict.fromkeys(payloads, ("APPLIED", []))
-    assert len(payloads) == 10
+    assert len(payloads) == 12
     assert answers["FollowGig"]["gigEvents"]["event"] == {"__typename": "StreamReady", "replayed": 0}
+    assert answers["FollowBoard"]["boardEvents"]["event"] == {"__typename": "StreamReady", "replayed": 0}
+    assert answers["MoveTask"]["taskMove"]["task"] == {
+        "version": 2, "column": {"name": "In progress", "taskCount": 1},
+    }  # fmt: skip
     refused = answers["Refused"]["gigCreate"]["errors"]
     assert sorted(error["path"] for error in refused) == [
         ["budget", "max"],

@@ -41,6 +41,7 @@ class Process:
 
     broker: Broker
     told: list[AbstractSet[str] | None] = field(default_factory=list)
+    words: list[bytes] = field(default_factory=list)
 
     @property
     def names(self) -> set[str]:
@@ -54,7 +55,7 @@ class Process:
 async def running(broker: Broker) -> AsyncIterator[Process]:
     """The broker at work; cancelled at the end, which it obeys at once."""
     process = Process(broker)
-    task = asyncio.create_task(broker.run(process.hear))
+    task = asyncio.create_task(broker.run(process.hear, process.words.append))
     try:
         yield process
     finally:
@@ -100,7 +101,7 @@ async def start(database_url: str, world: World) -> AsyncIterator[StartWorker]:
 
     async def start_worker(broker: Broker | None = None) -> Worker:
         services = await make_test_services(database_url, world.clock)
-        streams = Streams(services.db, broker or MemoryBroker())
+        streams = Streams(services.db, broker or MemoryBroker(), attendance=services.attendance)
         services.db.on_facts = streams.committed
         worker = Worker(World(services, world.clock, world.schema), streams)
         started.append((worker, asyncio.create_task(streams.run())))

@@ -9,9 +9,9 @@ import warnings
 
 import pytest
 
-from subscriptions.broker import Broker, MemoryBroker
+from subscriptions.broker import WORD_LIMIT, Broker, MemoryBroker
 from subscriptions.brokers import broker_from
-from subscriptions.redis_broker import PENDING_LIMIT, RedisBroker
+from subscriptions.redis_broker import PENDING_LIMIT, WORDS_LIMIT, RedisBroker
 from tests.redis_server import RedisServer, StartRedis
 from tests.subscriptions.conftest import (
     CHANNEL,
@@ -48,10 +48,13 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 async def test_publishing_is_possible_before_during_and_after_running(broker: Broker) -> None:
     broker.publish(["gig:1"])
+    broker.say(b"one")
     async with running(broker):
         broker.publish({"gig:2"})
         broker.publish([])
+        broker.say(b"two")
     broker.publish(["gig:3"])
+    broker.say(b"three")
 
     assert broker.problem is None
 
@@ -197,6 +200,74 @@ async def test_emptying_redis_disturbs_nobody(redis_server: RedisServer) -> None
 
         await until(lambda: other.told != [])
         assert (one.told, other.told) == ([], [{"gig:1"}])
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+async def test_words_reach_the_others_as_they_were_said_and_in_order(redis_server: RedisServer) -> None:
+    said_words = [b"", b"a word", b"\xff \x00", b"x" * WORD_LIMIT, b"last"]
+
+    async with two_processes(redis_server) as (one, other):
+        for word in said_words:
+            one.broker.say(word)
+        one.broker.publish(["gig:1"])
+        await until(lambda: other.words == said_words and other.told != [])
+
+        assert (one.words, one.told, other.told) == ([], [], [{"gig:1"}])
+
+
+async def test_a_word_that_is_too_long_is_not_said(
+    redis_server: RedisServer, log: pytest.LogCaptureFixture
+) -> None:
+    async with two_processes(redis_server) as (one, other):
+        for word in (b"x" * (WORD_LIMIT + 1), b"y" * (WORD_LIMIT + 1), b"short"):
+            one.broker.say(word)
+        await until(lambda: other.words == [b"short"])
+
+    assert said(log) == ["a word is too long"]
+
+
+async def test_of_too_many_words_the_older_ones_are_dropped(redis_server: RedisServer) -> None:
+    words = [str(number).encode() for number in range(WORDS_LIMIT + 10)]
+
+    async with two_processes(redis_server) as (one, other):
+        for word in words:
+            one.broker.say(word)
+
+        await until(lambda: len(other.words) == WORDS_LIMIT)
+        assert other.words == words[10:]
+
+
+async def test_words_go_on_when_a_killed_redis_is_back_and_what_was_lost_stays_lost(
+    redis_server: RedisServer,
+) -> None:
+    async with two_processes(redis_server) as (one, other):
+        redis_server.kill()
+        one.broker.say(b"lost")
+        await until(lambda: one.broker.problem is not None and other.broker.problem is not None)
+        redis_server.start()
+        # Whoever is told that hints may have been missed hears words again.
+        await until(lambda: are_well(one, other) and None in one.told and None in other.told, seconds=2)
+        other.broker.say(b"again")
+
+        await until(lambda: one.words == [b"again"])
+        assert other.words in ([], [b"lost"])
+
+
+async def test_what_is_no_word_is_ignored_and_told_once(
+    redis_server: RedisServer, log: pytest.LogCaptureFixture
+) -> None:
+    channel = f"{CHANNEL}:words"
+    async with running(RedisBroker(redis_server.url, channel=CHANNEL)) as process:
+        await until(lambda: process.told == [None])
+        for message in (b"", b"nospace", b"sender " + b"x" * (WORD_LIMIT + 1), b"sender a word"):
+            redis_server.admin.publish(channel, message)
+
+        await until(lambda: process.words == [b"a word"])
+        assert (process.told, process.broker.problem) == ([None], None)
+
+    assert said(log) == ["a message is no word"]
 
 
 # -- losing Redis ------------------------------------------------------------------------------------------------------

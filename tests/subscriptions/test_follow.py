@@ -16,15 +16,16 @@ from sqlmodel import col
 from auth.access import sees_fact, visible_facts, visible_gigs
 from auth.revocation import RevokedSessions
 from auth.viewer import ANONYMOUS, Viewer
+from models.contract import EndReason as Reason
 from models.event import Audience
 from models.gig import Gig, GigVisibility
 from models.ids import new_id
 from models.store.sql import Position
 from models.stream import Fact
 from models.user import Role
-from resolvers import applications, gigs, invitations
+from resolvers import applications, boards, contracts, gigs, invitations
 from subscriptions import follow as following
-from subscriptions.broker import Heard, MemoryBroker
+from subscriptions.broker import Heard, MemoryBroker, Told, ignore
 from subscriptions.follow import Ahead, EndReason, Follower, Gap, TooOld, Unseen
 from subscriptions.log import read_after
 from subscriptions.sight import may_follow
@@ -193,7 +194,7 @@ class Ours(MemoryBroker):
             if heard is not self._heard:
                 heard(streams)
 
-    async def run(self, heard: Heard) -> None:
+    async def run(self, heard: Heard, told: Told = ignore) -> None:
         self._heard = heard
         self._between.heard.append(heard)
 
@@ -473,10 +474,11 @@ async def test_many_followers_are_checked_as_each_alone(world: World) -> None:
 
 @asynccontextmanager
 async def refused(worker: Worker, stream: str, viewer: Viewer) -> AsyncIterator[None]:
+    before = worker.streams.followers
     with pytest.raises(Unseen):
         async with worker.streams.follow(stream, viewer):
             pass
-    assert worker.streams.followers == 0
+    assert worker.streams.followers == before
     yield
 
 
@@ -522,6 +524,39 @@ async def test_a_gig_that_is_made_private_ends_the_follows_of_strangers_before_t
         assert stranger.number == 3
         assert edited == [(4, "GigEdited")]
         assert await take(concerned, 1) == edited
+
+
+async def test_whoever_leaves_a_board_follows_it_no_longer_and_learns_nothing_of_what_comes(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world = worker.world
+    client = await world.client()
+    gig_id = await world.open_gig(client, wanted=2)
+    contracts_of = {}
+    for name in ("leaves", "stays"):
+        freelancer = await world.freelancer(name)
+        application_id = await world.application(freelancer, gig_id)
+        receipt = await applications.accept_application(world.as_(client), application_id)
+        contracts_of[name] = (freelancer, receipt.entity_id)
+    (leaver, contract_id), (stayer, _) = contracts_of.values()
+    board_id = (await world.rows("select id from board where gig_id = :id", id=gig_id))[0][0]
+    stream = f"board:{board_id}"
+
+    async with (
+        worker.streams.follow(stream, leaver) as ends,
+        worker.streams.follow(stream, stayer) as goes_on,
+        refused(worker, stream, await world.freelancer()),
+    ):
+        began = asyncio.get_running_loop().time()
+        await contracts.end_contract(world.as_(client), contract_id, reason=Reason.OTHER, note=None)
+        assert await ending(ends) is EndReason.ACCESS_LOST
+        assert asyncio.get_running_loop().time() - began < 1
+        await boards.add_label(world.as_(client), board_id, {"name": "Bug", "color": "#000000"})
+
+        assert ends.number == goes_on.head
+        assert [kind for _, kind in await take(goes_on, 2)] == ["BoardMemberLeft", "LabelAdded"]
+        assert await ends.take() == []
 
 
 async def test_a_lost_sight_that_no_fact_told_is_found_by_the_next_recheck(start: StartWorker) -> None:

@@ -16,7 +16,9 @@ from graphql import GraphQLObjectType, GraphQLUnionType
 
 from auth.viewer import Viewer
 from models.application import DeclineReason, WithdrawReason
+from models.board_events import BoardEvent
 from models.contract import EndReason
+from models.event import EVENTS
 from models.ids import encode_id, new_id
 from resolvers import applications, contracts, feedback, gigs, invitations, notifications, profiles
 from resolvers.applications import Answer
@@ -333,7 +335,8 @@ async def test_every_kind_of_fact_keeps_every_callers_state_true(
     await watched(worker, stage, scene, _marked, told, callers)
     await watched(worker, stage, scene, _described, told, callers)
 
-    assert set(KINDS) - told == set()
+    # What happens on boards has tests of its own.
+    assert {name for name in KINDS if not issubclass(EVENTS[name], BoardEvent)} - told == set()
 
 
 @pytest.mark.parametrize(

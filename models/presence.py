@@ -1,0 +1,196 @@
+"""Who is where, and what they do there: words of the moment, true for as long as their lease.
+
+Kept in the memory of each process, and nowhere else. A subject is the name of a stream (`board:<id>`), a part of it an id
+(a task). A person is there with one client or several, such as two tabs; what two of them say alike is shown once. Whoever
+says nothing again before the lease ends is gone, whether they left or crashed, or the process did that heard them.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from models.errors import LimitReached
+from models.vocabulary import Vocabulary
+
+LEASE = timedelta(seconds=30)
+MOST_PEOPLE = 200
+"""At one subject."""
+MOST_CLIENTS = 10
+"""Of one person at one subject. One more takes the place of the one that would be gone first."""
+MAX_CLIENT = 40
+
+
+class BoardDoing(Vocabulary):
+    """What somebody does at a board, or at one of its tasks."""
+
+    LOOKING = "LOOKING", "They look at it."
+    DRAGGING = "DRAGGING", "They have the task in hand."
+    AWAY = "AWAY", "They are gone; nobody is ever shown so."
+
+
+class Crowded(LimitReached):
+    """As many people are there already as can be shown."""
+
+    retryable = True
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"{count} people are shown there already; you can follow it all the same.",
+            limit=MOST_PEOPLE,
+            count=count,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What one client of a person says; `doing` None: that they are gone."""
+
+    subject: str
+    person_id: UUID
+    client: str
+    doing: str | None
+    part: UUID | None = None
+    until: datetime | None = None
+    """When the lease ends, by the clock of whoever heard it first; to be shown, not to be reckoned with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    word: Present
+    ends: float
+    is_own: bool
+    """Whether this process was told by the client itself."""
+
+
+_Client = tuple[UUID, str]
+_Shown = tuple[UUID, str, str]
+
+
+class Attendance:
+    """Everybody who is somewhere, as far as this process knows. Leases go by `clock`, in seconds, which never jumps."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, lease: timedelta = LEASE) -> None:
+        self.lease = lease
+        self.on_word: Callable[[Present], None] = lambda word: None
+        """Told what clients say to this process, for the others."""
+        self.on_change: Callable[[str], None] = lambda subject: None
+        """Told the subject where people came, left or do something else."""
+        self._clock = clock
+        self._stays: dict[str, dict[_Client, _Stay]] = {}
+        self._stamps: dict[str, int] = {}
+        self._changes = 0
+        self._first_end = math.inf
+
+    # -- what is said --------------------------------------------------------------------------------------------------
+
+    def say(self, word: Present) -> None:
+        """Take a client at its word for the length of a lease. Raises `Crowded`."""
+        if word.doing is None:
+            self._forget(word.subject, (word.person_id, word.client))
+        else:
+            count = self._people_but(word)
+            if count >= MOST_PEOPLE:
+                raise Crowded(count)
+            self._keep(word, self.lease.total_seconds(), is_own=True)
+        self.on_word(word)
+
+    def hear(self, word: Present, *, left_s: float) -> None:
+        """What another process was told, with `left_s` of its lease to go. What is too much is not kept."""
+        if word.doing is None:
+            self._forget(word.subject, (word.person_id, word.client))
+        elif left_s > 0 and self._people_but(word) < MOST_PEOPLE:
+            self._keep(word, min(left_s, self.lease.total_seconds()), is_own=False)
+
+    def dismiss(self, subject: str, person_id: UUID) -> None:
+        """Somebody may not be there any longer, with whatever client."""
+        for person, client in list(self._stays.get(subject, ())):
+            if person == person_id:
+                self.say(Present(subject, person_id, client, None))
+
+    # -- who is there --------------------------------------------------------------------------------------------------
+
+    def at(self, subject: str) -> list[Present]:
+        """Who is there, by person; somebody whose clients do several things comes once with each."""
+        now = self._clock()
+        shown: dict[_Shown, Present] = {}
+        for stay in self._stays.get(subject, {}).values():
+            if stay.ends > now:
+                known = shown.setdefault(_shown(stay.word), stay.word)
+                if _until(known) < _until(stay.word):
+                    shown[_shown(stay.word)] = stay.word
+        return [shown[key] for key in sorted(shown)]
+
+    def stamp(self, subject: str) -> int:
+        """Another number after each change; 0 while nobody is there."""
+        return self._stamps.get(subject, 0)
+
+    def own(self) -> list[tuple[Present, float]]:
+        """What clients told this process, each with the seconds that its lease has to go."""
+        now = self._clock()
+        stays = (stay for clients in self._stays.values() for stay in clients.values())
+        return [(stay.word, stay.ends - now) for stay in stays if stay.is_own and stay.ends > now]
+
+    # -- leases --------------------------------------------------------------------------------------------------------
+
+    @property
+    def wait_s(self) -> float | None:
+        """After which time some lease may have ended; None while nobody is anywhere."""
+        return None if self._first_end == math.inf else max(0.0, self._first_end - self._clock())
+
+    def expire(self) -> None:
+        """Forget those whose lease has ended."""
+        now = self._clock()
+        if now < self._first_end:
+            return
+        for subject, clients in list(self._stays.items()):
+            for client in [client for client, stay in clients.items() if stay.ends <= now]:
+                self._forget(subject, client)
+        ends = (stay.ends for clients in self._stays.values() for stay in clients.values())
+        self._first_end = min(ends, default=math.inf)
+
+    def _keep(self, word: Present, left_s: float, *, is_own: bool) -> None:
+        clients = self._stays.setdefault(word.subject, {})
+        client = (word.person_id, word.client)
+        before = clients.get(client)
+        if before is None:
+            self._make_room(word.subject, word.person_id)
+        clients[client] = _Stay(word, self._clock() + left_s, is_own)
+        self._first_end = min(self._first_end, clients[client].ends)
+        if before is None or _shown(before.word) != _shown(word):
+            self._change(word.subject)
+
+    def _make_room(self, subject: str, person_id: UUID) -> None:
+        clients = self._stays[subject]
+        theirs = [client for client in clients if client[0] == person_id]
+        if len(theirs) >= MOST_CLIENTS:
+            del clients[min(theirs, key=lambda client: clients[client].ends)]
+
+    def _forget(self, subject: str, client: _Client) -> None:
+        clients = self._stays.get(subject, {})
+        if clients.pop(client, None) is None:
+            return
+        if clients:
+            self._change(subject)
+        else:
+            del self._stays[subject]
+            self._stamps.pop(subject)
+            self.on_change(subject)
+
+    def _change(self, subject: str) -> None:
+        self._changes += 1
+        self._stamps[subject] = self._changes
+        self.on_change(subject)
+
+    def _people_but(self, word: Present) -> int:
+        return len({person for person, _ in self._stays.get(word.subject, ())} - {word.person_id})
+
+
+def _shown(word: Present) -> _Shown:
+    return word.person_id, "" if word.part is None else str(word.part), word.doing or ""
+
+
+def _until(word: Present) -> float:
+    return 0.0 if word.until is None else word.until.timestamp()

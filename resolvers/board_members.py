@@ -1,0 +1,40 @@
+"""Who belongs to boards."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from auth import access
+from models.board import Board
+from models.contract import LIVE, Contract, ContractStatus
+from resolvers.operation import Operation
+
+
+async def members_of(op: Operation, board_ids: Sequence[UUID]) -> dict[UUID, list[tuple[UUID, bool]]]:
+    """Of each board that the caller sees: the client, then who was hired and did not leave early, in that order; each with
+    whether they can change the board."""
+    statement = (
+        sa.select(
+            col(Board.id),
+            col(Board.client_id),
+            col(Contract.freelancer_id),
+            sa.func.bool_or(col(Contract.status).in_(LIVE)).label("is_active"),
+        )
+        .outerjoin(
+            Contract,
+            (col(Contract.gig_id) == col(Board.gig_id)) & (col(Contract.status) != ContractStatus.ENDED),
+        )
+        .where(col(Board.id).in_(board_ids), access.visible_boards(op.viewer))
+        .group_by(col(Board.id), col(Board.client_id), col(Contract.freelancer_id))
+        .order_by(col(Board.id), sa.func.min(col(Contract.started_at)), col(Contract.freelancer_id))
+    )
+    members: dict[UUID, list[tuple[UUID, bool]]] = defaultdict(list)
+    for row in await op.db.fetch(statement):
+        if not members[row.id]:
+            members[row.id].append((row.client_id, True))
+        if row.freelancer_id is not None:
+            members[row.id].append((row.freelancer_id, row.is_active))
+    return members
