@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 SETUP := @$(PYTHON) tools/setup.py
 
-.PHONY: help setup dev run story test test-long bench-reads bench-faults bench-fanout check format schema migrate clean
+.PHONY: help setup dev run story test test-long bench-reads bench-faults bench-boards bench-fanout check format schema migrate clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
@@ -39,6 +39,9 @@ bench-reads: setup ## Measure our server against Node's on the same tables (15 m
 
 bench-faults: dev ## Kill and stop what streams stand on, and count what is lost (5 minutes)
 	@.venv/bin/python -m bench.faults
+
+bench-boards: dev ## Let twenty people move tasks on one board, and time a board of 2,000 (10 minutes)
+	@.venv/bin/python -m bench.boards
 
 bench-fanout: setup ## Measure how fast an event reaches subscribers, against Node's servers (12 minutes)
 	@.venv/bin/python -m bench.fanout

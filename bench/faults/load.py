@@ -1,4 +1,5 @@
-"""The load: people who pause and resume their gigs over HTTP, and subscribers who follow those with the reference client."""
+"""The load: people who pause and resume their gigs, or move a task on their board to and fro, over HTTP, and subscribers who
+follow those with the reference client."""
 
 import asyncio
 import base64
@@ -42,6 +43,21 @@ PAUSE, RESUME = (
     for name in ("gigPause", "gigResume")
 )
 _ACTS = ((PAUSE, "GigPaused"), (RESUME, "GigResumed"))
+APPLY = """mutation($input: ApplicationSubmitInput!) {
+  applicationSubmit(input: $input) { application { id } errors { message } } }"""
+ACCEPT = (
+    """mutation($id: ID!) { applicationAccept(input: {id: $id}) { contract { id } errors { message } } }"""
+)
+BOARD_OF = """query($id: ID!) { gig(id: $id) { board { id streamCursor columns { id }
+  members { person { id name } } } } }"""
+ADD_TASK = (
+    """mutation($input: TaskCreateInput!) { taskCreate(input: $input) { task { id } errors { message } } }"""
+)
+MOVE = """mutation($id: ID!, $key: String!, $column: ID!) { taskMove(
+  input: {id: $id, columnId: $column, position: {edge: TOP}, idempotencyKey: $key}) {
+  outcome position errors { code message } } }"""
+BOARD_EVENTS = """subscription ($boardId: ID!, $after: StreamCursor) { boardEvents(boardId: $boardId, after: $after) {
+  cursor occurredAt event { __typename ... on TaskMoved { task { id } column { id } } } } }"""
 
 
 def place_in(cursor: str) -> tuple[str, int]:
@@ -62,6 +78,37 @@ class OwnedGig:
     stream: str = ""
     number: int = 0
 
+    async def place(self, url: str) -> str:
+        """Where its stream stands."""
+        return str((await ask(url, PLACE, {"id": self.id}))["streamCursor"])
+
+    def subscription(self) -> tuple[str, dict[str, Any]]:
+        """What its subscribers ask for."""
+        return GIG_EVENTS, {"gigId": self.id, "after": self.cursor}
+
+    def act(self, turn: int) -> tuple[str, dict[str, Any], str]:
+        """What its writer does in this turn, and the kind of fact that comes of it; two turns leave it as it was."""
+        document, kind = _ACTS[turn % 2]
+        return document, {"id": self.id}, kind
+
+
+@dataclass(slots=True)
+class OwnedBoard(OwnedGig):
+    """The board of a gig for which somebody is hired, with a task that is moved between two columns."""
+
+    board_id: str = ""
+    task_id: str = ""
+    columns: tuple[str, ...] = ()
+
+    async def place(self, url: str) -> str:
+        return str((await ask(url, BOARD_OF, {"id": self.id}, self.token))["board"]["streamCursor"])
+
+    def subscription(self) -> tuple[str, dict[str, Any]]:
+        return BOARD_EVENTS, {"boardId": self.board_id, "after": self.cursor}
+
+    def act(self, turn: int) -> tuple[str, dict[str, Any], str]:
+        return MOVE, {"id": self.task_id, "column": self.columns[1 - turn % 2]}, "TaskMoved"
+
 
 async def ask(url: str, document: str, variables: dict[str, Any], token: str | None = None) -> Any:
     """The first root field of the answer. Raises `CannotMeasure` if there is none: nothing is broken at that time."""
@@ -76,25 +123,51 @@ async def ask(url: str, document: str, variables: dict[str, Any], token: str | N
 
 
 async def make_gigs(url: str, *, count: int = GIGS) -> list[OwnedGig]:
-    """Open gigs, each of a client of its own."""
-    return list(await asyncio.gather(*(make_gig(url, number) for number in range(count))))
+    """Open gigs, each of a client of its own; every second one with a board that is followed instead."""
+    return list(await asyncio.gather(*(
+        make_board(url, number) if number % 2 else make_gig(url, number) for number in range(count)
+    )))  # fmt: skip
 
 
 async def make_gig(
-    url: str, number: int, *, description: str = "Paused and resumed, again and again."
+    url: str, number: int, *, description: str = "Paused and resumed, again and again.", wanted: int = 2
 ) -> OwnedGig:
     email = f"client{number}@faults.example.com"
-    person = {"email": email, "password": _PASSWORD, "name": f"Client {number}", "roles": ["CLIENT"]}
-    await ask(url, REGISTER, {"input": person})
-    token = await _token(url, email)
+    token = await sign_up(url, email, f"Client {number}", "CLIENT")
     content = {
-        "title": f"Gig {number}", "description": description,
+        "title": f"Gig {number}", "description": description, "wanted": wanted,
         "budget": {"kind": "FIXED", "min": "100.00", "max": "200.00", "currency": "EUR"},
         "deadline": (datetime.now(UTC) + timedelta(days=20)).isoformat(),
     }  # fmt: skip
     id = (await ask(url, CREATE, {"input": content}, token))["gig"]["id"]
     await ask(url, PUBLISH, {"id": id}, token)
-    return OwnedGig(id=id, email=email)
+    return OwnedGig(id=id, email=email, token=token)
+
+
+async def hire(url: str, gig: OwnedGig, token: str) -> None:
+    """Whose token it is works for the gig from now on."""
+    bid = {"gigId": gig.id, "coverLetter": "Mine.", "price": "150.00"}
+    id = (await ask(url, APPLY, {"input": bid}, token))["application"]["id"]
+    await ask(url, ACCEPT, {"id": id}, gig.token)
+
+
+async def make_board(url: str, number: int) -> OwnedBoard:
+    gig = await make_gig(url, number)
+    await hire(url, gig, await sign_up(url, f"hired{number}@faults.example.com", "Hired", "FREELANCER"))
+    board = (await ask(url, BOARD_OF, {"id": gig.id}, gig.token))["board"]
+    columns = [column["id"] for column in board["columns"]]
+    task = {"boardId": board["id"], "columnId": columns[0], "title": "Moved to and fro, again and again"}
+    task_id = (await ask(url, ADD_TASK, {"input": task}, gig.token))["task"]["id"]
+    return OwnedBoard(
+        id=gig.id, email=gig.email, board_id=board["id"], task_id=task_id, columns=tuple(columns[:2])
+    )
+
+
+async def sign_up(url: str, email: str, name: str, role: str) -> str:
+    """A new person's access token."""
+    person = {"email": email, "password": _PASSWORD, "name": name, "roles": [role]}
+    await ask(url, REGISTER, {"input": person})
+    return await _token(url, email)
 
 
 async def _token(url: str, email: str) -> str:
@@ -106,7 +179,7 @@ async def begin(url: str, gigs: Sequence[OwnedGig]) -> None:
     """Sign everybody in anew, as tokens last 15 minutes, and note where the streams stand."""
     for gig in gigs:
         gig.token = await _token(url, gig.email)
-        gig.cursor = (await ask(url, PLACE, {"id": gig.id}))["streamCursor"]
+        gig.cursor = await gig.place(url)
         gig.stream, gig.number = place_in(gig.cursor)
 
 
@@ -133,7 +206,7 @@ async def subscribers(
 
 async def _subscribe(url: str, gig: OwnedGig, following: Following) -> None:
     try:
-        async for item in follow(url, GIG_EVENTS, {"gigId": gig.id, "after": gig.cursor}):
+        async for item in follow(url, *gig.subscription(), token=lambda: gig.token):
             fact = Fact(*place_in(item["cursor"]), item["event"]["__typename"])
             occurred_at = datetime.fromisoformat(item["occurredAt"]).timestamp()
             following.arrivals.append(Arrival(fact, occurred_at, time.time()))
@@ -175,19 +248,18 @@ async def _write_all(url: str, gig: OwnedGig, dues: Iterator[float], name: str) 
     async with httpx.AsyncClient(timeout=_ANSWER_S, headers=headers) as client:
         for turn, due in enumerate(dues):
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            document, kind = _ACTS[turn % 2]
-            settled.append(await _settle(client, url, document, kind, gig.id, f"{name}-{turn}"))
+            settled.append(await _settle(client, url, *gig.act(turn), f"{name}-{turn}"))
     return settled
 
 
 async def _settle(
-    client: httpx.AsyncClient, url: str, document: str, kind: str, id: str, key: str
+    client: httpx.AsyncClient, url: str, document: str, about: dict[str, Any], kind: str, key: str
 ) -> Settled:
     """Send it, and again under its key for as long as nobody knows what became of it."""
     began_at, began, attempts = time.time(), time.monotonic(), 0
     while True:
         attempts += 1
-        payload = await _attempt(client, url, document, {"id": id, "key": key})
+        payload = await _attempt(client, url, document, {**about, "key": key})
         if payload is not None:
             position = payload["position"]
             fact = Fact(*place_in(position), kind) if position else None

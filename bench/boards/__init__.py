@@ -1,0 +1,1 @@
+"""Boards under many hands."""
