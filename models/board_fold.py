@@ -18,7 +18,6 @@ class ColumnThen:
     category: ColumnCategory
     wip_limit: int | None
     wip_is_hard: bool
-    task_ids: list[UUID] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -46,9 +45,34 @@ class BoardThen:
     columns: dict[UUID, ColumnThen] = field(default_factory=dict)
     tasks: dict[UUID, TaskThen] = field(default_factory=dict)
     labels: dict[UUID, str] = field(default_factory=dict)
+    # A chain for each column, which is its own first link: a move costs the same however many tasks there are.
+    behind: dict[UUID, UUID] = field(default_factory=dict)
+    before: dict[UUID, UUID] = field(default_factory=dict)
 
     def standing(self, column_id: UUID) -> list[TaskThen]:
-        return [self.tasks[task_id] for task_id in self.columns[column_id].task_ids]
+        """The tasks in a column, from top to bottom."""
+        found, link = [], column_id
+        while (following := self.behind.get(link)) is not None:
+            found.append(self.tasks[following])
+            link = following
+        return found
+
+    def put(self, task_id: UUID, behind: UUID) -> None:
+        """Let it stand behind a task, or first behind its column."""
+        self.take(task_id)
+        self._link(task_id, self.behind.get(behind))
+        self._link(behind, task_id)
+
+    def take(self, task_id: UUID) -> None:
+        """Let it stand nowhere."""
+        if (before := self.before.pop(task_id, None)) is not None:
+            self._link(before, self.behind.pop(task_id, None))
+
+    def _link(self, first: UUID, second: UUID | None) -> None:
+        if second is None:
+            self.behind.pop(first, None)
+        else:
+            self.behind[first], self.before[second] = second, first
 
 
 def fold_board(facts: Iterable[Any]) -> BoardThen:
@@ -117,11 +141,9 @@ def _fold_task(board: BoardThen, kind: str, told: Mapping[str, Any]) -> None:
         _edit(board.tasks[key], told)
     else:
         board.tasks[key].is_archived = kind == "TaskArchived"
-        for column in board.columns.values():
-            if key in column.task_ids:
-                column.task_ids.remove(key)
+        board.take(key)
     if kind in {"TaskCreated", "TaskMoved", "TaskRestored"}:
-        _put(board.columns[UUID(told["column_id"])].task_ids, key, told["after_task_id"])
+        board.put(key, UUID(told["after_task_id"] or told["column_id"]))
 
 
 def _edit(task: TaskThen, told: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """A task on a board, and what hangs on it: people, labels, checklists, relations, comments."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -19,6 +20,13 @@ MAX_ESTIMATE, MAX_ASSIGNEES, MAX_TASK_LABELS = 1_000, 20, 20
 MAX_CHECKLISTS, MAX_ITEMS, MAX_RELATIONS, MAX_MENTIONS, MAX_EMOJI = 10, 100, 50, 20, 16
 
 
+_EMOJI = re.compile(
+    # A symbol with what joins, colours and tags it; a keycap; a sign that is one only in its emoji style.
+    "(?:[\u2190-\u2bff\u3297\u3299\u00a9\u00ae\u2122\U0001f000-\U0001faff][\ufe0f\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]*)+"
+    "|[0-9#*]\ufe0f?\u20e3|[\u2139\u203c\u2049\u3030\u303d]\ufe0f"
+)
+
+
 class TaskPriority(Vocabulary):
     """How urgent a task is."""
 
@@ -35,6 +43,11 @@ class TaskRelationKind(Vocabulary):
     BLOCKS = "BLOCKS", "The other one cannot be completed before this one."
     RELATES = "RELATES", "They belong together."
     DUPLICATES = "DUPLICATES", "The other one says the same, and is the one to work on."
+
+
+def is_emoji(text: str) -> bool:
+    """Whether a text is made of emojis: of one, as far as can be told without the list of them."""
+    return _EMOJI.fullmatch(text) is not None
 
 
 class TaskIdTaken(AlreadyExists):

@@ -41,7 +41,9 @@ from models.board_events import (
     TaskUnassigned,
     TaskUnrelated,
 )
+from models.errors import Invalid
 from models.ids import encode_id, new_id
+from models.rank import between
 from models.task import (
     MAX_RELATIONS,
     BlockedTask,
@@ -57,6 +59,8 @@ from resolvers.open_board import OpenBoard, Step
 
 Change = Callable[..., Awaitable[list[Step]]]
 STEPS: dict[str, Change] = {}
+_REFERENCES = {"parent_id": "task", "assignee_id": "person"}
+_DATES = frozenset({"starts_on", "due_on"})
 _DONE = (ColumnCategory.COMPLETED, ColumnCategory.CANCELLED)
 
 
@@ -120,7 +124,7 @@ async def add_column(board: OpenBoard, *, column_id: str, values: Mapping[str, A
         )  # fmt: skip
         board.tx.add(column)
         board.columns[column.id] = column
-    column.removed_at = None
+    column.removed_at, column.rank = None, _free_rank(board, column, column.rank)
     column.touch(at=board.op.now())
     await board.tx.session.flush()
     board.tell(ColumnAdded(
@@ -172,7 +176,7 @@ async def edit_column(board: OpenBoard, *, column_id: str, values: Mapping[str, 
 @step("move_column")
 async def move_column(board: OpenBoard, *, column_id: str, rank: str) -> list[Step]:
     column = await board.column(UUID(column_id), path=("id",))
-    before = column.rank
+    before, rank = column.rank, _free_rank(board, column, rank)
     if rank == before:
         return []
     column.rank = rank
@@ -198,8 +202,8 @@ async def add_label(
         board.tx.add(label)
     label.removed_at = None
     await board.tx.session.flush()
-    board.tx.add(*(TaskLabel(task_id=UUID(task), label_id=label.id) for task in task_ids))
     board.tell(LabelAdded(label_id=label.id, name=label.name, color=label.color, **board.about))
+    await _label_again(board, label.id, [UUID(task_id) for task_id in task_ids])
     board.touches.add(f"label:{label.id}")
     return [{"do": "remove_label", "label_id": label_id}]
 
@@ -344,8 +348,10 @@ async def edit_task(board: OpenBoard, *, task_id: str, values: Mapping[str, Any]
     """Change fields, `assignee_ids` and `label_ids` (whole lists). Values are those of `Task`, or plain."""
     task = await board.task(UUID(task_id))
     task.require_live()
-    people = await _other_people(board, task, values["assignee_ids"]) if "assignee_ids" in values else None
     fields = {name: typed(name, values[name]) for name in sorted(Task.EDITABLE & values.keys())}
+    if (parent_id := fields.get("parent_id")) is not None:
+        await require_no_cycle(board, task, parent_id)
+    people = await _other_people(board, task, values["assignee_ids"]) if "assignee_ids" in values else None
     before = set_changed(task, fields)
     changes = {
         name: (None, None) if name in Task.TEXTS else (text_of(name, old), text_of(name, getattr(task, name)))
@@ -371,6 +377,8 @@ async def edit_task(board: OpenBoard, *, task_id: str, values: Mapping[str, Any]
     parents = {before.get("parent_id"), fields.get("parent_id")} - {None}
     board.uses.update(f"task:{id}" for id in (task_id, *parents))
     board.touches.update(f"task:{task_id}:{name}" for name in before)
+    if before.keys() & _DATES:  # each was right beside the other
+        board.uses.update(f"task:{task_id}:{name}" for name in _DATES)
     return [{"do": "edit_task", "task_id": task_id, "values": plain(before)}] if before else []
 
 
@@ -433,8 +441,8 @@ def named(changes: Mapping[str, tuple[str | None, str | None]]) -> dict[str, tup
 
 
 def _public(name: str) -> str:
-    if name == "parent_id":
-        return "parent"
+    if name in _REFERENCES:
+        return name.removesuffix("_id")
     first, *others = name.split("_")
     return first + "".join(part.capitalize() for part in others)
 
@@ -442,8 +450,8 @@ def _public(name: str) -> str:
 def text_of(name: str, value: Any) -> str | None:
     if value is None:
         return None
-    if name == "parent_id":
-        return encode_id("task", value)
+    if name in _REFERENCES:
+        return encode_id(_REFERENCES[name], value)
     return str(value).lower() if isinstance(value, bool) else str(plain(value))
 
 
@@ -470,6 +478,14 @@ def _column_before(board: OpenBoard, row: BoardColumn) -> UUID | None:
         c for c in board.columns.values() if c.removed_at is None and (c.rank, c.id) < (row.rank, row.id)
     ]
     return max(before, key=lambda c: (c.rank, c.id)).id if before else None
+
+
+def _free_rank(board: OpenBoard, row: BoardColumn, rank: str) -> str:
+    """This rank for a column, or one right behind another column that has taken exactly it since."""
+    others = sorted(c.rank for c in board.columns.values() if c.removed_at is None and c is not row)
+    if rank not in others:
+        return rank
+    return between(rank, next((other for other in others if other > rank), None))
 
 
 def _leave(board: OpenBoard, stay: TaskStay, *, device: str | None = None) -> None:
@@ -532,6 +548,22 @@ def keep_text(board: OpenBoard, subject_id: UUID, name: str, body: str) -> UUID:
     return text.id
 
 
+async def _label_again(board: OpenBoard, label_id: UUID, task_ids: Sequence[UUID]) -> None:
+    """Tasks that had a label before it was removed have it again; told of each, as lists of labels are told whole."""
+    kept: dict[UUID, set[UUID]] = {task_id: set() for task_id in task_ids}
+    found = sa.select(col(TaskLabel.task_id), col(TaskLabel.label_id)).where(
+        col(TaskLabel.task_id).in_(task_ids)
+    )
+    for row in await board.tx.execute(found):
+        kept[row.task_id].add(row.label_id)
+    for task_id, old in kept.items():
+        board.tx.add(TaskLabel(task_id=task_id, label_id=label_id))
+        before, after = _ids("label", old), _ids("label", {*old, label_id})
+        board.tell(TaskEdited(
+            task_id=task_id, changes={"labels": (before, after)}, text_ids={}, **board.about
+        ))  # fmt: skip
+
+
 async def _replace(
     board: OpenBoard, table: Any, task_id: UUID, name: str, wanted: Iterable[Any]
 ) -> tuple[set[UUID], set[UUID]]:
@@ -549,13 +581,28 @@ async def _other_people(
     board: OpenBoard, row: Task, wanted: Sequence[Any]
 ) -> tuple[set[UUID], set[UUID]] | None:
     """Who does the task and who shall do it, if that differs. Raises `WipLimit` before anything is written."""
-    found = await board.tx.execute(
-        sa.select(col(TaskAssignee.user_id)).where(col(TaskAssignee.task_id) == row.id)
-    )
-    old, new = {key for (key,) in found}, {UUID(str(key)) for key in wanted}
+    old, new = await assignees_of(board, row.id), {UUID(str(key)) for key in wanted}
+    if new - old:
+        new &= old | await board.members()  # who left since is not given it back
     if board.columns[row.column_id].category is ColumnCategory.STARTED:
         await board.require_hands(sorted(new - old), but=row)
     return None if old == new else (old, new)
+
+
+async def require_no_cycle(board: OpenBoard, task: Task | None, parent_id: UUID) -> None:
+    parent = await board.task(parent_id, path=("parentId",))
+    for _ in range(5):
+        if task is not None and parent.id == task.id:
+            raise Invalid(("parentId",), "CYCLE", "A task cannot be below itself.")
+        if parent.parent_id is None:
+            return
+        parent = await board.task(parent.parent_id)
+    raise Invalid(("parentId",), "DEPTH", "Tasks lie at most five levels deep.", max="5")
+
+
+async def assignees_of(board: OpenBoard, task_id: UUID) -> set[UUID]:
+    chosen = sa.select(col(TaskAssignee.user_id)).where(col(TaskAssignee.task_id) == task_id)
+    return {key for (key,) in await board.tx.execute(chosen)}
 
 
 async def _reassign(board: OpenBoard, row: Task, old: set[UUID], new: set[UUID]) -> None:

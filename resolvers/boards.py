@@ -145,10 +145,13 @@ async def undo(op: Operation, act_id: UUID) -> Done:
             raise OthersBuiltOnIt(later, board_id=board.row.id)
         inverse = await take(board, *act.inverse)
         done = await board.settle(f"UNDO_{act.verb.removeprefix('UNDO_')}", board.row.id, inverse, undoes=act)
-        act.undone_at = op.now()
-        if act.undoes_id is not None:
-            again = await board.find(BoardAct, act.undoes_id, what="act")
-            again.undone_at = None  # it is in force again
+        undone: BoardAct | None = act
+        is_in_force = False
+        while undone is not None:  # what it had undone is in force again, what that had undone is not …
+            undone.undone_at = None if is_in_force else op.now()
+            is_in_force = not is_in_force
+            earlier = undone.undoes_id
+            undone = None if earlier is None else await board.tx.by_id(BoardAct, earlier)
         return done
 
 

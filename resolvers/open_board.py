@@ -78,6 +78,13 @@ class OpenBoard:
         found: M = row
         return found
 
+    async def members(self) -> set[UUID]:
+        """The client and those whose contract goes on."""
+        statement = sa.select(col(Contract.freelancer_id)).where(
+            col(Contract.gig_id) == self.row.gig_id, col(Contract.status).in_(LIVE)
+        )
+        return {self.row.client_id, *(key for (key,) in await self.tx.execute(statement))}
+
     # -- order -----------------------------------------------------------------------------------------------------------
 
     async def neighbour(

@@ -48,8 +48,9 @@ async def rank_as_seen(
 ) -> str:
     """The rank for a position on the board as the maker of the move saw it.
 
-    Raises `AnchorElsewhere`, `TooLongAgo`, and `StaleVersion` when somebody else has moved the task since.
+    Raises `ArchivedTask`, `AnchorElsewhere`, `TooLongAgo`, and `StaleVersion` when somebody else has moved the task since.
     """
+    task.require_live()
     if board.head - queued.seen > REMEMBERED:
         raise TooLongAgo(board_id=board.row.id)
     current = await board.current_stay(task.id)
@@ -57,7 +58,7 @@ async def rank_as_seen(
     if not queued.saw(current.from_number, current.device):
         raise StaleVersion(task.version, entity_id=task.id)
     statement = sa.select(TaskStay).where(
-        col(TaskStay.column_id) == column_id, col(TaskStay.until_number) > queued.seen, col(TaskStay.task_id) != task.id,
+        col(TaskStay.column_id) == column_id, col(TaskStay.until_number) > queued.seen,
         col(TaskStay.rank).is_not(None),
     )  # fmt: skip
     stays = (await board.tx.execute(statement)).scalars().all()

@@ -40,12 +40,12 @@ from models.task import (
     TaskMention,
     TaskReaction,
     TaskWatcher,
+    is_emoji,
 )
 from resolvers.board_steps import keep_text, plain, set_changed, step, told, typed
 from resolvers.boards import Done
 from resolvers.open_board import OpenBoard, Step, board_of, opened
 from resolvers.operation import Operation
-from resolvers.tasks import members
 
 # -- checklists ----------------------------------------------------------------------------------------------------------------
 
@@ -99,7 +99,7 @@ async def _checked_item(board: OpenBoard, values: Mapping[str, Any]) -> dict[str
     if "text" in values:
         values["text"] = checks.text(("text",), values["text"], max=MAX_ITEM)
     checks.done()
-    if values.get("assignee_id") is not None and values["assignee_id"] not in await members(board):
+    if values.get("assignee_id") is not None and values["assignee_id"] not in await board.members():
         raise NotFound("member of this board", path=("assigneeId",))
     return values
 
@@ -224,7 +224,7 @@ async def add_comment(
         checks = Checks()
         checks.count(("mentionIds",), mentions, max=MAX_MENTIONS)
         checks.done()
-        people = await members(board)
+        people = await board.members()
         if set(mentions) - people:
             raise NotFound("member of this board", path=("mentionIds",))
         thread_id = None
@@ -283,7 +283,7 @@ async def react(op: Operation, comment_id: UUID, emoji: str, *, is_on: bool) -> 
     async with opened(op, await board_of(op, TaskComment, comment_id), path=("id",), what="comment") as board:
         checks = Checks()
         emoji = checks.text(("emoji",), emoji, max=MAX_EMOJI)
-        if any(letter.isalnum() or letter.isspace() for letter in emoji):
+        if not is_emoji(emoji):
             checks.refuse(("emoji",), "EMOJI", "It takes one emoji, no letters.")
         checks.done()
         inverse = await _react(board, comment_id=str(comment_id), emoji=emoji, is_on=is_on)

@@ -11,7 +11,6 @@ from sqlmodel import col
 
 from models.board import MAX_TASKS, BoardColumn, BoardFull, Edge, Position
 from models.checks import Checks
-from models.contract import LIVE, Contract
 from models.errors import DomainError, Invalid, NotFound, Path, Refusals
 from models.idempotency import Outcome
 from models.offline import Queued
@@ -348,7 +347,9 @@ async def _checked(
     """The values as they are kept. Raises `Refusals`, and `NotFound` for people, labels and parents that are not there."""
     checked = Task.checked(values, before=before)
     if assignees := checked.get("assignee_ids"):
-        strangers = set(assignees) - await members(board)
+        strangers = set(assignees) - await board.members()
+        if strangers and task is not None:  # whoever does it already may be done with the gig
+            strangers -= await steps.assignees_of(board, task.id)
         if strangers:
             raise NotFound("member of this board", path=("assigneeIds",))
     if labels := checked.get("label_ids"):
@@ -356,27 +357,8 @@ async def _checked(
         if set(labels) - live:
             raise NotFound("label", path=("labelIds",))
     if (parent_id := checked.get("parent_id")) is not None:
-        await _require_no_cycle(board, task, parent_id)
+        await steps.require_no_cycle(board, task, parent_id)
     return checked
-
-
-async def _require_no_cycle(board: OpenBoard, task: Task | None, parent_id: UUID) -> None:
-    parent = await board.task(parent_id, path=("parentId",))
-    for _ in range(5):
-        if task is not None and parent.id == task.id:
-            raise Invalid(("parentId",), "CYCLE", "A task cannot be below itself.")
-        if parent.parent_id is None:
-            return
-        parent = await board.task(parent.parent_id)
-    raise Invalid(("parentId",), "DEPTH", "Tasks lie at most five levels deep.", max="5")
-
-
-async def members(board: OpenBoard) -> set[UUID]:
-    """The client and those whose contract goes on."""
-    statement = sa.select(col(Contract.freelancer_id)).where(
-        col(Contract.gig_id) == board.row.gig_id, col(Contract.status).in_(LIVE)
-    )
-    return {board.row.client_id, *(key for (key,) in await board.tx.execute(statement))}
 
 
 async def _count(board: OpenBoard) -> int:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.board import NEVER, AnchorElsewhere, ColumnCategory, Edge, Position
@@ -93,14 +93,8 @@ class Server:
 
     def arrive(self, move: Move, seen: int) -> None:
         queued = Queued(move.id, move.device, seen, NOON + timedelta(minutes=move.minute))
-        others = [
-            stay
-            for stay in self.stays
-            if stay.column_id == key(move.column)
-            and stay.task_id != key(move.task)
-            and stay.until_number > seen
-        ]
-        low, high = neighbours_as_seen(others, move.position, queued, moved_id=key(move.task))
+        stays = [s for s in self.stays if s.column_id == key(move.column) and s.until_number > seen]
+        low, high = neighbours_as_seen(stays, move.position, queued, moved_id=key(move.task))
         self.enter(move.task, move.column, between(low, high), move.device, move.id, queued.moved_at)
 
     def columns(self) -> list[list[int]]:
@@ -133,6 +127,10 @@ WISHES = st.lists(
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(WISHES, st.integers(0, 1_000))
+# One puts a task where it stands already, another one beside it.
+@example([(0, 4, 1, 1, False, 1), (2, 0, 1, 2, False, 0)], 0)
+# One puts a task before another that then goes on.
+@example([(0, 1, 1, 2, False, 1), (1, 2, 1, 3, False, 0), (1, 0, 1, 3, False, 1), (1, 2, 0, 0, False, 0)], 0)
 def test_independent_moves_give_the_same_board_in_every_order_of_arrival(
     wishes: list[tuple[int, int, int, int, bool, int]], seed: int
 ) -> None:

@@ -21,7 +21,7 @@ from models.board import (
     WipLimit,
 )
 from models.contract import Contract, EndReason, ProgressFollowsBoard
-from models.errors import NotAllowed, NotFound, Refusals, StaleVersion
+from models.errors import Invalid, NotAllowed, NotFound, Refusals, StaleVersion
 from models.idempotency import Outcome
 from models.task import ArchivedTask, BlockedTask, Task, TaskPriority, TaskRelationKind
 from resolvers import boards, contracts, tasks
@@ -392,6 +392,63 @@ async def test_all_or_nothing_leaves_nothing_behind(world: World) -> None:
     assert [row.outcome for row in refused.value.rows] == [Outcome.APPLIED, Outcome.REJECTED]
     assert refused.value.rows[1].refusals[0].path == ("edits", "1", "title")
     assert (await stage.titles("To do"), await stage.told()) == (["a", "b"], told)
+
+
+async def test_a_task_that_was_archived_meanwhile_holds_up_no_other_move_of_the_queue(world: World) -> None:
+    stage = await board_stage(world)
+    ids = [await stage.task(title) for title in "ab"]
+    seen = await stage.head()
+    await tasks.archive_task(stage.client, ids[0])
+    moves = [
+        tasks.Move(task_id, stage.columns["Done"], BOTTOM, id=f"m{at}", moved_at=world.clock())
+        for at, task_id in enumerate(ids)
+    ]
+
+    bulk = await tasks.move_tasks(
+        stage.freelancer, stage.id, moves, all_or_nothing=False, seen=seen, device="phone"
+    )
+
+    assert [row.outcome for row in bulk.rows] == [Outcome.REJECTED, Outcome.APPLIED]
+    assert [type(refusal) for refusal in bulk.rows[0].refusals] == [ArchivedTask]
+
+
+async def test_refusals_of_many_changes_name_the_change(world: World) -> None:
+    stage = await board_stage(world)
+    task_id = await stage.task()
+    edits = [
+        tasks.Edit(task_id, {"assignee_ids": [stage.id]}),
+        tasks.Edit(stage.id, {"title": "x"}),
+        tasks.Edit(task_id, {"parent_id": task_id}),
+    ]
+
+    bulk = await tasks.edit_tasks(stage.client, stage.id, edits, all_or_nothing=False)
+    with pytest.raises(Invalid) as refused:
+        await tasks.edit_tasks(stage.client, stage.id, [], all_or_nothing=False)
+
+    assert [row.refusals[0].path for row in bulk.rows] == [
+        ("edits", "0", "assigneeIds"),
+        ("edits", "1", "taskId"),
+        ("edits", "2", "parentId"),
+    ]
+    assert refused.value.path == ("edits",)
+
+
+async def test_who_is_done_with_the_gig_keeps_tasks_while_others_get_them(world: World) -> None:
+    client = await world.client()
+    gig_id = await world.open_gig(client, wanted=2)
+    done, other = [await world.hired(client=client, gig_id=gig_id) for _ in range(2)]
+    stage = await board_stage(world, hired=done)
+    both = [one.freelancer.user_id for one in (done, other)]
+    task_id, free = await stage.task(assignee_ids=both[:1]), await stage.task()
+    await contracts.submit_work(stage.freelancer, done.contract_id, note=None)
+    await contracts.approve_work(stage.client, done.contract_id)
+
+    await tasks.edit_task(stage.client, task_id, {"assignee_ids": both}, expected_version=None)
+    with pytest.raises(NotFound):
+        await tasks.edit_task(stage.client, free, {"assignee_ids": both}, expected_version=None)
+
+    rows = await world.rows("select user_id from task_assignee where task_id = :id", id=task_id)
+    assert {row.user_id for row in rows} == set(both)
 
 
 async def test_a_bad_value_names_its_field(world: World) -> None:
