@@ -305,7 +305,7 @@ class BoardAct(SQLModel, table=True):
         """Raises `UndoneAlready` or `UndoWindowClosed`."""
         if self.undone_at is not None:
             raise UndoneAlready(board_id=self.board_id)
-        if at > self.undo_until or head - self.last_number > REMEMBERED:
+        if at > self.undo_until or head - self.first_number > REMEMBERED:
             raise UndoWindowClosed(board_id=self.board_id)
 
 

@@ -171,6 +171,10 @@ class TaskAssigned(TaskPersonEvent):
     notice = Notice(NotificationCategory.TASKS, NotificationReason.YOU_ARE_ASSIGNED)
 
 
+class TaskFreed(TaskPersonEvent):
+    """Somebody who has left the board shall not do the task any more; they are not told."""
+
+
 class TaskUnassigned(TaskPersonEvent):
     """Somebody shall not do the task any more."""
 

@@ -107,7 +107,7 @@ def _fold(board: BoardThen, fact: Any) -> None:
             _fold_task(board, fact.kind, told)
         case "TaskAssigned" if fact.person_id is not None:
             board.tasks[UUID(told["task_id"])].assignee_ids.add(fact.person_id)
-        case "TaskUnassigned" if fact.person_id is not None:
+        case "TaskUnassigned" | "TaskFreed" if fact.person_id is not None:
             board.tasks[UUID(told["task_id"])].assignee_ids.discard(fact.person_id)
         case _:
             pass  # comments, checklists and the like hang on tasks and are not part of the picture

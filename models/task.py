@@ -17,6 +17,7 @@ from models.vocabulary import Vocabulary
 
 MAX_TITLE, MAX_DESCRIPTION, MAX_COMMENT, MAX_SWIMLANE, MAX_ITEM = 200, 20_000, 10_000, 40, 200
 MAX_ESTIMATE, MAX_ASSIGNEES, MAX_TASK_LABELS = 1_000, 20, 20
+MAX_LEVELS, MAX_REACTIONS = 5, 100
 MAX_CHECKLISTS, MAX_ITEMS, MAX_RELATIONS, MAX_MENTIONS, MAX_EMOJI = 10, 100, 50, 20, 16
 
 
@@ -196,6 +197,8 @@ class TaskStay(SQLModel, table=True):
     until_number: int = big(default=NEVER)
     until_at: datetime | None = utc(default=None)
     until_device: str | None = Field(default=None, max_length=80)
+    # It was taken back, or goes on as another one because its end was: counts for nothing.
+    is_undone: bool = False
 
     @property
     def order(self) -> tuple[datetime, str]:

@@ -32,7 +32,9 @@ async def forecasts(op: Operation, board_ids: Sequence[UUID]) -> dict[UUID, Fore
 async def _stays(op: Operation, board_ids: Sequence[UUID]) -> dict[UUID, list[Stay]]:
     columns = (TaskStay.board_id, TaskStay.task_id, TaskStay.category, TaskStay.from_at, TaskStay.until_at)
     statement = sa.select(*(col(column) for column in columns)).where(
-        col(TaskStay.board_id).in_(board_ids), access.on_visible_boards(col(TaskStay.board_id))(op.viewer)
+        col(TaskStay.board_id).in_(board_ids),
+        ~col(TaskStay.is_undone),
+        access.on_visible_boards(col(TaskStay.board_id))(op.viewer),
     )
     stays: dict[UUID, list[Stay]] = {key: [] for key in board_ids}
     for row in await op.db.fetch(statement):

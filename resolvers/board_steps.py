@@ -35,6 +35,7 @@ from models.board_events import (
     TaskAssigned,
     TaskCreated,
     TaskEdited,
+    TaskFreed,
     TaskMoved,
     TaskRelated,
     TaskRestored,
@@ -43,8 +44,9 @@ from models.board_events import (
 )
 from models.errors import Invalid
 from models.ids import encode_id, new_id
-from models.rank import between
+from models.rank import LONGEST, between, spread
 from models.task import (
+    MAX_LEVELS,
     MAX_RELATIONS,
     BlockedTask,
     Task,
@@ -61,6 +63,7 @@ Change = Callable[..., Awaitable[list[Step]]]
 STEPS: dict[str, Change] = {}
 _REFERENCES = {"parent_id": "task", "assignee_id": "person"}
 _DATES = frozenset({"starts_on", "due_on"})
+_TIMES = ("started_at", "completed_at")
 _DONE = (ColumnCategory.COMPLETED, ColumnCategory.CANCELLED)
 
 
@@ -110,7 +113,10 @@ async def edit_board(board: OpenBoard, *, values: Mapping[str, Any]) -> list[Ste
 
 
 @step("add_column")
-async def add_column(board: OpenBoard, *, column_id: str, values: Mapping[str, Any], rank: str) -> list[Step]:
+async def add_column(
+    board: OpenBoard, *, column_id: str, values: Mapping[str, Any], behind: Sequence[str]
+) -> list[Step]:
+    """`behind` are the columns before it, the nearest first: it is put behind the first one that is still there."""
     live = [one for one in board.columns.values() if one.removed_at is None]
     if len(live) >= MAX_COLUMNS:
         raise BoardFull("columns", limit=MAX_COLUMNS)
@@ -119,16 +125,17 @@ async def add_column(board: OpenBoard, *, column_id: str, values: Mapping[str, A
     if column is None:
         kind = ColumnCategory(values["category"])
         column = BoardColumn(
-            id=UUID(column_id), board_id=board.row.id, rank=rank, updated_at=board.op.now(),
+            id=UUID(column_id), board_id=board.row.id, rank="", updated_at=board.op.now(),
             **{**values, "category": kind},
         )  # fmt: skip
         board.tx.add(column)
-        board.columns[column.id] = column
-    column.removed_at, column.rank = None, _free_rank(board, column, column.rank)
+    _put_behind(board, column, behind)
+    board.columns[column.id] = column
+    column.removed_at = None
     column.touch(at=board.op.now())
     await board.tx.session.flush()
     board.tell(ColumnAdded(
-        column_id=column.id, after_column_id=_column_before(board, column), name=column.name, category=column.category,
+        column_id=column.id, after_column_id=next(map(UUID, before_column(board, column)), None), name=column.name, category=column.category,
         wip_limit=column.wip_limit, wip_is_hard=column.wip_is_hard, **board.about,
     ))  # fmt: skip
     board.touches.add(f"column:{column.id}")
@@ -148,7 +155,9 @@ async def remove_column(board: OpenBoard, *, column_id: str) -> list[Step]:
     board.tell(ColumnRemoved(column_id=column.id, **board.about))
     board.touches.add(f"column:{column.id}")
     values = {name: plain(getattr(column, name)) for name in sorted(BoardColumn.EDITABLE)}
-    return [{"do": "add_column", "column_id": column_id, "values": values, "rank": column.rank}]
+    return [
+        {"do": "add_column", "column_id": column_id, "values": values, "behind": before_column(board, column)}
+    ]
 
 
 @step("edit_column")
@@ -174,17 +183,21 @@ async def edit_column(board: OpenBoard, *, column_id: str, values: Mapping[str, 
 
 
 @step("move_column")
-async def move_column(board: OpenBoard, *, column_id: str, rank: str) -> list[Step]:
+async def move_column(board: OpenBoard, *, column_id: str, behind: Sequence[str]) -> list[Step]:
+    """`behind` as of `add_column`."""
     column = await board.column(UUID(column_id), path=("id",))
-    before, rank = column.rank, _free_rank(board, column, rank)
-    if rank == before:
+    before = before_column(board, column)
+    _put_behind(board, column, behind)
+    after = before_column(board, column)
+    if before == after:
         return []
-    column.rank = rank
     column.touch(at=board.op.now())
-    board.tell(ColumnMoved(column_id=column.id, after_column_id=_column_before(board, column), **board.about))
+    board.tell(ColumnMoved(
+        column_id=column.id, after_column_id=UUID(after[0]) if after else None, **board.about
+    ))  # fmt: skip
     board.uses.add(f"column:{column.id}")
     board.touches.add(f"column:{column.id}:rank")
-    return [{"do": "move_column", "column_id": column_id, "rank": before}]
+    return [{"do": "move_column", "column_id": column_id, "behind": before}]
 
 
 @step("add_label")
@@ -252,11 +265,13 @@ async def place(
     column_id: str,
     rank: str | None = None,
     stay_id: str | None = None,
+    times: Mapping[str, str | None] | None = None,
     device: str | None = None,
     move: str | None = None,
     moved_at: datetime | None = None,
 ) -> list[Step]:
-    """Move a task to `rank` in a column, or back to where it stood during `stay`."""
+    """Move a task to `rank` in a column, or back to where it stood during `stay_id`, as if it had never left: with the
+    `times` at which it was started and completed then."""
     task = await board.task(UUID(task_id))
     task.require_live()
     target = await board.column(UUID(column_id))
@@ -268,16 +283,28 @@ async def place(
         await _require_unblocked(board, task, target)
     column_before, before = task.column_id, await board.current_stay(task.id)
     assert before is not None
+    times_before = {name: plain(getattr(task, name)) for name in _TIMES}
     _leave(board, before, device=device)
     task.stand(target.id, target.category, rank, at=board.op.now())
-    _enter(board, task, device=device, move=move, moved_at=moved_at)
+    if times is not None:
+        for name in _TIMES:
+            setattr(task, name, _moment(times[name]))
+    taken_up = None if stay_id is None else await board.tx.by_id(TaskStay, UUID(stay_id))
+    if taken_up is not None and taken_up.column_id == target.id:
+        before.is_undone = taken_up.is_undone = True
+    else:
+        taken_up = None
+    _enter(board, task, device=device, move=move, moved_at=moved_at, taken_up=taken_up)
     board.tell(TaskMoved(
         task_id=task.id, column_id=target.id, after_task_id=await board.id_before(task),
         column_before_id=column_before, **board.about,
     ))  # fmt: skip
     board.touches.add(f"task:{task_id}:place")
     board.uses.update((f"task:{task_id}", f"column:{column_before}", f"column:{target.id}"))
-    return [{"do": "place", "task_id": task_id, "column_id": str(column_before), "stay_id": str(before.id)}]
+    return [{
+        "do": "place", "task_id": task_id, "column_id": str(column_before), "stay_id": str(before.id),
+        "times": times_before,
+    }]  # fmt: skip
 
 
 @step("archive")
@@ -307,6 +334,7 @@ async def restore(
         return []
     target = await board.column(UUID(column_id))
     await board.require_room(target, task)
+    await board.require_capacity()
     await _require_unblocked(board, task, target)
     rank = await _rank_again(board, target, stay_id, but=task.id) if rank is None else rank
     task.archived_at = None
@@ -323,6 +351,7 @@ async def restore(
 async def create(board: OpenBoard, task: Task, column: BoardColumn, values: Mapping[str, Any]) -> list[Step]:
     """Write a new task, whose `rank` is chosen; `values` are those of its lists. Undoing it archives it."""
     await board.require_room(column, task)
+    await board.require_capacity()
     task.stand(column.id, column.category, task.rank, at=board.op.now())
     board.tx.add(task)
     await board.tx.session.flush()
@@ -388,9 +417,16 @@ async def relate(board: OpenBoard, *, task_id: str, other_id: str, kind: str) ->
     relation = TaskRelationKind(kind)
     if await _relation(board, task, target, relation) is not None:
         return []
-    count = sa.select(sa.func.count()).where(col(TaskRelation.task_id) == task.id)
-    if (await board.tx.execute(count)).scalar_one() >= MAX_RELATIONS:
-        raise TaskIsFull("relations", limit=MAX_RELATIONS)
+    for one, end in ((task, col(TaskRelation.task_id)), (target, col(TaskRelation.other_id))):
+        count = sa.select(sa.func.count()).where(end == one.id)
+        if (await board.tx.execute(count)).scalar_one() >= MAX_RELATIONS:
+            raise TaskIsFull("relations", limit=MAX_RELATIONS)
+    if relation is TaskRelationKind.BLOCKS:
+        blocked = _BLOCKED.bindparams(id=target.id, other_id=task.id)
+        if (await board.tx.execute(blocked)).first() is not None:
+            raise Invalid(
+                ("otherId",), "CYCLE", "That one blocks this one already, directly or through others."
+            )
     board.tx.add(TaskRelation(task_id=task.id, other_id=target.id, kind=relation, board_id=board.row.id))
     board.tell(TaskRelated(task_id=task.id, other_task_id=target.id, relation=relation, **board.about))
     board.touches.add(f"relation:{task_id}:{other_id}:{kind}")
@@ -473,19 +509,35 @@ def _require_new_name(name: str, others: Sequence[BoardColumn | BoardLabel]) -> 
         raise NameTaken(f"There is one called “{name}” already.", path=("name",))
 
 
-def _column_before(board: OpenBoard, row: BoardColumn) -> UUID | None:
-    before = [
-        c for c in board.columns.values() if c.removed_at is None and (c.rank, c.id) < (row.rank, row.id)
-    ]
-    return max(before, key=lambda c: (c.rank, c.id)).id if before else None
+def in_order(columns: Iterable[BoardColumn], *, but: BoardColumn | None = None) -> list[BoardColumn]:
+    """Those on the board, from left to right."""
+    live = (column for column in columns if column.removed_at is None and column is not but)
+    return sorted(live, key=lambda column: (column.rank, column.id))
 
 
-def _free_rank(board: OpenBoard, row: BoardColumn, rank: str) -> str:
-    """This rank for a column, or one right behind another column that has taken exactly it since."""
-    others = sorted(c.rank for c in board.columns.values() if c.removed_at is None and c is not row)
-    if rank not in others:
-        return rank
-    return between(rank, next((other for other in others if other > rank), None))
+def before_column(board: OpenBoard, column: BoardColumn) -> list[str]:
+    """The columns before this one, the nearest first."""
+    others = in_order(board.columns.values(), but=column)
+    return [str(other.id) for other in reversed(others) if (other.rank, other.id) < (column.rank, column.id)]
+
+
+def _put_behind(board: OpenBoard, column: BoardColumn, behind: Sequence[str]) -> None:
+    """Give the column a rank behind the first of these that is on the board; before all others if none is."""
+    others = in_order(board.columns.values(), but=column)
+    ids = [str(other.id) for other in others]
+    at = next((ids.index(id) + 1 for id in behind if id in ids), 0)
+    ranks: list[str | None] = [None, *(other.rank for other in others), None]
+    rank = between(ranks[at], ranks[at + 1])
+    if len(rank) > LONGEST:
+        others.insert(at, column)
+        for one, new in zip(others, spread(len(others)), strict=True):
+            one.rank = new
+    else:
+        column.rank = rank
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _leave(board: OpenBoard, stay: TaskStay, *, device: str | None = None) -> None:
@@ -499,11 +551,14 @@ def _enter(
     device: str | None = None,
     move: str | None = None,
     moved_at: datetime | None = None,
+    taken_up: TaskStay | None = None,
 ) -> None:
+    """`taken_up` is the stay that goes on, as its end was undone."""
     board.tx.add(TaskStay(
         id=new_id(), board_id=row.board_id, task_id=row.id, column_id=row.column_id,
         category=board.columns[row.column_id].category, rank=row.rank, from_number=board.number + 1,
-        from_at=board.op.now(), device=device, move_id=move, moved_at=moved_at or board.op.now(), until_number=NEVER,
+        from_at=board.op.now() if taken_up is None else taken_up.from_at, device=device, move_id=move,
+        moved_at=moved_at or board.op.now(), until_number=NEVER,
     ))  # fmt: skip
 
 
@@ -590,14 +645,37 @@ async def _other_people(
 
 
 async def require_no_cycle(board: OpenBoard, task: Task | None, parent_id: UUID) -> None:
-    parent = await board.task(parent_id, path=("parentId",))
-    for _ in range(5):
+    """Raises `Invalid` when the task would be below itself, or anything lie deeper than `MAX_LEVELS`."""
+    parent, levels = await board.task(parent_id, path=("parentId",)), 2
+    while True:
         if task is not None and parent.id == task.id:
             raise Invalid(("parentId",), "CYCLE", "A task cannot be below itself.")
         if parent.parent_id is None:
-            return
-        parent = await board.task(parent.parent_id)
-    raise Invalid(("parentId",), "DEPTH", "Tasks lie at most five levels deep.", max="5")
+            break
+        parent, levels = await board.task(parent.parent_id), levels + 1
+    if task is not None:
+        await board.tx.session.flush()
+        levels += int((await board.tx.execute(_HEIGHT.bindparams(id=task.id))).scalar_one())
+    if levels > MAX_LEVELS:
+        message = f"Tasks lie at most {MAX_LEVELS} levels deep."
+        raise Invalid(("parentId",), "DEPTH", message, max=str(MAX_LEVELS))
+
+
+_BLOCKED = sa.text("""
+    with recursive blocked(id) as (
+        select cast(:id as uuid)
+        union
+        select other_id from task_relation join blocked on task_id = blocked.id where kind = 'BLOCKS'
+    ) select 1 from blocked where id = :other_id
+""").bindparams(sa.bindparam("other_id", type_=sa.Uuid))
+
+_HEIGHT = sa.text("""
+    with recursive below(id, level) as (
+        select cast(:id as uuid), 0
+        union all
+        select task.id, level + 1 from task join below on task.parent_id = below.id where level < 10
+    ) select max(level) from below
+""")
 
 
 async def assignees_of(board: OpenBoard, task_id: UUID) -> set[UUID]:
@@ -607,9 +685,13 @@ async def assignees_of(board: OpenBoard, task_id: UUID) -> set[UUID]:
 
 async def _reassign(board: OpenBoard, row: Task, old: set[UUID], new: set[UUID]) -> None:
     await _replace(board, TaskAssignee, row.id, "user_id", new)
-    for event, people in ((TaskUnassigned, old - new), (TaskAssigned, new - old)):
-        for person_id in sorted(people):
-            board.tell(event(task_id=row.id, person_id=person_id, **board.about))
+    present = await board.members() if old - new else set()
+    for person_id in sorted(old - new):
+        # Who has left is not told what goes on.
+        event = TaskUnassigned if person_id in present else TaskFreed
+        board.tell(event(task_id=row.id, person_id=person_id, **board.about))
+    for person_id in sorted(new - old):
+        board.tell(TaskAssigned(task_id=row.id, person_id=person_id, **board.about))
 
 
 async def _relation(board: OpenBoard, row: Task, other: Task, kind: TaskRelationKind) -> TaskRelation | None:

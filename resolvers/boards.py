@@ -22,7 +22,6 @@ from models.board_events import BoardCreated, BoardMemberJoined, BoardMemberLeft
 from models.contract import LIVE, Contract
 from models.errors import NotAllowed, NotFound
 from models.gig import Gig
-from models.rank import between
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
 from resolvers import board_steps as steps
@@ -56,8 +55,8 @@ async def add_column(op: Operation, board_id: UUID, values: Mapping[str, Any], *
     async with opened(op, board_id) as board:
         checked = BoardColumn.checked(values)
         key = op.new_id()
-        rank = await _column_rank(board, position, but=None)
-        inverse = await steps.add_column(board, column_id=str(key), values=plain(checked), rank=rank)
+        behind = _behind(board, position, but=None)
+        inverse = await steps.add_column(board, column_id=str(key), values=plain(checked), behind=behind)
         return await board.settle("ADD_COLUMN", key, inverse)
 
 
@@ -75,8 +74,8 @@ async def edit_column(
 async def move_column(op: Operation, column_id: UUID, *, position: Position) -> Done:
     async with opened(op, await board_of(op, BoardColumn, column_id), path=("id",), what="column") as board:
         column = await board.column(column_id, path=("id",))
-        rank = await _column_rank(board, position, but=column)
-        inverse = await steps.move_column(board, column_id=str(column_id), rank=rank)
+        behind = _behind(board, position, but=column)
+        inverse = await steps.move_column(board, column_id=str(column_id), behind=behind)
         return await board.settle("MOVE_COLUMN", column_id, inverse)
 
 
@@ -87,23 +86,16 @@ async def remove_column(op: Operation, column_id: UUID) -> Done:
         return await board.settle("REMOVE_COLUMN", column_id, inverse)
 
 
-async def _column_rank(board: OpenBoard, position: Position, *, but: BoardColumn | None) -> str:
-    others = sorted(
-        (c for c in board.columns.values() if c.removed_at is None and c is not but),
-        key=lambda c: (c.rank, c.id),
-    )
+def _behind(board: OpenBoard, position: Position, *, but: BoardColumn | None) -> list[str]:
+    """The columns before a position, the nearest first. Raises `NotFound`."""
+    ids = [column.id for column in steps.in_order(board.columns.values(), but=but)]
     if position.anchor is None:
-        at = 0 if position.edge is Edge.TOP else len(others)
-    else:
-        ids = [column.id for column in others]
-        if position.anchor not in ids:
-            raise NotFound("column", path=("position",))
+        at = 0 if position.edge is Edge.TOP else len(ids)
+    elif position.anchor in ids:
         at = ids.index(position.anchor) + (position.after is not None)
-    low = others[at - 1].rank if at else None
-    high = others[at].rank if at < len(others) else None
-    if but is not None and (low or "") < but.rank and (high is None or but.rank < high):
-        return but.rank
-    return between(low, high)
+    else:
+        raise NotFound("column", path=("position",))
+    return [str(id) for id in reversed(ids[:at])]
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,18 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import SQLModel, col
 
 from auth import access
-from models.board import NEVER, REMEMBERED, Board, BoardAct, BoardColumn, BoardRests, ColumnCategory, WipLimit
+from models.board import (
+    MAX_TASKS,
+    NEVER,
+    REMEMBERED,
+    Board,
+    BoardAct,
+    BoardColumn,
+    BoardFull,
+    BoardRests,
+    ColumnCategory,
+    WipLimit,
+)
 from models.board_events import BoardEvent
 from models.contract import LIVE, Contract
 from models.errors import NotAllowed, NotFound, Path
@@ -183,6 +194,14 @@ class OpenBoard:
         most = (await self.tx.execute(statement)).scalar() or 0
         if most >= limit:
             raise WipLimit("What one person has in hand", limit=limit, count=most, entity_id=but.id)
+
+    async def require_capacity(self) -> None:
+        """Raises `BoardFull` when no task more may be on the board."""
+        statement = sa.select(sa.func.count()).where(
+            col(Task.board_id) == self.row.id, col(Task.archived_at).is_(None)
+        )
+        if (await self.tx.execute(statement)).scalar_one() >= MAX_TASKS:
+            raise BoardFull("tasks", limit=MAX_TASKS)
 
     async def count_in(self, column_id: UUID, *, but: UUID | None = None) -> int:
         """How many live tasks stand in a column."""

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models.board import REMEMBERED, AnchorElsewhere, Edge, Position, TooLongAgo
-from models.errors import Path, StaleVersion
+from models.errors import Invalid, Path, StaleVersion
 from models.offline import Queued, neighbours_as_seen
 from models.task import Task, TaskStay
 from resolvers.open_board import OpenBoard
@@ -51,6 +51,8 @@ async def rank_as_seen(
     Raises `ArchivedTask`, `AnchorElsewhere`, `TooLongAgo`, and `StaleVersion` when somebody else has moved the task since.
     """
     task.require_live()
+    if queued.seen > board.head:
+        raise Invalid(("seen",), "CURSOR", "The board has not come that far. Take a cursor of this server.")
     if board.head - queued.seen > REMEMBERED:
         raise TooLongAgo(board_id=board.row.id)
     current = await board.current_stay(task.id)

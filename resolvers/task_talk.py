@@ -30,6 +30,7 @@ from models.task import (
     MAX_ITEM,
     MAX_ITEMS,
     MAX_MENTIONS,
+    MAX_REACTIONS,
     DeletedComment,
     Task,
     TaskAssignee,
@@ -334,6 +335,9 @@ async def _react(board: OpenBoard, *, comment_id: str, emoji: str, is_on: bool) 
     if (found is not None) is is_on:
         return []
     if found is None:
+        count = sa.select(sa.func.count()).where(col(TaskReaction.comment_id) == comment.id)
+        if (await board.tx.execute(count)).scalar_one() >= MAX_REACTIONS:
+            raise TaskIsFull("reactions to a comment", limit=MAX_REACTIONS)
         board.tx.add(TaskReaction(comment_id=comment.id, user_id=me, emoji=emoji))
     else:
         await board.tx.session.delete(found)

@@ -1,7 +1,7 @@
 """What members do with tasks: write, change, move, archive, relate, watch; one by one or many at once."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import col
 
-from models.board import MAX_TASKS, BoardColumn, BoardFull, Edge, Position
+from models.board import BoardColumn, Edge, Position
 from models.checks import Checks
 from models.errors import DomainError, Invalid, NotFound, Path, Refusals
 from models.idempotency import Outcome
@@ -42,8 +42,6 @@ async def create_task(
     async with opened(op, board_id) as board:
         column = await board.column(column_id) if column_id is not None else _first(board)
         checked = await _checked(board, values, before={})
-        if await _count(board) >= MAX_TASKS:
-            raise BoardFull("tasks", limit=MAX_TASKS)
         row = Task(
             id=id or op.new_id(),
             board_id=board.row.id,
@@ -193,6 +191,10 @@ async def move_tasks(
     With `seen` and `device` they are understood as they were made offline, and each needs its `id` and `moved_at`: one that
     arrived before answers REPLAYED.
     """
+    if seen is None and any(move.id is not None or move.moved_at is not None for move in moves):
+        raise Invalid(
+            ("seen",), "REQUIRED", "Moves with `moveId` or `movedAt` were made offline: say what was `seen`."
+        )
     offline = (
         None
         if seen is None
@@ -282,7 +284,11 @@ async def _bulk(
             inverse = [*steps, *inverse]
             rows.append(Row(task_id, Outcome.NOOP if board.number == before else Outcome.APPLIED))
         if all_or_nothing and any(row.outcome is Outcome.REJECTED for row in rows):
-            raise AllRefused(rows)
+            # What was done is undone with the transaction.
+            undone = [
+                replace(row, outcome=Outcome.NOOP) if row.outcome is Outcome.APPLIED else row for row in rows
+            ]
+            raise AllRefused(undone)
         receipt, act = await board.settle(verb, board.row.id, inverse)
         return Bulk(receipt, act, tuple(rows))
 
@@ -300,9 +306,11 @@ def _queued(moves: Sequence[Move], seen: int, device: str) -> list[Queued]:
     checks = Checks()
     for at, move in enumerate(moves):
         if move.id is None or move.moved_at is None:
-            raise Invalid(("moves", str(at), "id"), "REQUIRED", "Moves made offline need `id` and `movedAt`.")
+            raise Invalid(
+                ("moves", str(at), "moveId"), "REQUIRED", "Moves made offline need `moveId` and `movedAt`."
+            )
         moved_at = max(move.moved_at, queued[-1].moved_at) if queued else move.moved_at
-        id = checks.text(("moves", str(at), "id"), move.id, max=MAX_MOVE_ID)
+        id = checks.text(("moves", str(at), "moveId"), move.id, max=MAX_MOVE_ID)
         queued.append(Queued(id, device, seen, moved_at))
     checks.done()
     return queued
@@ -359,13 +367,6 @@ async def _checked(
     if (parent_id := checked.get("parent_id")) is not None:
         await steps.require_no_cycle(board, task, parent_id)
     return checked
-
-
-async def _count(board: OpenBoard) -> int:
-    statement = sa.select(sa.func.count()).where(
-        col(Task.board_id) == board.row.id, col(Task.archived_at).is_(None)
-    )
-    return int((await board.tx.execute(statement)).scalar_one())
 
 
 def _first(board: OpenBoard) -> BoardColumn:

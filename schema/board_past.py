@@ -30,7 +30,9 @@ class BoardTaskThen:
     title: str | None = strawberry.field(
         description="What it was called; null if whoever wrote that is erased."
     )
-    description: Markdown | None = strawberry.field(description="Likewise.")
+    description: Markdown | None = strawberry.field(
+        description="What was to be done; null if whoever wrote that is erased."
+    )
     priority: TaskPriority = strawberry.field(description="How urgent it was.")
     starts_on: date | None = strawberry.field(description="When it was to be begun.")
     due_on: date | None = strawberry.field(description="When it was to be done.")

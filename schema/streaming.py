@@ -52,7 +52,7 @@ from schema.places import NewEpoch, place_of, stream_cursor, vector_cursor, vect
 from schema.planner.operation import OperationPlan, batch_execute, name_of
 from schema.planner.roots import Run, SubscriptionPlan
 from schema.scalars import StreamCursor
-from subscriptions.follow import Ahead, Follower, Gap, Streams, Teller, TooOld, Unseen
+from subscriptions.follow import Ahead, EndReason, Follower, Gap, Streams, Teller, TooOld, Unseen
 from subscriptions.log import LoggedFact
 from subscriptions.merge import Merged, follow_all
 
@@ -204,6 +204,7 @@ class _Subscriber:
             return [await self._word(follower, StreamHeartbeat(lag=follower.lag))], False
         if (people := self._others(follower)) is not None:
             return [await self._word(follower, PresenceChanged(people=shown(people)))], False
+        number_before = follower.number if isinstance(follower, Follower) else 0
         try:
             facts = await follower.take()
         except Gap as gap:
@@ -217,6 +218,10 @@ class _Subscriber:
         picked = self._picked(follower, facts)
         if isinstance(follower, Follower):
             frames = await self._rendered(picked)
+            if follower.ended is EndReason.ACCESS_LOST and self._plan.followed.shared_by.is_admin:
+                # It was lost while these were made, which may have waited for the database: what they show may be from after it.
+                place = stream_cursor(self._op, Position(follower.stream, number_before))
+                return [await self._control(place, StreamEnd(reason=follower.ended))], True
         else:
             frames = await self._rendered_of_all(follower, picked)
         if not self._is_ready:

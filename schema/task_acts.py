@@ -258,6 +258,7 @@ async def task_archive(op: Operation, input: TaskActInput) -> Answer:
 @mutation(
     TaskPayload,
     *ON_BOARDS,
+    BoardFull,
     WipLimit,
     BlockedTask,
     needs=Needs.SIGNED_IN,
@@ -332,7 +333,7 @@ class TasksPayload(BoardActPayload):
 @strawberry.input(description="One of many moves.")
 class TaskMoveRowInput(TaskPlaceInput):
     task_id: strawberry.ID = strawberry.field(description="The task.")
-    id: str | None = strawberry.field(
+    move_id: str | None = strawberry.field(
         default=None,
         description="Your name for a move made offline, at most 80 characters; the same one moves once.",
     )
@@ -350,7 +351,7 @@ class TasksMoveInput(BoardNameInput):
     seen: StreamCursor | None = strawberry.field(
         default=None,
         description="For moves made offline: the last `cursor` or `streamCursor` of the board that you had. Their places are "
-        "understood by what you saw, and each needs `id` and `movedAt`.",
+        "understood by what you saw, and each needs `moveId` and `movedAt`.",
     )
     device: str | None = strawberry.field(
         default=None,
@@ -387,7 +388,7 @@ async def tasks_move(op: Operation, input: TasksMoveInput) -> Answer:
             task_id=decode_id("task", move.task_id, path=(*path, "taskId")),
             column_id=_column(move.column_id, (*path, "columnId")),
             position=_place(move.position, (*path, "position")),
-            expected_version=move.expected_version, id=move.id, moved_at=move.moved_at,
+            expected_version=move.expected_version, id=move.move_id, moved_at=move.moved_at,
         ))  # fmt: skip
     board_id = decode_id("board", input.board_id, path=("boardId",))
     return await _many(tasks.move_tasks(
@@ -622,7 +623,13 @@ async def comment_delete(op: Operation, input: CommentActInput) -> Answer:
     return undoable(await task_talk.delete_comment(op, _comment(input)))
 
 
-@mutation(CommentPayload, *_COMMENTS, needs=Needs.SIGNED_IN, description="Put an emoji beside a comment.")
+@mutation(
+    CommentPayload,
+    *_COMMENTS,
+    TaskIsFull,
+    needs=Needs.SIGNED_IN,
+    description="Put an emoji beside a comment.",
+)
 async def comment_react(op: Operation, input: CommentReactionInput) -> Answer:
     return undoable(await task_talk.react(op, _comment(input), input.emoji, is_on=True))
 

@@ -16,7 +16,9 @@ from models.task import (
     TaskRelation,
 )
 from schema.board_words import TaskRelationKind
+from schema.connections import Connection, connection
 from schema.graph import column, computed, many, node, one, record, sql
+from schema.keyset import Key
 from schema.node import Node
 from schema.people import PersonType
 from schema.scalars import Markdown
@@ -131,13 +133,14 @@ class TaskCommentType(Node):
     )
     reactions: list[TaskReactionType] = many(
         TaskReaction.comment_id,
-        "Emojis beside it, by emoji.",
+        "Emojis beside it, by emoji; at most 100.",
         order=[TaskReaction.emoji, TaskReaction.user_id],
     )
-    versions: list[BoardTextType] = many(
+    versions: Connection[BoardTextType] = connection(
         BoardText.subject_id,
         "What it said over time, oldest first; empty once it was deleted.",
-        order=[BoardText.created_at, BoardText.id],
+        default=(Key(sql(BoardText.created_at)),),
+        tie_break=BoardText.id,
     )
     created_at: datetime = column(TaskComment.created_at, "When it was said.")
     edited_at: datetime | None = column(TaskComment.edited_at, "When it was worded anew last; null if never.")

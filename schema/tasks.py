@@ -87,8 +87,8 @@ class TaskType(Node):
     )
     board: BoardName | None = one(Task.board_id, "Its board; always there.")
     parent: TaskName | None = one(Task.parent_id, "The task it is a part of; null if it is none.")
-    subtasks: list[TaskName] = many(
-        Task.parent_id, "Its parts, oldest first.", order=[Task.created_at, Task.id]
+    subtasks: Connection[TaskName] = connection(
+        Task.parent_id, "Its parts, oldest first.", default=(Key(sql(Task.created_at)),)
     )
     creator: PersonType | None = one(Task.creator_id, "Who wrote it; null if they are gone from the board.")
     assignees: list[PersonType] = many(
@@ -134,10 +134,11 @@ class TaskType(Node):
         tie_break=Fact.id,
         narrowed=_on_a_board,
     )
-    texts: list[BoardTextType] = many(
+    texts: Connection[BoardTextType] = connection(
         BoardText.subject_id,
         "All versions of its title and description, oldest first.",
-        order=[BoardText.created_at, BoardText.id],
+        default=(Key(sql(BoardText.created_at)),),
+        tie_break=BoardText.id,
     )
     created_at: datetime = column(Task.created_at, "When it was written.")
     started_at: datetime | None = column(

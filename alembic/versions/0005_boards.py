@@ -302,6 +302,7 @@ def upgrade() -> None:
         sa.Column("until_number", sa.BigInteger(), nullable=False),
         sa.Column("until_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("until_device", sa.String(length=80), nullable=True),
+        sa.Column("is_undone", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["board_id"], ["board.id"], name=op.f("fk_task_stay_board_id")),
         sa.ForeignKeyConstraint(["column_id"], ["board_column.id"], name=op.f("fk_task_stay_column_id")),
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_task_stay_task_id")),

@@ -61,6 +61,7 @@ RECEIVERS = {
 }
 # Found by the reading, impossible in the running.
 IMPOSSIBLE = {
+    ("comment_unreact", "TaskIsFull"): "what is taken back adds nothing",
     ("gig_duplicate", "GigIdTaken"): "the copy gets an id of our own making",
     ("session_create", "EmailTaken"): "a person is read into a row, none is written",
     ("task_create", "ArchivedTask"): "the lists of a task are filled when it has just been written",

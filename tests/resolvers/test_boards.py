@@ -10,6 +10,7 @@ import pytest
 from models.board import (
     AnchorElsewhere,
     BoardAct,
+    BoardFull,
     BoardRests,
     ColumnNotEmpty,
     LastColumn,
@@ -25,6 +26,7 @@ from models.errors import Invalid, NotAllowed, NotFound, Refusals, StaleVersion
 from models.idempotency import Outcome
 from models.task import ArchivedTask, BlockedTask, Task, TaskPriority, TaskRelationKind
 from resolvers import boards, contracts, tasks
+from resolvers.board_flow import flows
 from resolvers.board_history import board_as_of
 from resolvers.jobs import run_due_jobs
 from tests.resolvers.boards import BOTTOM, TOP, add_column, board_stage
@@ -213,6 +215,99 @@ async def _only_task(world: World, board_id: UUID) -> UUID:
     return UUID(str(rows[0].id))
 
 
+async def test_tasks_lie_at_most_five_levels_deep_whatever_hangs_below(world: World) -> None:
+    stage = await board_stage(world)
+    a, b, c, d, e, f = [await stage.task(title) for title in "abcdef"]
+
+    async def put(task_id: UUID, below: UUID) -> None:
+        await tasks.edit_task(stage.client, task_id, {"parent_id": below}, expected_version=None)
+
+    for task_id, below in ((b, a), (c, b), (e, d), (f, e)):
+        await put(task_id, below)
+    with pytest.raises(Invalid) as too_deep:
+        await put(d, c)
+    with pytest.raises(Invalid) as circle:
+        await put(a, c)
+    await put(d, b)
+
+    assert (too_deep.value.constraint, circle.value.constraint) == ("DEPTH", "CYCLE")
+
+
+async def test_tasks_do_not_block_each_other_in_a_circle(world: World) -> None:
+    stage = await board_stage(world)
+    a, b, c = [await stage.task(title) for title in "abc"]
+    for task_id, other_id in ((a, b), (b, c)):
+        await tasks.relate_tasks(stage.client, task_id, other_id, TaskRelationKind.BLOCKS, is_on=True)
+    told = await stage.told()
+
+    with pytest.raises(Invalid) as refused:
+        await tasks.relate_tasks(stage.client, c, a, TaskRelationKind.BLOCKS, is_on=True)
+
+    assert (refused.value.path, refused.value.constraint) == (("otherId",), "CYCLE")
+    assert await stage.told() == told
+
+
+async def test_columns_that_change_places_for_ever_keep_short_keys(world: World) -> None:
+    stage = await board_stage(world)
+    backlog, todo, progress = (stage.columns[name] for name in ("Backlog", "To do", "In progress"))
+    acts = []
+    for _ in range(50):
+        for column_id in (todo, progress):
+            acts.append(
+                (await boards.move_column(stage.client, column_id, position=Position(after=backlog)))[1]
+            )
+
+    rows = await world.rows(
+        "select name, rank from board_column where board_id = :id order by rank, id", id=stage.id
+    )
+    assert [row.name for row in rows] == ["Backlog", "In progress", "To do", "Done", "Cancelled"]
+    assert max(len(row.rank) for row in rows) <= 16
+    await stage.undo(acts[-1])
+    rows = await world.rows(
+        "select name from board_column where board_id = :id order by rank, id", id=stage.id
+    )
+    assert [row.name for row in rows] == ["Backlog", "To do", "In progress", "Done", "Cancelled"]
+
+
+async def test_what_was_undone_counts_for_no_figure(world: World) -> None:
+    stage = await board_stage(world)
+    task_id = await stage.task()
+    world.clock.move(timedelta(days=1))
+    _, started = await stage.move(task_id, "In progress")
+    await stage.undo(started)
+    assert (await world.get(Task, task_id)).started_at is None
+    await stage.move(task_id, "Done")
+    done_at = world.clock()
+    world.clock.move(timedelta(days=1))
+    _, reopened = await stage.move(task_id, "To do")
+    await stage.undo(reopened)
+
+    task = await world.get(Task, task_id)
+    flow = (await flows(stage.client, [stage.id]))[stage.id]
+    assert (task.started_at, task.completed_at) == (None, done_at)
+    assert (flow.lead_time.count, flow.lead_time.p50) == (1, timedelta(days=1))
+
+
+async def test_a_board_holds_so_many_tasks_and_archived_ones_do_not_count(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resolvers.open_board.MAX_TASKS", 2)
+    stage = await board_stage(world)
+    a, _ = await stage.task("a"), await stage.task("b")
+    _, archived = await tasks.archive_task(stage.client, a)
+    await stage.task("c")
+
+    for refused in (
+        stage.task("d"),
+        tasks.restore_task(stage.client, a, column_id=None),
+        stage.undo(archived),
+    ):
+        with pytest.raises(BoardFull):
+            await refused
+
+    assert await stage.titles("To do") == ["b", "c"]
+
+
 # -- who may ----------------------------------------------------------------------------------------------------------------
 
 
@@ -352,7 +447,7 @@ async def _whole(world: World, board_id: UUID) -> list[tuple[object, ...]]:
     """Everything that is on a board now."""
     statements = (
         "select key, assignee_limit from board where id = :id",
-        "select name, category, wip_limit, rank from board_column where board_id = :id and removed_at is null order by rank",
+        "select name, category, wip_limit from board_column where board_id = :id and removed_at is null order by rank",
         "select name from board_label where board_id = :id and removed_at is null",
         "select title, rank from task where board_id = :id and archived_at is null order by rank",
     )
@@ -389,7 +484,7 @@ async def test_all_or_nothing_leaves_nothing_behind(world: World) -> None:
     with pytest.raises(tasks.AllRefused) as refused:
         await tasks.edit_tasks(stage.client, stage.id, edits, all_or_nothing=True)
 
-    assert [row.outcome for row in refused.value.rows] == [Outcome.APPLIED, Outcome.REJECTED]
+    assert [row.outcome for row in refused.value.rows] == [Outcome.NOOP, Outcome.REJECTED]
     assert refused.value.rows[1].refusals[0].path == ("edits", "1", "title")
     assert (await stage.titles("To do"), await stage.told()) == (["a", "b"], told)
 

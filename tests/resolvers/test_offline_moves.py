@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.board import Edge, Position, TooLongAgo
-from models.errors import StaleVersion
+from models.errors import Invalid, StaleVersion
 from models.idempotency import Outcome
 from resolvers import tasks
 from resolvers.tasks import Bulk, Move
@@ -214,4 +214,18 @@ async def test_what_was_seen_too_long_ago_is_refused(world: World) -> None:
     ])  # fmt: skip
 
     assert isinstance(bulk.rows[0].refusals[0], TooLongAgo)
+    assert await stage.titles("To do") == ["a"]
+
+
+async def test_what_was_never_seen_is_refused(world: World) -> None:
+    stage = await board_stage(world)
+    a = await stage.task("a")
+    move = Move(a, stage.columns["Done"], BOTTOM, id="m1", moved_at=world.clock())
+
+    ahead = await send(stage, "phone", await stage.head() + 1, [move])
+    with pytest.raises(Invalid) as unsaid:
+        await tasks.move_tasks(stage.client, stage.id, [move], all_or_nothing=False)
+
+    assert [(r.path, r.code) for r in ahead.rows[0].refusals] == [(("seen",), "INVALID")]
+    assert (unsaid.value.path, unsaid.value.constraint) == (("seen",), "REQUIRED")
     assert await stage.titles("To do") == ["a"]

@@ -239,6 +239,10 @@ async def test_every_kind_of_fact_keeps_every_members_state_true(start: StartWor
 
     _, beginning = await snapshot(worker, stage.hired.client, board_id)
     await contracts.end_contract(stage.client, stage.hired.contract_id, reason=EndReason.MUTUAL, note=None)
+    left = await worker.world.rows(
+        "select task_id from task_assignee where user_id = :id", id=stage.hired.freelancer.user_id
+    )
+    await tasks.edit_task(stage.client, left[0].task_id, {"assignee_ids": []}, expected_version=None)
     told |= {
         event["__typename"] for event in await told_after(worker, stage.hired.client, board_id, beginning)
     }
