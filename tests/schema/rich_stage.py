@@ -66,6 +66,9 @@ _LISTS = {
     "Board.activity": ("owner", 'board(id: "<board.working>") { activity'),
     "BoardColumn.tasks": ("owner", 'node(id: "<column.todo>") { ... on BoardColumn { tasks'),
     "Task.activity": ("owner", 'task(id: "<task.paint>") { activity'),
+    "Task.subtasks": ("owner", 'task(id: "<task.paint>") { subtasks'),
+    "Task.texts": ("owner", 'task(id: "<task.paint>") { texts'),
+    "TaskComment.versions": ("owner", 'node(id: "<comment.kept>") { ... on TaskComment { versions'),
     "Task.comments": ("owner", 'task(id: "<task.paint>") { comments'),
 }
 

@@ -138,14 +138,14 @@ SELECTIONS = {
     "activity(first: 100) { totalCount } flow { days { on } } forecast { remaining } presence { doing } "
     "viewer { can }",
     "BoardColumn": "tasks { totalCount }",
-    "Task": "board { id } column { id } parent { id } subtasks { id } creator { id } assignees { id } watchers { id } "
-    "labels { id } relations { kind } inverseRelations { kind } checklists { id } comments { totalCount } texts { body } "
+    "Task": "board { id } column { id } parent { id } subtasks { totalCount } creator { id } assignees { id } watchers { id } "
+    "labels { id } relations { kind } inverseRelations { kind } checklists { id } comments { totalCount } texts { totalCount } "
     "activity(first: 100) { totalCount }",
     "TaskRelation": "relations { task { id } other { id } }",
-    "BoardText": "texts { author { id } }",
+    "BoardText": "texts { nodes { author { id } } }",
     "TaskChecklist": "items { id }",
     "TaskChecklistItem": "assignee { id }",
-    "TaskComment": "author { id } task { id } thread { id } mentions { id } reactions { emoji } versions { body }",
+    "TaskComment": "author { id } task { id } thread { id } mentions { id } reactions { emoji } versions { totalCount }",
     "TaskReaction": "reactions { person { id } }",
     "Notification": "actorName gig { id } application { id } contract { id } invitation { id } task { id } note",
     "User": "freelancer { id } client { id } sessions { totalCount }",
