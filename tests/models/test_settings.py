@@ -11,6 +11,7 @@ PRODUCTION = {
     "DATABASE_URL": "postgresql+asyncpg://app:secret@db.invalid/skillsync",
     "SECRET_KEYS": "k" * 32,
     "JWT_PRIVATE_KEYS": "keys/access.pem",
+    "CHAT_KEYS": "keys/chat.pem",
     "PUBLIC_URL": "https://skillsync.invalid",
 }
 
@@ -28,6 +29,8 @@ def test_nothing_has_to_be_set() -> None:
         postgres_binaries=None,
         postgres_data=None,
         broker_url="memory:",
+        chat_url="sql:",
+        chat_keys=(),
         secret_keys=(),
         jwt_private_keys=(),
         cors_origins=(),
@@ -51,6 +54,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             "POSTGRES_BINARIES": str(tmp_path / "bin"),
             "POSTGRES_DATA": str(tmp_path / "data"),
             "BROKER_URL": "rediss://redis.example.com:6380",
+            "CHAT_URL": "mongodb://mongo.example.com/chat",
+            "CHAT_KEYS": "new.pem, old.pem",
             "SECRET_KEYS": " new , old ,",
             "JWT_PRIVATE_KEYS": "a.pem,b.pem",
             "CORS_ORIGINS": "https://app.example.com, https://beta.example.com",
@@ -69,6 +74,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     )
     assert (settings.postgres_binaries, settings.postgres_data) == (tmp_path / "bin", tmp_path / "data")
     assert settings.broker_url == "rediss://redis.example.com:6380"
+    assert settings.chat_url == "mongodb://mongo.example.com/chat"
+    assert settings.chat_keys == ("new.pem", "old.pem")
     assert settings.secret_keys == ("new", "old")
     assert settings.jwt_private_keys == (Path("a.pem"), Path("b.pem"))
     assert settings.cors_origins == ("https://app.example.com", "https://beta.example.com")
@@ -83,6 +90,12 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
 )
 def test_an_origin_as_browsers_send_it_is_taken(origin: str) -> None:
     assert Settings.read({"CORS_ORIGINS": origin}).cors_origins == (origin,)
+
+
+def test_keys_of_chat_may_be_in_the_environment_themselves() -> None:
+    pems = [f"-----BEGIN PRIVATE KEY-----\n{letter}=\n-----END PRIVATE KEY-----" for letter in "AB"]
+
+    assert Settings.read({"CHAT_KEYS": "\n".join(pems)}).chat_keys == tuple(pems)
 
 
 def test_production_runs_with_what_it_needs() -> None:
@@ -116,6 +129,7 @@ def test_production_runs_with_what_it_needs() -> None:
         ({"DATABASE_URL": "sqlite:///skillsync.db"}, "DATABASE_URL must be embedded: or start with"),
         ({"BROKER_URL": "amqp://localhost"}, "BROKER_URL must be memory: or start with redis://"),
         ({"BROKER_URL": "memory"}, "BROKER_URL must be memory: or start with redis://"),
+        ({"CHAT_URL": "memory:"}, "CHAT_URL must be sql: or start with mongodb://"),
     ],
 )
 def test_a_setting_that_makes_no_sense_says_what_to_set(env: dict[str, str], says: str) -> None:
@@ -134,6 +148,7 @@ def test_a_setting_that_makes_no_sense_says_what_to_set(env: dict[str, str], say
         ({"SECRET_KEYS": " , "}, "needs SECRET_KEYS"),
         ({"SECRET_KEYS": "k" * 32 + ",short"}, "Each of SECRET_KEYS must have at least 32 characters"),
         ({"JWT_PRIVATE_KEYS": None}, "needs JWT_PRIVATE_KEYS"),
+        ({"CHAT_KEYS": None}, "needs CHAT_KEYS"),
         ({"PUBLIC_URL": None}, "needs PUBLIC_URL"),
         ({"DEMO_WORLD": "1"}, "cannot have DEMO_WORLD"),
     ],

@@ -88,6 +88,9 @@ HOMES = {
         ("stream_head", "fact"),
         "coalesce((select 'gig:' || gig_id from board where 'board:' || board.id = stream), stream)",
     ),
+    "chat_fact": "'room:' || room_id",
+    "chat_key": "'room:' || room_id",
+    "chat_word": "'room:' || room_id",
 }
 # Written by the operator's commands, not by anybody's act.
 OF_THE_PLATFORM = {"skill", "skill_name", "stream_epoch", "seed_version", "alembic_version"}

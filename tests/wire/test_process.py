@@ -22,6 +22,7 @@ from models.store.embedded import EmbeddedCluster
 from models.store.embedded_place import choose_place, wheel_binaries
 from resolvers.demo import LOGINS, build_world
 from resolvers.demo import PASSWORD as DEMO_PASSWORD
+from tests.chat_keys import pem_path
 from tests.redis_server import RedisServer
 from tests.world import Clock, make_test_services
 
@@ -108,6 +109,9 @@ class Home:
 
     def __init__(self, directory: Path) -> None:
         self.data = directory / "postgres"
+        # Making one takes half a second of CPU.
+        (directory / "local" / "keys").mkdir(parents=True, mode=0o700)
+        shutil.copy(pem_path(1), directory / "local" / "keys" / "chat.pem")
         self.variables = {
             "LOCAL_DIRECTORY": str(directory / "local"),
             "POSTGRES_DATA": str(self.data),
@@ -363,6 +367,7 @@ def production(database_url: str) -> Iterator[dict[str, str]]:
             "DATABASE_URL": database_url,
             "SECRET_KEYS": "s" * 32,
             "JWT_PRIVATE_KEYS": key.name,
+            "CHAT_KEYS": str(pem_path(1)),
             "PUBLIC_URL": "https://api.example.com",
         }
 
@@ -415,6 +420,7 @@ def test_production_never_migrates_by_itself(run: Run, cluster: EmbeddedCluster)
     [
         ("SECRET_KEYS", "ENV=production needs SECRET_KEYS: "),
         ("JWT_PRIVATE_KEYS", "ENV=production needs JWT_PRIVATE_KEYS: "),
+        ("CHAT_KEYS", "ENV=production needs CHAT_KEYS: "),
         ("PUBLIC_URL", "ENV=production needs PUBLIC_URL, "),
     ],
 )
