@@ -251,7 +251,7 @@ async def test_columns_that_change_places_for_ever_keep_short_keys(world: World)
     stage = await board_stage(world)
     backlog, todo, progress = (stage.columns[name] for name in ("Backlog", "To do", "In progress"))
     acts = []
-    for _ in range(50):
+    for _ in range(35):
         for column_id in (todo, progress):
             acts.append(
                 (await boards.move_column(stage.client, column_id, position=Position(after=backlog)))[1]

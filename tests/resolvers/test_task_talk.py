@@ -144,5 +144,8 @@ async def test_a_line_given_to_somebody_is_told_by_their_public_id(world: World)
 
     await task_talk.edit_item(stage.client, line.entity_id, {"assignee_id": me})
 
-    rows = await world.rows("select payload from fact where kind = 'ChecklistItemEdited'")
+    rows = await world.rows(
+        "select payload from fact where kind = 'ChecklistItemEdited' and stream = :stream",
+        stream=f"board:{stage.id}",
+    )
     assert rows[-1].payload["changes"] == {"assignee": [None, encode_id("person", me)]}
