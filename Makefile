@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 SETUP := @$(PYTHON) tools/setup.py
 
-.PHONY: help setup dev run story test test-long bench-reads bench-faults bench-boards bench-fanout check format schema migrate clean
+.PHONY: help setup dev run story test test-long bench-reads bench-faults bench-boards bench-fanout bench-ranking eval check format schema migrate clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
@@ -46,6 +46,12 @@ bench-boards: dev ## Let twenty people move tasks on one board, and time a board
 
 bench-fanout: setup ## Measure how fast an event reaches subscribers, against Node's servers (12 minutes)
 	@.venv/bin/python -m bench.fanout
+
+eval: dev ## Answer the labelled tasks in $$EVAL_DATA and compare with the last recorded figures
+	@.venv/bin/python -m bench.ranking.evaluating
+
+bench-ranking: dev ## Measure ranking among 100,000 and 1,000,000 candidates on one core (10 minutes)
+	@.venv/bin/python -m bench.ranking
 
 check: dev ## Run everything but the tests: format, lint, types, layers, architecture
 	.venv/bin/ruff format --check .
