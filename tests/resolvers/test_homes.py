@@ -7,6 +7,8 @@ of its own, for everybody's eyes.
 from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
+import pytest
+
 from auth.viewer import ANONYMOUS
 from models.application import DeclineReason, WithdrawReason
 from models.contract import EndReason
@@ -119,6 +121,7 @@ async def test_every_table_has_a_home_or_belongs_to_the_platform(world: World) -
     assert {row[0] for row in rows} == HOMES.keys() | OF_THE_PLATFORM
 
 
+@pytest.mark.long
 async def test_each_use_case_writes_the_homes_that_it_says(world: World) -> None:
     client, freelancer, other = await world.client(), await world.freelancer(), await world.freelancer()
     assert freelancer.user_id is not None
@@ -280,6 +283,7 @@ async def test_a_contract_that_ends_early_writes_the_gig_the_freelancer_and_the_
     assert homes == {"gig:gig", "user:freelancer", "user:client", "market"}
 
 
+@pytest.mark.long
 async def test_each_act_on_a_board_writes_its_gig_and_whom_it_speaks_to(world: World) -> None:
     stage = await board_stage(world)
     hired, client, freelancer = stage.hired, stage.client, stage.freelancer

@@ -312,7 +312,7 @@ def without(profile: State | None, parts: set[str]) -> State:
 @pytest.mark.parametrize(
     "callers",
     [
-        pytest.param({"anonymous": False, "applicant": False, "owner": True}, id="some"),
+        pytest.param({"anonymous": False, "applicant": True, "owner": True}, id="some"),
         pytest.param(dict.fromkeys(CALLERS, True), id="all", marks=pytest.mark.long),
     ],
 )
