@@ -86,6 +86,10 @@ class OwnedGig:
         """What its subscribers ask for."""
         return GIG_EVENTS, {"gigId": self.id, "after": self.cursor}
 
+    def reader(self) -> str | None:
+        """As whom they ask: as nobody, of whom there may be many."""
+        return None
+
     def act(self, turn: int) -> tuple[str, dict[str, Any], str]:
         """What its writer does in this turn, and the kind of fact that comes of it; two turns leave it as it was."""
         document, kind = _ACTS[turn % 2]
@@ -105,6 +109,9 @@ class OwnedBoard(OwnedGig):
 
     def subscription(self) -> tuple[str, dict[str, Any]]:
         return BOARD_EVENTS, {"boardId": self.board_id, "after": self.cursor}
+
+    def reader(self) -> str | None:
+        return self.token
 
     def act(self, turn: int) -> tuple[str, dict[str, Any], str]:
         return MOVE, {"id": self.task_id, "column": self.columns[1 - turn % 2]}, "TaskMoved"
@@ -206,7 +213,7 @@ async def subscribers(
 
 async def _subscribe(url: str, gig: OwnedGig, following: Following) -> None:
     try:
-        async for item in follow(url, *gig.subscription(), token=lambda: gig.token):
+        async for item in follow(url, *gig.subscription(), token=gig.reader):
             fact = Fact(*place_in(item["cursor"]), item["event"]["__typename"])
             occurred_at = datetime.fromisoformat(item["occurredAt"]).timestamp()
             following.arrivals.append(Arrival(fact, occurred_at, time.time()))

@@ -408,7 +408,7 @@ def test_a_subscription_of_the_tour_goes_on_by_itself_when_the_server_was_away(
     port = str(free_port())
     with own_home() as home:
         local = Path(home.variables["LOCAL_DIRECTORY"])
-        local.mkdir()
+        local.mkdir(exist_ok=True)
         (local / "graphiql").symlink_to(assets)
         server = Command(home, "run", PORT=port)
         with opened(f"{server.address()}/graphql") as visit:
