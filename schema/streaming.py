@@ -144,7 +144,7 @@ class _Subscriber:
         self._replayed = 0
         self._is_ready = False
         self._heart: _Heart | None = None
-        self._people = _People(op.services.attendance)
+        self._people: _People | None = None
         variables = _canonical(self._variables, without=self._plan.after_variable)
         self._own = _Class((self._plan, variables, op.viewer.user_id, op.viewer.roles), op)
         self._shared: _Class | None = None
@@ -238,6 +238,8 @@ class _Subscriber:
             return None
         if not self._is_ready or follower.ended is not None:
             return None
+        if self._people is None:
+            self._people = _People(self._op.services.attendance)
         return self._people.changed(follower.stream)
 
     def _cursor(self, follower: Follower | Merged, at: LoggedFact | Position | None = None) -> StreamCursor:
