@@ -142,10 +142,6 @@ class Experience:
             person for person, count in zip(self.people, self.counts.tolist(), strict=True) if count <= most
         )
 
-    def skill_strength(self, person: str, skill: str) -> float:
-        """How many gigs with that skill the person did, aged by the long half-life."""
-        return self._skills.strength(self.place.get(person), skill)
-
     def _votes(
         self,
         columns: dict[str, Floats],
@@ -281,10 +277,6 @@ class _SkillRecord:
         columns["skills_depth"] = depth
         columns["skills_cover"] = cover
         columns["skills_share"] = share
-
-    def strength(self, person: int | None, skill: str) -> float:
-        row = self._place.get(skill)
-        return 0.0 if person is None or row is None else float(self._lists[str(LONG)][row, person])
 
     def _row(
         self, lists: Sparse, row: int, gained: tuple[int | None, str] | None

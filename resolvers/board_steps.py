@@ -117,7 +117,7 @@ async def add_column(
     board: OpenBoard, *, column_id: str, values: Mapping[str, Any], behind: Sequence[str]
 ) -> list[Step]:
     """`behind` are the columns before it, the nearest first: it is put behind the first one that is still there."""
-    live = [one for one in board.columns.values() if one.removed_at is None]
+    live = in_order(board.columns.values())
     if len(live) >= MAX_COLUMNS:
         raise BoardFull("columns", limit=MAX_COLUMNS)
     _require_new_name(values["name"], live)
@@ -148,7 +148,7 @@ async def remove_column(board: OpenBoard, *, column_id: str) -> list[Step]:
     count = await board.count_in(column.id)
     if count:
         raise ColumnNotEmpty(count, entity_id=column.id)
-    if sum(one.removed_at is None for one in board.columns.values()) == 1:
+    if len(in_order(board.columns.values())) == 1:
         raise LastColumn(entity_id=column.id)
     column.removed_at = board.op.now()
     column.touch(at=board.op.now())
@@ -165,8 +165,7 @@ async def edit_column(board: OpenBoard, *, column_id: str, values: Mapping[str, 
     column = await board.column(UUID(column_id), path=("id",))
     values = {**values}
     if "name" in values:
-        others = [one for one in board.columns.values() if one.removed_at is None and one is not column]
-        _require_new_name(values["name"], others)
+        _require_new_name(values["name"], in_order(board.columns.values(), but=column))
     if "category" in values:
         values["category"] = ColumnCategory(values["category"])
         # Whoever stands in it would be started or done without having moved.
@@ -636,7 +635,7 @@ async def _other_people(
     board: OpenBoard, row: Task, wanted: Sequence[Any]
 ) -> tuple[set[UUID], set[UUID]] | None:
     """Who does the task and who shall do it, if that differs. Raises `WipLimit` before anything is written."""
-    old, new = await assignees_of(board, row.id), {UUID(str(key)) for key in wanted}
+    old, new = await board.assignees(row.id), {UUID(str(key)) for key in wanted}
     if new - old:
         new &= old | await board.members()  # who left since is not given it back
     if board.columns[row.column_id].category is ColumnCategory.STARTED:
@@ -676,11 +675,6 @@ _HEIGHT = sa.text("""
         select task.id, level + 1 from task join below on task.parent_id = below.id where level < 10
     ) select max(level) from below
 """)
-
-
-async def assignees_of(board: OpenBoard, task_id: UUID) -> set[UUID]:
-    chosen = sa.select(col(TaskAssignee.user_id)).where(col(TaskAssignee.task_id) == task_id)
-    return {key for (key,) in await board.tx.execute(chosen)}
 
 
 async def _reassign(board: OpenBoard, row: Task, old: set[UUID], new: set[UUID]) -> None:

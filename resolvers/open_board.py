@@ -169,14 +169,21 @@ class OpenBoard:
         was_started = (
             before is not None and before.category is ColumnCategory.STARTED and not task.archived_at
         )
-        if column.category is ColumnCategory.STARTED and not was_started:
-            chosen = sa.select(col(TaskAssignee.user_id)).where(col(TaskAssignee.task_id) == task.id)
-            await self.require_hands([row[0] for row in await self.tx.execute(chosen)], but=task)
+        if self._limits_hands and column.category is ColumnCategory.STARTED and not was_started:
+            await self.require_hands(sorted(await self.assignees(task.id)), but=task)
+
+    @property
+    def _limits_hands(self) -> bool:
+        return self.row.assignee_limit is not None and self.row.assignee_limit_is_hard
+
+    async def assignees(self, task_id: UUID) -> set[UUID]:
+        chosen = sa.select(col(TaskAssignee.user_id)).where(col(TaskAssignee.task_id) == task_id)
+        return {key for (key,) in await self.tx.execute(chosen)}
 
     async def require_hands(self, user_ids: Sequence[UUID], *, but: Task) -> None:
         """Raises `WipLimit` when one of these has as many started tasks as a person may."""
         limit = self.row.assignee_limit
-        if limit is None or not self.row.assignee_limit_is_hard or not user_ids:
+        if limit is None or not self._limits_hands or not user_ids:
             return
         started = [c.id for c in self.columns.values() if c.category is ColumnCategory.STARTED]
         statement = (

@@ -342,33 +342,36 @@ async def _edit(
     before = {name: getattr(task, name) for name in ("starts_on", "due_on")}
     try:
         checked = await _checked(board, changes, before=before, task=task)
+        return await steps.edit_task(board, task_id=str(task_id), values=checked)
     except (DomainError, Refusals) as error:
         for refusal in error.refusals if isinstance(error, Refusals) else (error,):
-            refusal.path = (*path, *refusal.path)
+            # A limit is nobody's input.
+            refusal.path = (*path, *refusal.path) if refusal.path else ()
         raise
-    return await steps.edit_task(board, task_id=str(task_id), values=checked)
 
 
 async def _checked(
     board: OpenBoard, values: Mapping[str, Any], *, before: Mapping[str, Any], task: Task | None = None
 ) -> dict[str, Any]:
-    """The values as they are kept. Raises `Refusals`, and `NotFound` for people, labels and parents that are not there."""
+    """The values as they are kept. Raises `Refusals`, and `NotFound` for people, labels and parents that are not there.
+
+    Where the parent of a task that is there may lie is for the step that writes it: undoing asks that, too.
+    """
     checked = Task.checked(values, before=before)
     if assignees := checked.get("assignee_ids"):
         strangers = set(assignees) - await board.members()
         if strangers and task is not None:  # whoever does it already may be done with the gig
-            strangers -= await steps.assignees_of(board, task.id)
+            strangers -= await board.assignees(task.id)
         if strangers:
             raise NotFound("member of this board", path=("assigneeIds",))
     if labels := checked.get("label_ids"):
         live = {key for key, label in (await labels_of(board)).items() if label.removed_at is None}
         if set(labels) - live:
             raise NotFound("label", path=("labelIds",))
-    if (parent_id := checked.get("parent_id")) is not None:
+    if task is None and (parent_id := checked.get("parent_id")) is not None:
         await steps.require_no_cycle(board, task, parent_id)
     return checked
 
 
 def _first(board: OpenBoard) -> BoardColumn:
-    live = [column for column in board.columns.values() if column.removed_at is None]
-    return min(live, key=lambda column: (column.rank, column.id))
+    return steps.in_order(board.columns.values())[0]
