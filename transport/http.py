@@ -18,7 +18,7 @@ from resolvers.operation import Operation, Services
 from schema.execution import MUTATION_NEEDS_POST, Executable, Request, Response, execute, fault
 from transport.logs import log_request
 from transport.operations import Log, Perform, logged_name, new_request_id
-from transport.protocol import ABORT, BODY_DEADLINE_S, TOO_SLOW
+from transport.protocol import ABORT, BODY_DEADLINE_S, TOO_SLOW, send_whole
 from transport.sse import EVENT_STREAM, Caller, EventStreams
 
 MAX_BODY = 1_000_000
@@ -334,6 +334,8 @@ def _accepted(accept: bytes) -> Iterator[tuple[str, float]]:
 async def _send(
     send: Send, status: int, raw: bytes, content_type: str, request_id: str, extra: dict[str, str]
 ) -> None:
+    if not extra and send_whole(send, status, _whole_head(content_type, request_id), raw):
+        return
     headers = _head(f"{content_type}; charset=utf-8", request_id, extra)
     headers.append((b"content-length", b"%d" % len(raw)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -345,6 +347,15 @@ def _head(content_type: str, request_id: str, extra: dict[str, str]) -> list[tup
     if extra:
         headers += [(name.encode(), value.encode()) for name, value in extra.items()]
     return headers
+
+
+def _whole_head(content_type: str, request_id: str) -> bytes:
+    return b"x-request-id: %b\r\n%b" % (request_id.encode(), _usual_lines(content_type))
+
+
+@cache
+def _usual_lines(content_type: str) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in _usual_headers(f"{content_type}; charset=utf-8"))
 
 
 @cache

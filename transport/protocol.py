@@ -5,8 +5,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from starlette.types import Message
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from starlette.types import Message, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
@@ -87,6 +87,34 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _is_too_slow(self, cycle: RequestResponseCycle) -> None:
         cycle.scope.setdefault("state", {})[TOO_SLOW] = True
         cycle.message_event.set()
+
+
+def send_whole(send: Send, status: int, head: bytes, body: bytes) -> bool:
+    """Send a whole answer past ASGI's two messages; False if it has to go by them.
+
+    `head` are the lines of its headers, checked by whoever wrote them; uvicorn matches each name and value against a
+    pattern, which takes a tenth of a small query. Whoever stands between us and the protocol sees every answer: then `send`
+    is not the protocol's own.
+    """
+    cycle = getattr(send, "__self__", None)
+    if (
+        type(cycle) is not RequestResponseCycle
+        or cycle.response_started
+        or cycle.disconnected
+        or cycle.flow.write_paused
+        or not cycle.keep_alive
+        or cycle.scope["method"] == "HEAD"
+    ):
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    usual = b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers])
+    cycle.transport.write(
+        b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], usual, head, len(body), body)
+    )
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 class DroppableWebSocketProtocol(WebSocketsSansIOProtocol):

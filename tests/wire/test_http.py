@@ -282,6 +282,36 @@ async def test_a_declared_length_over_the_limit_is_refused_before_anything_is_re
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+async def test_answers_of_one_connection_come_in_turn_with_the_headers_that_a_last_answer_has(
+    api: Api,
+) -> None:
+    def asking(name: str, connection: str) -> bytes:
+        body = b'{"query": "{ %b: __typename }"}' % name.encode()
+        head = (
+            f"POST /graphql HTTP/1.1\r\nhost: x\r\nx-request-id: {'1234-' + name}\r\nconnection: {connection}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    # The last one goes by ASGI's own way, because uvicorn ends the connection after it.
+    raw = await api.raw(asking("one", "keep-alive") + asking("two", "keep-alive") + asking("three", "close"))
+
+    answers = [part.partition(b"\r\n\r\n") for part in raw.split(b"HTTP/1.1 ")[1:]]
+    heads = [dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:]) for head, _, _ in answers]
+    assert [json.loads(body)["data"] for _, _, body in answers] == [
+        {"one": "Query"}, {"two": "Query"}, {"three": "Query"},
+    ]  # fmt: skip
+    assert [head.partition(b"\r\n")[0] for head, _, _ in answers] == [b"200 OK"] * 3
+    assert [head["x-request-id"] for head in heads] == ["1234-one", "1234-two", "1234-three"]
+    assert [int(head["content-length"]) for head in heads] == [len(body) for _, _, body in answers]
+    assert heads[2].pop("connection") == "close"
+    varying = {"x-request-id", "content-length", "date"}
+    assert [head.keys() for head in heads] == [heads[2].keys()] * 3
+    assert [{k: v for k, v in head.items() if k not in varying} for head in heads] == [
+        {k: v for k, v in heads[2].items() if k not in varying}
+    ] * 3
+
+
 @pytest.mark.parametrize(
     "head",
     [b"GET /graphql?query=" + b"x" * 70_000, b"GET /graphql HTTP/1.1\r\nx: " + b"x" * 500_000],
