@@ -134,12 +134,16 @@ def on_contract(
     return _by_workflow(CONTRACT_WORKFLOW, ContractAction, viewer, status, parties)
 
 
-def on_board(viewer: Viewer, members: Sequence[tuple[UUID, bool]]) -> dict[BoardAction, str | None]:
+def on_board(
+    viewer: Viewer, members: Sequence[tuple[UUID, bool]], *, is_past: bool
+) -> dict[BoardAction, str | None]:
     """`members` are the client first, then the others; each with whether they can change anything."""
     is_active = dict(members).get(viewer.user_id) if viewer.user_id is not None else None
     reason: str | None = None
     if is_active is None:
         reason = "Only members of the board can."
+    elif is_past:
+        reason = "This is the board as it was; read it without `asOf` to change it."
     elif not is_active:
         reason = "Your contract for this gig is over."
     answers: dict[BoardAction, str | None] = dict.fromkeys(BoardAction, reason)

@@ -116,17 +116,19 @@ class LabelRemoved(LabelEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskEvent(BoardEvent):
-    HIDDEN: ClassVar = frozenset({"text_ids"})
+    HIDDEN: ClassVar = frozenset({"text_ids", "times", "values"})
 
     task_id: UUID
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskPlaced(TaskEvent):
-    """`after_task_id` is the task it stands behind; None if it is the first of its column."""
+    """`after_task_id` is the task it stands behind; None if it is the first of its column. `times` are when it was started and
+    completed, as it is kept from now on."""
 
     column_id: UUID
     after_task_id: UUID | None
+    times: dict[str, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,8 +218,11 @@ class ChecklistItemEvent(ChecklistEvent):
     item_id: UUID
 
 
+@dataclass(frozen=True, kw_only=True)
 class ChecklistItemAdded(ChecklistItemEvent):
     """A checklist has an item more, or one again."""
+
+    values: dict[str, str | bool | None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -282,7 +282,7 @@ async def place(
         await _require_unblocked(board, task, target)
     column_before, before = task.column_id, await board.current_stay(task.id)
     assert before is not None
-    times_before = {name: plain(getattr(task, name)) for name in _TIMES}
+    times_before = _times(task)
     _leave(board, before, device=device)
     task.stand(target.id, target.category, rank, at=board.op.now())
     if times is not None:
@@ -295,7 +295,7 @@ async def place(
         taken_up = None
     _enter(board, task, device=device, move=move, moved_at=moved_at, taken_up=taken_up)
     board.tell(TaskMoved(
-        task_id=task.id, column_id=target.id, after_task_id=await board.id_before(task),
+        task_id=task.id, column_id=target.id, after_task_id=await board.id_before(task), times=_times(task),
         column_before_id=column_before, **board.about,
     ))  # fmt: skip
     board.touches.add(f"task:{task_id}:place")
@@ -340,7 +340,8 @@ async def restore(
     task.stand(target.id, target.category, rank, at=board.op.now())
     _enter(board, task)
     board.tell(TaskRestored(
-        task_id=task.id, column_id=target.id, after_task_id=await board.id_before(task), **board.about
+        task_id=task.id, column_id=target.id, after_task_id=await board.id_before(task), times=_times(task),
+        **board.about,
     ))  # fmt: skip
     board.touches.update((f"task:{task_id}", f"task:{task_id}:place"))
     board.uses.add(f"column:{target.id}")
@@ -358,7 +359,7 @@ async def create(board: OpenBoard, task: Task, column: BoardColumn, values: Mapp
     _enter(board, task)
     board.tell(TaskCreated(
         task_id=task.id, column_id=column.id, after_task_id=await board.id_before(task), number=task.number,
-        text_ids=text_ids, **board.about,
+        times=_times(task), text_ids=text_ids, **board.about,
     ))  # fmt: skip
     first = {name: getattr(task, name) for name in sorted(Task.EDITABLE - Task.TEXTS)}
     usual = {name: Task.model_fields[name].default for name in first}
@@ -535,6 +536,10 @@ def _put_behind(board: OpenBoard, column: BoardColumn, behind: Sequence[str]) ->
         column.rank = rank
 
 
+def _times(task: Task) -> dict[str, str | None]:
+    return {name: plain(getattr(task, name)) for name in _TIMES}
+
+
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
@@ -611,6 +616,7 @@ async def _label_again(board: OpenBoard, label_id: UUID, task_ids: Sequence[UUID
     for row in await board.tx.execute(found):
         kept[row.task_id].add(row.label_id)
     for task_id, old in kept.items():
+        (await board.task(task_id)).touch(at=board.op.now())
         board.tx.add(TaskLabel(task_id=task_id, label_id=label_id))
         before, after = _ids("label", old), _ids("label", {*old, label_id})
         board.tell(TaskEdited(

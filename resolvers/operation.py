@@ -53,6 +53,8 @@ class Operation:
     act: Act | None = None
     renew_socket: Callable[[Viewer, datetime], None] | None = None
     """Lets the socket that this came over stay until a later time; None over HTTP."""
+    as_of: datetime | None = None
+    """The moment at which a board is looked at; None for now."""
     db: Database = field(init=False)
 
     def __post_init__(self) -> None:

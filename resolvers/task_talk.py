@@ -157,9 +157,11 @@ async def _add_item(
             created_at=board.op.now(), **(values or {}),
         )  # fmt: skip
         board.tx.add(found)
+        keep_text(board, found.id, "text", found.text)
     found.removed_at = None
+    kept = {name: plain(getattr(found, name)) for name in sorted(TaskChecklistItem.EDITABLE - {"text"})}
     board.tell(ChecklistItemAdded(
-        task_id=parent.task_id, checklist_id=parent.id, item_id=found.id, **board.about
+        task_id=parent.task_id, checklist_id=parent.id, item_id=found.id, values=kept, **board.about
     ))  # fmt: skip
     board.touches.add(f"item:{item_id}")
     board.uses.update((f"task:{parent.task_id}", f"checklist:{checklist_id}"))
@@ -175,6 +177,7 @@ async def _edit_item(board: OpenBoard, *, item_id: str, values: Mapping[str, Any
     changes = told(before, item)
     if "text" in changes:
         changes["text"] = (None, None)
+        keep_text(board, item.id, "text", item.text)
     board.tell(ChecklistItemEdited(
         task_id=item.task_id, checklist_id=item.checklist_id, item_id=item.id, changes=changes, **board.about
     ))  # fmt: skip

@@ -4,7 +4,7 @@ The price is the most objects the answer can hold, plus surcharges for work that
 
 - an object costs 1, a scalar nothing;
 - a connection costs 1 + its page size x what one item costs, at least 1: the page is read whatever is selected of it;
-  its edges are objects too. `totalCount` costs 1, a `search` 10;
+  its edges are objects too. `totalCount` costs 1, a `search` 10, a look at the past (`asOf`) 20;
 - a list without pages below an object is taken to hold `USUAL_SIZE` objects, or what its field says (`priced`);
   `nodes(ids:)` counts its ids;
 - a batched Python source costs 1 for each object that asks it, besides what it answers;
@@ -73,7 +73,7 @@ from schema.selections import (
 __all__ = ["FieldPrice", "Pricing", "excess_of", "priced"]
 
 USUAL_SIZE = 5
-SEARCH, MUTATION, COUNT, SOURCE = 10, 10, 1, 1
+SEARCH, PAST, MUTATION, COUNT, SOURCE = 10, 20, 10, 1, 1
 OBJECTS_FOR_ONE = 10
 MOST_EXPLAINED = 10
 # Prices beyond are told as this one: neither GraphQL's Int nor JSON takes 100 to the power of ten.
@@ -214,9 +214,10 @@ class _Reader:
         declared = parent.fields[name]
         kind = get_named_type(declared.type)
         once = self._surcharge(parent, name, declared)
-        if "search" in declared.args and (search := _argument(node, "search")) is not None:
-            is_given = self._place(Presence(search)) if isinstance(search, Variable) else 1
-            yield Field(key, 0, is_given, SEARCH)
+        for argument, price in _DEAR.items():
+            if argument in declared.args and (given := _argument(node, argument)) is not None:
+                is_given = self._place(Presence(given)) if isinstance(given, Variable) else 1
+                yield Field(key, 0, is_given, price)
         if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType):
             yield Field(key, once, 0, 0)
             return
@@ -293,6 +294,7 @@ class _Reader:
 
 
 _ITEMS = {"nodes", "edges"}
+_DEAR = {"search": SEARCH, "asOf": PAST}
 
 
 def _is_connection(kind: GraphQLNamedType) -> bool:

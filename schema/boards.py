@@ -13,13 +13,12 @@ from auth.abilities import BoardAction
 from models.board import Board, BoardColumn, BoardLabel
 from models.stream import Fact
 from models.task import Task as TaskRow
-from resolvers import board_members
+from resolvers import board_history, board_members
 from resolvers.board_progress import counted_in, progress_of
 from resolvers.operation import Operation
 from schema.abilities import Abilities, abilities
 from schema.activity import ActivityType
 from schema.board_flow import Flow, Forecast, flows, forecasts
-from schema.board_past import BoardPast, board_as_of_field
 from schema.board_presence import BoardPresence, people_at
 from schema.board_words import ColumnCategory
 from schema.connections import Connection, connection
@@ -104,7 +103,10 @@ async def _members(op: Operation, keys: Sequence[UUID]) -> dict[UUID, list[Board
 
 async def _can(op: Operation, keys: Sequence[UUID]) -> dict[UUID, Abilities[BoardAction]]:
     found = await board_members.members_of(op, keys)
-    return {key: abilities(may.on_board(op.viewer, people)) for key, people in found.items()}
+    return {
+        key: abilities(may.on_board(op.viewer, people, is_past=op.as_of is not None))
+        for key, people in found.items()
+    }
 
 
 @node(
@@ -167,15 +169,20 @@ class BoardType(Node):
         description="The share of the estimates that is completed, rounded down; a task without one counts as 1, cancelled "
         "ones not at all. Null without tasks.",
     )
-    flow: Flow = source(flows, "How work has flowed over the last 90 days.")
+    flow: Flow | None = source(
+        flows, "How work has flowed over the last 90 days; null of a board of the past.", is_of_now=True
+    )
     forecast: Forecast | None = source(
         forecasts,
-        "When the remaining tasks will be done; null when nothing was completed in the last 90 days.",
+        "When the remaining tasks will be done; null when nothing was completed in the last 90 days, and of a board of the "
+        "past.",
+        is_of_now=True,
     )
-    presence: list[BoardPresence] = source(
+    presence: list[BoardPresence] | None = source(
         people_at,
-        "Who is at it now, by person, as far as this server knows; `PresenceChanged` of `boardEvents` tells every change.",
-        default=list,
+        "Who is at it now, by person, as far as this server knows; `PresenceChanged` of `boardEvents` tells every change. Null "
+        "of a board of the past: who was there is kept nowhere.",
+        is_of_now=True,
     )
     version: int = column(Board.version, "Counts the changes of its settings; for `expectedVersion`.")
     created_at: datetime = column(Board.created_at, "When it was made.")
@@ -183,16 +190,25 @@ class BoardType(Node):
     stream_cursor: StreamCursor = current_place(
         "board",
         Board.id,
-        "Where the board's stream stood when this was read; with it in `after`, `boardEvents` tells what came later.",
+        "Where the board's stream stood when this was read, or at the moment `asOf`; with it in `after`, `boardEvents` tells "
+        "what came later.",
     )
-    viewer: Abilities[BoardAction] = source(_can, "What you can do to it now.")
+    viewer: Abilities[BoardAction] = source(
+        _can, "What you can do to it now; nothing to a board of the past."
+    )
 
 
 @strawberry.type
 class BoardQuery:
-    board: BoardType | None = lookup("A board by its id; null if there is none or you may not see it.")
+    board: BoardType | None = lookup(
+        "A board by its id; null if there is none or you may not see it.",
+        past=board_history.as_of,
+        as_of="Show the board as it was at this moment, from when it was made until now, with all that is below it: columns, "
+        "tasks, texts, people, comments, activity. Who may see it, what people are called, and everything beside the board is "
+        "as it is now. Null is what nobody knows any more (`presence`, `flow`, `forecast`, `watchers`), `version` is 0, texts "
+        "of erased people are empty.",
+    )
     task: TaskType | None = lookup("A task by its id; null if there is none or you may not see it.")
-    board_as_of: BoardPast | None = board_as_of_field()
     boards: Connection[BoardType] = connection(
         None, "Boards you may see, newest first.", default=newest(Board.created_at)
     )

@@ -316,7 +316,7 @@ class Request:
         if self.page.backwards:
             rows.reverse()
         edges: list[Edge[Any]] = [
-            Edge(cursor=self.cursor_of(row), node=self.target.wrap(row)) for row in rows
+            Edge(cursor=self.cursor_of(row), node=self.target.wrap(row, self.context)) for row in rows
         ]
         came_from = self.page.cursor is not None
         info = PageInfo(

@@ -15,6 +15,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
@@ -64,10 +65,12 @@ class NodeSpec:
     def selected(self) -> list[sa.ColumnElement[Any]]:
         return [column.label(name) for name, column in self.columns.items()]
 
-    def wrap(self, row: Any) -> Any:
-        """An instance of the type around a mapping of labels to values."""
+    def wrap(self, row: Any, context: Context) -> Any:
+        """An instance of the type around a mapping of labels to values. What is below one of the past is of the past."""
         instance: Any = object.__new__(self.type)
         instance.row = row
+        if context.op.as_of is not None:
+            instance.within = context
         return instance
 
 
@@ -99,7 +102,7 @@ class GraphField(StrawberryField):
         return not self.declaration.needs_context
 
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Awaitable[Any] | Any:
-        context = None if info is None else info.context
+        context = None if info is None else getattr(source, "within", info.context)
         return self.declaration.resolve(self, source, context, kwargs)  # type: ignore[arg-type]
 
     @property
@@ -124,6 +127,10 @@ class Context:
     """Rows that the last mutation wrote and its caller may see, by id."""
     requested: int = 0
     """The price of the operation, known before it runs."""
+
+    def seen_by(self, op: Operation) -> Context:
+        """For what another operation reads within this one: it shares nothing that was read."""
+        return Context(op, steps=self.steps, requested=self.requested)
 
     def load(self, name: Any, key: Any, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> Awaitable[Any]:
         """The value for `key` from the loader called `name`, made on first use; one call per level with all keys."""
@@ -271,6 +278,8 @@ class Many(Declaration):
     to: sa.ColumnElement[Any] | None
     order: tuple[sa.ColumnElement[Any], ...]
     where: Clause = dataclasses.field(default_factory=sa.true)
+    is_of_now: bool = False
+    """Whether it is not known of the past, and null there."""
 
     def needs(self, spec: NodeSpec) -> Iterable[sa.ColumnElement[Any]]:
         return () if spec.key is None else (spec.key,)
@@ -278,6 +287,8 @@ class Many(Declaration):
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
         spec = spec_of(type(source))
         assert spec.key is not None
+        if self.is_of_now and context.op.as_of is not None:
+            return None
         return context.load(self, source.row[label(spec.key)], lambda keys: self.batch(field, context, keys))
 
     async def batch(self, field: GraphField, context: Context, keys: list[UUID]) -> list[list[Any]]:
@@ -294,7 +305,7 @@ class Many(Declaration):
         )
         children: dict[UUID, list[Any]] = defaultdict(list)
         for row in await context.op.db.fetch(statement):
-            children[row._mapping["_parent"]].append(target.wrap(row._mapping))
+            children[row._mapping["_parent"]].append(target.wrap(row._mapping, context))
         return [children[key] for key in keys]
 
 
@@ -305,6 +316,8 @@ class Source(Declaration):
     function: Callable[[Operation, Sequence[Any]], Awaitable[dict[Any, Any]]]
     key: sa.ColumnElement[Any] | None
     default: Callable[[], Any]
+    is_of_now: bool = False
+    """Whether it is not known of the past: no key has an entry there."""
 
     def needs(self, spec: NodeSpec) -> Iterable[sa.ColumnElement[Any]]:
         return (self._key(spec),)
@@ -313,8 +326,11 @@ class Source(Declaration):
         key = source.row[label(self._key(spec_of(type(source))))]
         return context.load(self.function, key, lambda keys: self.batch(context, keys))
 
+    async def found(self, op: Operation, keys: list[Any]) -> Mapping[Any, Any]:
+        return {} if self.is_of_now and op.as_of is not None else await self.function(op, keys)
+
     async def batch(self, context: Context, keys: list[Any]) -> list[Any]:
-        values = await self.function(context.op, keys)
+        values = await self.found(context.op, keys)
         return [values[key] if key in values else self.default() for key in keys]
 
     def _key(self, spec: NodeSpec) -> sa.ColumnElement[Any]:
@@ -327,16 +343,24 @@ class Source(Declaration):
 class Lookup(Declaration):
     """A root field that finds one node by its id; hidden and missing are both null.
 
-    `found` is told of each find: the operation, and a mapping of labels to the columns `told`.
+    `found` is told of each find: the operation, and a mapping of labels to the columns `told`. `past` makes of an operation
+    one that reads the node as it was at the moment `asOf`; None where the caller does not see it.
     """
 
     found: Callable[[Operation, Mapping[str, Any]], None] | None = None
     told: tuple[sa.ColumnElement[Any], ...] = ()
+    past: Callable[[Operation, UUID, datetime], Awaitable[Operation | None]] | None = None
 
     async def resolve(
         self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]
     ) -> Any:
-        instance = await load_node(context, field.target, self.key(field, arguments))
+        key = self.key(field, arguments)
+        op = await self.operation(context.op, key, arguments)
+        if op is None:
+            return None
+        if op is not context.op:
+            context = context.seen_by(op)
+        instance = await load_node(context, field.target, key)
         if instance is not None and self.found is not None:
             self.found(context.op, instance.row)
         return instance
@@ -346,6 +370,11 @@ class Lookup(Declaration):
         target = field.target
         assert target.prefix is not None
         return decode_id(target.prefix, arguments["id"])
+
+    async def operation(self, op: Operation, key: UUID, arguments: Mapping[str, Any]) -> Operation | None:
+        """As whom to read: the operation itself unless a moment is given."""
+        moment: datetime | None = arguments.get("as_of")
+        return op if moment is None or self.past is None else await self.past(op, key, moment)
 
 
 @dataclass(eq=False)
@@ -460,7 +489,7 @@ def load_node(context: Context, spec: NodeSpec, key: UUID) -> Awaitable[Any]:
             .where(spec.key.in_(keys), spec.scope(context.op.viewer))
         )
         found = {row._mapping[label(spec.key)]: row._mapping for row in await context.op.db.fetch(statement)}
-        return [spec.wrap(found[key]) if key in found else None for key in keys]
+        return [spec.wrap(found[key], context) if key in found else None for key in keys]
 
     return context.load(spec, key, batch)
 
@@ -498,13 +527,21 @@ def one(attribute: Any, description: str) -> Any:
 
 
 def many(
-    parent: Any, description: str, *, to: Any = None, order: Sequence[Any], where: Clause | None = None
+    parent: Any,
+    description: str,
+    *,
+    to: Any = None,
+    order: Sequence[Any],
+    where: Clause | None = None,
+    is_of_now: bool = False,
 ) -> Any:
     """`where` leaves rows out, whoever asks; not for rows behind an association table."""
     assert to is None or where is None
     through = None if to is None else sql(to)
     condition = sa.true() if where is None else where
-    return declare(Many(sql(parent), through, tuple(sql(o) for o in order), condition), description)
+    return declare(
+        Many(sql(parent), through, tuple(sql(o) for o in order), condition, is_of_now), description
+    )
 
 
 def source(
@@ -513,8 +550,9 @@ def source(
     *,
     key: Any = None,
     default: Callable[[], Any] = lambda: None,
+    is_of_now: bool = False,
 ) -> Any:
-    return declare(Source(function, None if key is None else sql(key), default), description)
+    return declare(Source(function, None if key is None else sql(key), default, is_of_now), description)
 
 
 def lookup(
@@ -522,9 +560,14 @@ def lookup(
     *,
     found: Callable[[Operation, Mapping[str, Any]], None] | None = None,
     told: Sequence[Any] = (),
+    past: Callable[[Operation, UUID, datetime], Awaitable[Operation | None]] | None = None,
+    as_of: str = "",
 ) -> Any:
-    field = declare(Lookup(found, tuple(sql(column) for column in told)), description)
+    """`as_of` describes the argument of the moment that `past` takes."""
+    field = declare(Lookup(found, tuple(sql(column) for column in told), past), description)
     field.arguments = [argument("id", strawberry.ID, "The id, as another answer gave it.")]
+    if past is not None:
+        field.arguments.append(argument("as_of", datetime | None, as_of, default=None))
     return field
 
 

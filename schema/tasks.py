@@ -97,11 +97,12 @@ class TaskType(Node):
         to=TaskAssignee.user_id,
         order=[TaskAssignee.user_id],
     )
-    watchers: list[PersonType] = many(
+    watchers: list[PersonType] | None = many(
         TaskWatcher.task_id,
-        "Who is told of comments on it.",
+        "Who is told of comments on it; null on a board of the past.",
         to=TaskWatcher.user_id,
         order=[TaskWatcher.user_id],
+        is_of_now=True,
     )
     labels: list[BoardLabel] = many(
         TaskLabel.task_id, "Its labels.", to=TaskLabel.label_id, order=[TaskLabel.label_id]

@@ -8,9 +8,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from datetime import datetime
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -35,6 +36,7 @@ from models.store.facts import (
 )
 from models.store.hot import HotTransaction
 from models.store.pool import Pool
+from models.store.shadow import Shadow
 
 __all__ = [
     "Act",
@@ -71,6 +73,7 @@ class Database:
     ) -> None:
         """`settle_timeout_s` is how long to ask for the outcome of a COMMIT during which the connection broke."""
         self._settle_timeout_s = settle_timeout_s
+        self._shadow: Shadow | None = None
         self.on_facts: Callable[[frozenset[str]], None] | None = None
         """Told, after a commit, the streams that have grown; must not wait."""
         settings = {
@@ -114,9 +117,17 @@ class Database:
         await self._planned.close()
         await self._uneven.close()
 
+    def seen_through(self, shadow: Shadow) -> Self:
+        """The same database to whoever only reads, with what `shadow` says in place of some tables."""
+        seen = copy(self)
+        seen._shadow = shadow
+        return seen
+
     def read(self, text: str, arguments: Sequence[Any], *, is_generic: bool) -> Awaitable[Any]:
         """The one row of a planned statement. `is_generic`: one plan of PostgreSQL serves all arguments."""
         count_statement("select")
+        if self._shadow is not None:
+            text, arguments = self._shadow.over(text, arguments)
         return (self._planned if is_generic else self._uneven).fetch_row(text, arguments)
 
     async def fetch(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
@@ -134,6 +145,8 @@ class Database:
 
     async def _fetch_once(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
         async with self._reads.connect() as connection:
+            if self._shadow is not None:
+                statement = statement.execution_options(shadow=self._shadow)
             return (await connection.execute(statement)).all()
 
     @asynccontextmanager
@@ -343,7 +356,7 @@ def _engine(url: str, *, pool_size: int, server_settings: dict[str, str], **opti
         **options,
     )
     sa.event.listen(engine.sync_engine, "checkout", _refuse_the_dead)
-    sa.event.listen(engine.sync_engine, "before_cursor_execute", _count_statement)
+    sa.event.listen(engine.sync_engine, "before_cursor_execute", _before_statement, retval=True)
     return engine
 
 
@@ -356,8 +369,12 @@ def _refuse_the_dead(dbapi_connection: Any, *_: Any) -> None:
         raise DisconnectionError
 
 
-def _count_statement(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+def _before_statement(
+    _connection: Any, _cursor: Any, statement: str, arguments: Any, context: Any, _many: bool
+) -> tuple[str, Any]:
     count_statement(statement)
+    shadow: Shadow | None = None if context is None else context.execution_options.get("shadow")
+    return (statement, arguments) if shadow is None else shadow.over(statement, arguments)
 
 
 def _refusal_of(error: BaseException | None) -> DomainError | None:

@@ -243,9 +243,18 @@ class _Planner:
         told = {label(column): unit.told(column) for column in declaration.told}
 
         async def plan(run: Run) -> Any:
-            key = declaration.key(declared, read(run.values))
+            arguments = read(run.values)
+            key = declaration.key(declared, arguments)
+            op = await declaration.operation(run.op, key, arguments)
+            if op is None:
+                return None
+            whole = run
+            if op is not run.op:
+                run = Run(run.context.seen_by(op), run.values)
             answer = await run.answer(unit, unit.bound(run.values, run.op), [key])
             value = (await answer.value()).get(key)
+            if run is not whole:
+                whole.objects += run.objects
             if value is not None and declaration.found is not None:
                 declaration.found(
                     run.op, {name: answer.column(variable)[0] for name, variable in told.items()}

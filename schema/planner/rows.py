@@ -319,7 +319,8 @@ class Reading:
         found = f"g{len(self.code.lines)}"
         self.code.lines.append(f"{found} = {self.code.constant(_grouped)}({child.parents()}, {objects})")
         assert rows.spec.key is not None
-        return f"{found}.get({rows.travels(rows.spec.key, Form.BYTES)}, {self.code.constant(_NOTHING)})"
+        answer = f"{found}.get({rows.travels(rows.spec.key, Form.BYTES)}, {self.code.constant(_NOTHING)})"
+        return f"({answer} if op.as_of is None else None)" if many.is_of_now else answer
 
     def _through(
         self, rows: Rows, many: Many, declared: GraphField, kind: GraphQLObjectType, selected: Selected

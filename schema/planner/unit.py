@@ -243,7 +243,7 @@ class Answer:
         if not keys:
             return {}
         began = time.perf_counter()
-        found = await source.function(self._context.op, keys)
+        found = await source.found(self._context.op, keys)
         if self._context.steps is not None:
             name = f"{source.function.__module__}.{source.function.__qualname__}"
             self._context.steps.append(

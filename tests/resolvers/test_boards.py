@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -24,10 +24,9 @@ from models.board import (
 from models.contract import Contract, EndReason, ProgressFollowsBoard
 from models.errors import Invalid, NotAllowed, NotFound, Refusals, StaleVersion
 from models.idempotency import Outcome
-from models.task import ArchivedTask, BlockedTask, Task, TaskPriority, TaskRelationKind
+from models.task import ArchivedTask, BlockedTask, Task, TaskRelationKind
 from resolvers import boards, contracts, tasks
 from resolvers.board_flow import flows
-from resolvers.board_history import board_as_of
 from resolvers.jobs import run_due_jobs
 from tests.resolvers.boards import BOTTOM, TOP, add_column, board_stage
 from tests.world import World, kinds, race
@@ -555,57 +554,6 @@ async def test_a_bad_value_names_its_field(world: World) -> None:
         )
 
     assert [one.path for one in refused.value.refusals] == [("title",), ("swimlane",), ("estimate",)]
-
-
-# -- the past ---------------------------------------------------------------------------------------------------------------
-
-
-async def test_the_past_folded_to_its_end_is_the_present(world: World) -> None:
-    stage = await board_stage(world)
-    me = stage.hired.freelancer.user_id
-    label, _ = await boards.add_label(stage.client, stage.id, {"name": "Bug", "color": "#ff0000"})
-    a = await stage.task("a", assignee_ids=[me], label_ids=[label.entity_id], estimate=3)
-    b, c = await stage.task("b", "Backlog"), await stage.task("c")
-    before = world.clock()
-    world.clock.move(timedelta(hours=1))
-    await stage.move(c, "To do", TOP)
-    _, act = await stage.move(a, "Done")
-    await stage.undo(act)
-    await tasks.edit_task(
-        stage.client, b, {"title": "B", "parent_id": a, "due_on": date(2027, 1, 1), "priority": TaskPriority.HIGH},
-        expected_version=None,
-    )  # fmt: skip
-    await boards.edit_column(stage.client, stage.columns["Done"], {"wip_limit": 4}, expected_version=None)
-    await boards.move_column(stage.client, stage.columns["Done"], position=TOP)
-    await boards.edit_board(stage.client, stage.id, {"key": "ABC"}, expected_version=None)
-    await tasks.archive_task(stage.client, c)
-    await boards.remove_label(stage.client, label.entity_id)
-
-    now = await board_as_of(stage.freelancer, stage.id, world.clock())
-    then = await board_as_of(stage.freelancer, stage.id, before)
-
-    assert now is not None and then is not None
-    assert {
-        column.name: [now.texts[task.text_ids["title"]] for task in now.board.standing(column.id)]
-        for column in (now.board.columns[id] for id in now.board.column_ids)
-    } == {name: await stage.titles(name) for name in ("Done", "Backlog", "To do", "In progress", "Cancelled")}
-    assert now.board.columns[now.board.column_ids[0]].name == "Done"
-    task = now.board.tasks[b]
-    assert (task.parent_id, task.due_on, task.priority, now.board.key) == (
-        a,
-        "2027-01-01",
-        TaskPriority.HIGH,
-        "ABC",
-    )
-    assert (now.board.tasks[a].assignee_ids, now.board.tasks[a].estimate) == ({me}, 3)
-    assert (now.board.columns[stage.columns["Done"]].wip_limit, now.board.labels) == (4, {})
-    assert [then.texts[t.text_ids["title"]] for t in then.board.standing(stage.columns["To do"])] == [
-        "a",
-        "c",
-    ]
-    assert then.board.tasks[a].label_ids == {label.entity_id}
-    assert await board_as_of(world.as_(await world.client()), stage.id, world.clock()) is None
-    assert await board_as_of(stage.client, stage.id, before - timedelta(days=1)) is None
 
 
 # -- progress -----------------------------------------------------------------------------------------------------------------

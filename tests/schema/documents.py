@@ -682,7 +682,7 @@ class _Writer:
     def id(self, hint: str) -> str:
         prefixes = {
             "any": "skill", "all": "skill", "none": "skill", "clientId": "client", "node": None, "nodes": None,
-            "boardAsOf": "board", "columns": "column", "assignees": "person", "labels": "label",
+            "columns": "column", "assignees": "person", "labels": "label",
         }  # fmt: skip
         prefix = prefixes.get(hint, hint)
         if self.is_sour and self.chance(40):
