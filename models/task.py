@@ -64,8 +64,9 @@ class TaskIdTaken(AlreadyExists):
 class ArchivedTask(NotOpen):
     """The task is archived; restore it first."""
 
-    def __init__(self, *, task_id: UUID) -> None:
-        super().__init__("This task is archived; restore it first.", status="ARCHIVED", entity_id=task_id)
+    def __init__(self, *, entity_id: UUID) -> None:
+        """`entity_id` is the task, or what hangs on it and was to be changed."""
+        super().__init__("This task is archived; restore it first.", status="ARCHIVED", entity_id=entity_id)
 
 
 class BlockedTask(NotOpen):
@@ -161,10 +162,10 @@ class Task(Versioned, table=True):
         self.completed_at = (self.completed_at or at) if is_completed else None
         self.touch(at=at)
 
-    def require_live(self) -> None:
-        """Raises `ArchivedTask`."""
+    def require_live(self, *, entity_id: UUID | None = None) -> None:
+        """Raises `ArchivedTask`, about what hangs on it if that is named."""
         if self.archived_at is not None:
-            raise ArchivedTask(task_id=self.id)
+            raise ArchivedTask(entity_id=entity_id or self.id)
 
 
 class TaskStay(SQLModel, table=True):

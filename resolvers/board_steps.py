@@ -415,6 +415,7 @@ async def edit_task(board: OpenBoard, *, task_id: str, values: Mapping[str, Any]
 async def relate(board: OpenBoard, *, task_id: str, other_id: str, kind: str) -> list[Step]:
     task, target = await board.task(UUID(task_id)), await board.task(UUID(other_id), path=("otherId",))
     relation = TaskRelationKind(kind)
+    task.require_live()
     if await _relation(board, task, target, relation) is not None:
         return []
     for one, end in ((task, col(TaskRelation.task_id)), (target, col(TaskRelation.other_id))):
@@ -438,6 +439,7 @@ async def relate(board: OpenBoard, *, task_id: str, other_id: str, kind: str) ->
 async def unrelate(board: OpenBoard, *, task_id: str, other_id: str, kind: str) -> list[Step]:
     task, target = await board.task(UUID(task_id)), await board.task(UUID(other_id), path=("otherId",))
     relation = TaskRelationKind(kind)
+    task.require_live()
     found = await _relation(board, task, target, relation)
     if found is None:
         return []

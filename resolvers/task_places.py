@@ -6,15 +6,13 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models.board import REMEMBERED, AnchorElsewhere, Edge, Position, TooLongAgo
-from models.errors import Invalid, Path, StaleVersion
+from models.errors import Invalid, StaleVersion
 from models.offline import Queued, neighbours_as_seen
 from models.task import Task, TaskStay
 from resolvers.open_board import OpenBoard
 
 
-async def rank_now(
-    board: OpenBoard, column_id: UUID, position: Position, *, but: UUID | None, path: Path = ("position",)
-) -> str:
+async def rank_now(board: OpenBoard, column_id: UUID, position: Position, *, but: UUID | None) -> str:
     """The rank for a position on the board as it is; that of `but` itself if it stands there. Raises `AnchorElsewhere`."""
     if position.anchor is None:
         is_top = position.edge is Edge.TOP
@@ -28,7 +26,7 @@ async def rank_now(
             or anchor.archived_at is not None
             or anchor.id == but
         ):
-            raise AnchorElsewhere(path, moved_id=but)
+            raise AnchorElsewhere(("position",), moved_id=but)
         beside = await board.neighbour(column_id, anchor.rank, below=position.before is not None, but=but)
         low, high = (anchor, beside) if position.after is not None else (beside, anchor)
     low_rank, high_rank = (None if task is None else task.rank for task in (low, high))
@@ -43,8 +41,6 @@ async def rank_as_seen(
     column_id: UUID,
     position: Position,
     queued: Queued,
-    *,
-    path: Path = ("position",),
 ) -> str:
     """The rank for a position on the board as the maker of the move saw it.
 
@@ -64,7 +60,7 @@ async def rank_as_seen(
         col(TaskStay.rank).is_not(None),
     )  # fmt: skip
     stays = (await board.tx.execute(statement)).scalars().all()
-    low, high = neighbours_as_seen(stays, position, queued, moved_id=task.id, path=path)
+    low, high = neighbours_as_seen(stays, position, queued, moved_id=task.id)
     return await board.rank_between(column_id, low, high)
 
 

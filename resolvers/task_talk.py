@@ -109,10 +109,10 @@ async def _checked_item(board: OpenBoard, values: Mapping[str, Any]) -> dict[str
 async def _add_checklist(board: OpenBoard, *, task_id: str, checklist_id: str, title: str = "") -> list[Step]:
     task = await board.task(UUID(task_id), path=("taskId",))
     task.require_live()
+    if await _count(board, TaskChecklist, col(TaskChecklist.task_id) == task.id) >= MAX_CHECKLISTS:
+        raise TaskIsFull("checklists", limit=MAX_CHECKLISTS)
     found = await board.tx.get(TaskChecklist, col(TaskChecklist.id) == UUID(checklist_id))
     if found is None:
-        if await _count(board, TaskChecklist, col(TaskChecklist.task_id) == task.id) >= MAX_CHECKLISTS:
-            raise TaskIsFull("checklists", limit=MAX_CHECKLISTS)
         found = TaskChecklist(
             id=UUID(checklist_id),
             board_id=board.row.id,
@@ -143,15 +143,10 @@ async def _add_item(
     board: OpenBoard, *, checklist_id: str, item_id: str, values: Mapping[str, Any] | None = None
 ) -> list[Step]:
     parent = await _live(board, TaskChecklist, checklist_id, what="checklist")
-    task = await board.task(parent.task_id)
-    task.require_live()
+    if await _count(board, TaskChecklistItem, col(TaskChecklistItem.checklist_id) == parent.id) >= MAX_ITEMS:
+        raise TaskIsFull("items on a checklist", limit=MAX_ITEMS)
     found = await board.tx.get(TaskChecklistItem, col(TaskChecklistItem.id) == UUID(item_id))
     if found is None:
-        if (
-            await _count(board, TaskChecklistItem, col(TaskChecklistItem.checklist_id) == parent.id)
-            >= MAX_ITEMS
-        ):
-            raise TaskIsFull("items on a checklist", limit=MAX_ITEMS)
         found = TaskChecklistItem(
             id=UUID(item_id), board_id=board.row.id, task_id=parent.task_id, checklist_id=parent.id,
             created_at=board.op.now(), **(values or {}),
@@ -203,9 +198,11 @@ def _typed_item(name: str, value: Any) -> Any:
 
 
 async def _live(board: OpenBoard, model: Any, key: str, *, what: str) -> Any:
+    """What hangs on a task that is on the board. Raises `NotFound` and `ArchivedTask`."""
     row = await board.find(model, UUID(key), what=what)
     if row.removed_at is not None:
         raise NotFound(what)
+    (await board.task(row.task_id)).require_live(entity_id=row.id)
     return row
 
 
@@ -322,6 +319,7 @@ async def _restore_comment(board: OpenBoard, *, comment_id: str) -> list[Step]:
     comment = await board.find(TaskComment, UUID(comment_id), what="comment")
     if comment.deleted_at is None:
         return []
+    (await board.task(comment.task_id)).require_live(entity_id=comment.id)
     comment.deleted_at = None
     board.tell(CommentRestored(task_id=comment.task_id, comment_id=comment.id, **board.about))
     board.touches.add(f"comment:{comment_id}")
@@ -353,9 +351,11 @@ async def _react(board: OpenBoard, *, comment_id: str, emoji: str, is_on: bool) 
 
 
 async def _spoken(board: OpenBoard, comment: str) -> TaskComment:
+    """Raises `NotFound`, `DeletedComment` and `ArchivedTask`."""
     row = await board.find(TaskComment, UUID(comment), what="comment")
     if row.deleted_at is not None:
         raise DeletedComment(comment_id=row.id)
+    (await board.task(row.task_id)).require_live(entity_id=row.id)
     return row
 
 

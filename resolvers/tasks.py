@@ -27,6 +27,8 @@ from resolvers.task_places import rank_as_seen, rank_now
 BOTTOM = Position(edge=Edge.BOTTOM)
 MAX_BULK, MAX_DEVICE, MAX_MOVE_ID = 100, 40, 80
 _LISTS = ("assignee_ids", "label_ids")
+_OF_ALL = ("seen",)
+"""The input that all rows have in common."""
 
 
 async def create_task(
@@ -119,6 +121,7 @@ async def watch_task(op: Operation, task_id: UUID, *, is_on: bool) -> Receipt:
     """Be told of comments on a task, or no more. Nobody else's business, so no fact and nothing to undo."""
     async with opened(op, await board_of(op, Task, task_id), path=("id",), what="task") as board:
         me = op.viewer.require_user()
+        (await board.task(task_id)).require_live()
         row = await board.tx.get(
             TaskWatcher, col(TaskWatcher.task_id) == task_id, col(TaskWatcher.user_id) == me
         )
@@ -205,15 +208,13 @@ async def move_tasks(
         move, queued = moves[at], None if offline is None else offline[at]
         if queued is not None and await _arrived(board, queued):
             return None
-        path = ("moves", str(at))
-        task = await board.task(move.task_id, path=(*path, "taskId"))
+        task = await board.task(move.task_id, path=("taskId",))
         check_version(task, move.expected_version, entity_id=task.id)
-        column = await board.column(move.column_id, path=(*path, "columnId"))
-        where = (*path, "position")
+        column = await board.column(move.column_id)
         if queued is None:
-            rank = await rank_now(board, column.id, move.position, but=task.id, path=where)
+            rank = await rank_now(board, column.id, move.position, but=task.id)
             return await steps.place(board, task_id=str(task.id), column_id=str(column.id), rank=rank)
-        rank = await rank_as_seen(board, task, column.id, move.position, queued, path=where)
+        rank = await rank_as_seen(board, task, column.id, move.position, queued)
         return await steps.place(
             board, task_id=str(task.id), column_id=str(column.id), rank=rank, device=queued.device,
             move=queued.id, moved_at=queued.moved_at,
@@ -236,7 +237,7 @@ async def edit_tasks(op: Operation, board_id: UUID, edits: Sequence[Edit], *, al
     async def one(board: OpenBoard, at: int) -> list[dict[str, Any]]:
         edit = edits[at]
         return await _edit(
-            board, edit.task_id, edit.changes, expected_version=edit.expected_version, path=("edits", str(at))
+            board, edit.task_id, edit.changes, expected_version=edit.expected_version, path=("taskId",)
         )
 
     return await _bulk(
@@ -260,7 +261,8 @@ async def _bulk(
     what: str,
     all_or_nothing: bool,
 ) -> Bulk:
-    """`what` is the name of the list; `one` answers how to take its change back, None if it was done before."""
+    """`what` is the name of the list; `one` answers how to take its change back, None if it was done before. Refusals name the
+    row, and what in it."""
     if not 1 <= len(task_ids) <= MAX_BULK:
         raise Invalid(
             (what,), "COUNT", f"It takes 1 to {MAX_BULK} tasks at once.", min="1", max=str(MAX_BULK)
@@ -276,6 +278,9 @@ async def _bulk(
                 # Refused before anything was written: a step checks all of its rules first.
                 assert board.number == before
                 refusals = error.refusals if isinstance(error, Refusals) else (error,)
+                for refusal in refusals:
+                    if refusal.path != _OF_ALL:
+                        refusal.path = (what, str(at), *refusal.path)
                 rows.append(Row(task_id, Outcome.REJECTED, tuple(refusals)))
                 continue
             if steps is None:
@@ -334,20 +339,14 @@ async def _edit(
     changes: Mapping[str, Any],
     *,
     expected_version: int | None,
-    path: Path = (),
+    path: Path = ("id",),
 ) -> list[dict[str, Any]]:
-    task = await board.task(task_id, path=(*path, "taskId") if path else ("id",))
+    task = await board.task(task_id, path=path)
     check_version(task, expected_version, entity_id=task.id)
     task.require_live()
     before = {name: getattr(task, name) for name in ("starts_on", "due_on")}
-    try:
-        checked = await _checked(board, changes, before=before, task=task)
-        return await steps.edit_task(board, task_id=str(task_id), values=checked)
-    except (DomainError, Refusals) as error:
-        for refusal in error.refusals if isinstance(error, Refusals) else (error,):
-            # A limit is nobody's input.
-            refusal.path = (*path, *refusal.path) if refusal.path else ()
-        raise
+    checked = await _checked(board, changes, before=before, task=task)
+    return await steps.edit_task(board, task_id=str(task_id), values=checked)
 
 
 async def _checked(

@@ -274,28 +274,43 @@ async def task_restore(op: Operation, input: TaskRestoreInput) -> Answer:
 @mutation(
     TaskPayload,
     *ON_BOARDS,
+    ArchivedTask,
     TaskIsFull,
     needs=Needs.SIGNED_IN,
-    description="Say how a task stands to another.",
+    description="Say how a task stands to another; `id` is not archived.",
 )
 async def task_relate(op: Operation, input: TaskRelateInput) -> Answer:
     return undoable(await tasks.relate_tasks(op, _id(input), _other(input), input.kind, is_on=True))
 
 
 @mutation(
-    TaskPayload, *ON_BOARDS, needs=Needs.SIGNED_IN, description="Say that a task stands to another no more."
+    TaskPayload,
+    *ON_BOARDS,
+    ArchivedTask,
+    needs=Needs.SIGNED_IN,
+    description="Say that a task stands to another no more.",
 )
 async def task_unrelate(op: Operation, input: TaskRelateInput) -> Answer:
     return undoable(await tasks.relate_tasks(op, _id(input), _other(input), input.kind, is_on=False))
 
 
-@mutation(TaskPayload, *ON_BOARDS, needs=Needs.SIGNED_IN, description="Be notified of comments on a task.")
+@mutation(
+    TaskPayload,
+    *ON_BOARDS,
+    ArchivedTask,
+    needs=Needs.SIGNED_IN,
+    description="Be notified of comments on a task.",
+)
 async def task_watch(op: Operation, input: TaskActInput) -> Answer:
     return await tasks.watch_task(op, _id(input), is_on=True)
 
 
 @mutation(
-    TaskPayload, *ON_BOARDS, needs=Needs.SIGNED_IN, description="Be notified of comments on a task no more."
+    TaskPayload,
+    *ON_BOARDS,
+    ArchivedTask,
+    needs=Needs.SIGNED_IN,
+    description="Be notified of comments on a task no more.",
 )
 async def task_unwatch(op: Operation, input: TaskActInput) -> Answer:
     return await tasks.watch_task(op, _id(input), is_on=False)
@@ -506,7 +521,11 @@ async def checklist_add(op: Operation, input: ChecklistAddInput) -> Answer:
 
 
 @mutation(
-    ChecklistPayload, *ON_BOARDS, needs=Needs.SIGNED_IN, description="Take a checklist away, with its lines."
+    ChecklistPayload,
+    *ON_BOARDS,
+    ArchivedTask,
+    needs=Needs.SIGNED_IN,
+    description="Take a checklist away, with its lines.",
 )
 async def checklist_remove(op: Operation, input: ChecklistRemoveInput) -> Answer:
     return undoable(await task_talk.remove_checklist(op, decode_id("checklist", input.id)))
@@ -526,6 +545,7 @@ async def checklist_item_add(op: Operation, input: ChecklistItemAddInput) -> Ans
 @mutation(
     ChecklistItemPayload,
     *ON_BOARDS,
+    ArchivedTask,
     needs=Needs.SIGNED_IN,
     description="Tick a line of a checklist, word it anew, give it to somebody.",
 )
@@ -538,7 +558,11 @@ async def checklist_item_edit(op: Operation, input: ChecklistItemEditInput) -> A
 
 
 @mutation(
-    ChecklistItemPayload, *ON_BOARDS, needs=Needs.SIGNED_IN, description="Take a line of a checklist away."
+    ChecklistItemPayload,
+    *ON_BOARDS,
+    ArchivedTask,
+    needs=Needs.SIGNED_IN,
+    description="Take a line of a checklist away.",
 )
 async def checklist_item_remove(op: Operation, input: ChecklistItemRemoveInput) -> Answer:
     return undoable(await task_talk.remove_item(op, decode_id("item", input.id)))
@@ -589,7 +613,7 @@ class CommentReactionInput(CommentActInput):
     emoji: str = strawberry.field(description="One emoji.")
 
 
-_COMMENTS = (*ON_BOARDS, DeletedComment)
+_COMMENTS = (*ON_BOARDS, ArchivedTask, DeletedComment)
 
 
 @mutation(

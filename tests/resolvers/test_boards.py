@@ -527,6 +527,37 @@ async def test_refusals_of_many_changes_name_the_change(world: World) -> None:
     assert refused.value.path == ("edits",)
 
 
+async def test_refusals_of_many_acts_that_are_about_no_single_input_name_the_row(world: World) -> None:
+    stage = await board_stage(world)
+    a, b, c = [await stage.task(title) for title in "abc"]
+    await boards.edit_column(
+        stage.client, stage.columns["Done"], {"wip_limit": 1, "wip_is_hard": True}, expected_version=None
+    )
+    await stage.move(c, "Done")
+    await tasks.archive_task(stage.client, b)
+    done = stage.columns["Done"]
+    moves = [
+        tasks.Move(a, done, BOTTOM, expected_version=9),
+        tasks.Move(b, done, BOTTOM),
+        tasks.Move(a, done, BOTTOM),
+        tasks.Move(a, done, Position(after=a)),
+    ]
+    edits = [tasks.Edit(a, {"title": "x"}, expected_version=9), tasks.Edit(b, {"title": "x"})]
+
+    moved = await tasks.move_tasks(stage.client, stage.id, moves, all_or_nothing=False)
+    edited = await tasks.edit_tasks(stage.client, stage.id, edits, all_or_nothing=False)
+
+    refusals = [(row.refusals[0].code, row.refusals[0].path) for row in (*moved.rows, *edited.rows)]
+    assert refusals == [
+        ("STALE_VERSION", ("moves", "0", "expectedVersion")),
+        ("ARCHIVED_TASK", ("moves", "1")),
+        ("WIP_LIMIT", ("moves", "2")),
+        ("ANCHOR_ELSEWHERE", ("moves", "3", "position")),
+        ("STALE_VERSION", ("edits", "0", "expectedVersion")),
+        ("ARCHIVED_TASK", ("edits", "1")),
+    ]
+
+
 async def test_who_is_done_with_the_gig_keeps_tasks_while_others_get_them(world: World) -> None:
     client = await world.client()
     gig_id = await world.open_gig(client, wanted=2)

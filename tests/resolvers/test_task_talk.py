@@ -8,7 +8,7 @@ import pytest
 from models.errors import NotAllowed, NotFound, Refusals
 from models.idempotency import Outcome
 from models.ids import encode_id
-from models.task import DeletedComment, TaskComment, is_emoji
+from models.task import ArchivedTask, DeletedComment, TaskComment, TaskIsFull, TaskRelationKind, is_emoji
 from resolvers import task_talk, tasks
 from tests.resolvers.boards import Stage, board_stage
 from tests.world import Hired, World
@@ -149,3 +149,61 @@ async def test_a_line_given_to_somebody_is_told_by_their_public_id(world: World)
         stream=f"board:{stage.id}",
     )
     assert rows[-1].payload["changes"] == {"assignee": [None, encode_id("person", me)]}
+
+
+async def test_nothing_that_hangs_on_an_archived_task_changes(world: World) -> None:
+    stage = await board_stage(world)
+    op, a, b = stage.client, await stage.task("a"), await stage.task("b")
+    checklist = (await task_talk.add_checklist(op, a, "Steps"))[0].entity_id
+    item = (await task_talk.add_item(op, checklist, {"text": "One"}))[0].entity_id
+    comment = await said(stage, a, "Well?")
+    await task_talk.react(op, comment, "👍", is_on=True)
+    await tasks.relate_tasks(op, a, b, TaskRelationKind.RELATES, is_on=True)
+    await tasks.watch_task(op, a, is_on=True)
+    await tasks.archive_task(op, a)
+    told = await stage.told()
+
+    for about, act in (
+        (a, task_talk.add_checklist(op, a, "More")),
+        (checklist, task_talk.remove_checklist(op, checklist)),
+        (checklist, task_talk.add_item(op, checklist, {"text": "Two"})),
+        (item, task_talk.edit_item(op, item, {"is_done": True})),
+        (item, task_talk.remove_item(op, item)),
+        (a, task_talk.add_comment(op, a, "So?", answers_id=None, mentions=[])),
+        (comment, task_talk.edit_comment(op, comment, "Well.")),
+        (comment, task_talk.delete_comment(op, comment)),
+        (comment, task_talk.react(op, comment, "🎉", is_on=True)),
+        (comment, task_talk.react(op, comment, "👍", is_on=False)),
+        (a, tasks.relate_tasks(op, a, b, TaskRelationKind.BLOCKS, is_on=True)),
+        (a, tasks.relate_tasks(op, a, b, TaskRelationKind.RELATES, is_on=False)),
+        (a, tasks.watch_task(stage.freelancer, a, is_on=True)),
+        (a, tasks.watch_task(op, a, is_on=False)),
+    ):
+        with pytest.raises(ArchivedTask) as refused:
+            await act
+        assert refused.value.entity_id == about
+
+    assert await stage.told() == told
+    watching = await world.rows("select user_id from task_watcher where task_id = :id", id=a)
+    assert [row.user_id for row in watching] == [stage.hired.client.user_id]
+    await tasks.restore_task(op, a, column_id=None)
+    await task_talk.edit_item(op, item, {"is_done": True})
+
+
+async def test_what_comes_back_by_undo_needs_room_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = await board_stage(world)
+    op, a = stage.client, await stage.task("a")
+    monkeypatch.setattr(task_talk, "MAX_CHECKLISTS", 1)
+    monkeypatch.setattr(task_talk, "MAX_ITEMS", 1)
+    first = (await task_talk.add_checklist(op, a, "Steps"))[0].entity_id
+    one = (await task_talk.add_item(op, first, {"text": "One"}))[0].entity_id
+    _, item_gone = await task_talk.remove_item(op, one)
+    await task_talk.add_item(op, first, {"text": "Two"})
+
+    with pytest.raises(TaskIsFull, match="items on a checklist"):
+        await stage.undo(item_gone)
+
+    _, list_gone = await task_talk.remove_checklist(op, first)
+    await task_talk.add_checklist(op, a, "Others")
+    with pytest.raises(TaskIsFull, match="checklists"):
+        await stage.undo(list_gone)
