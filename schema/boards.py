@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 import strawberry
 from sqlmodel import col
 
@@ -13,6 +15,7 @@ from auth.abilities import BoardAction
 from models.board import Board, BoardColumn, BoardLabel
 from models.stream import Fact
 from models.task import Task as TaskRow
+from models.task import TaskStay
 from resolvers import board_history, board_members
 from resolvers.board_progress import counted_in, progress_of
 from resolvers.operation import Operation
@@ -29,6 +32,23 @@ from schema.places import current_place
 from schema.scalars import StreamCursor
 from schema.tasks import TaskOrder, TaskType, TaskWhere, live, task_orders
 from schema.type_names import Gig, Person
+
+
+def _rank_now(place: Sequence[Any]) -> sa.ColumnElement[Any]:
+    """Where the task of a cursor stands in its column, or stood last: ranks are spread anew at times, and tasks move on.
+
+    Forgotten with both is a task that left a thousand facts ago a column whose ranks were spread since.
+    """
+    rank, column_id, task_id = place
+    task, stay = sa.alias(TaskRow.__table__, "standing"), sa.alias(TaskStay.__table__, "stood")  # type: ignore[attr-defined]
+    stands = sa.select(task.c.rank).where(
+        task.c.id == task_id, task.c.column_id == column_id, task.c.archived_at.is_(None)
+    )
+    stood = sa.select(stay.c.rank).where(stay.c.task_id == task_id, stay.c.column_id == column_id)
+    last = stood.order_by(stay.c.from_number.desc()).limit(1)
+    return sa.func.coalesce(
+        stands.scalar_subquery(), last.scalar_subquery(), sa.literal(rank, task.c.rank.type)
+    )
 
 
 @node(
@@ -63,7 +83,8 @@ class BoardColumnType(Node):
     tasks: Connection[TaskType] = connection(
         TaskRow.column_id,
         "The tasks in it, from top to bottom. Archived ones are not on the board.",
-        default=(Key(sql(TaskRow.rank)),),
+        # Of one column, so that its id orders nothing: a cursor carries it.
+        default=(Key(sql(TaskRow.rank), now=_rank_now), Key(sql(TaskRow.column_id))),
         narrowed=live,
         where=TaskWhere,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -34,15 +34,20 @@ class Nulls(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of an order. Nullable keys say where nulls stand; others let the index serve the comparison."""
+    """One key of an order. Nullable keys say where nulls stand; others let the index serve the comparison.
+
+    `now` is for values that are written anew while rows keep their order: of the values of a place, as a cursor has them,
+    it makes SQL for what the first one is today.
+    """
 
     expression: sa.ColumnElement[Any]
     descending: bool = False
     nullable: bool = False
     nulls_first: bool = False
+    now: Callable[[Sequence[Any]], sa.ColumnElement[Any]] | None = None
 
     def reversed(self) -> Key:
-        return Key(self.expression, not self.descending, self.nullable, not self.nulls_first)
+        return Key(self.expression, not self.descending, self.nullable, not self.nulls_first, self.now)
 
     def ordering(self, expression: sa.ColumnElement[Any] | None = None) -> sa.ColumnElement[Any]:
         chosen = self.expression if expression is None else expression
@@ -55,7 +60,7 @@ class Key:
         """Rows that come after `value` in this key."""
         if value is None:
             return self.expression.is_not(None) if self.nulls_first else sa.false()
-        typed = sa.literal(value, self.expression.type)
+        typed = self._literal(value)
         later = self.expression < typed if self.descending else self.expression > typed
         if self.nullable and not self.nulls_first:
             return later | self.expression.is_(None)
@@ -64,11 +69,16 @@ class Key:
     def same(self, value: Any) -> Clause:
         if value is None:
             return self.expression.is_(None)
-        return self.expression == sa.literal(value, self.expression.type)
+        return self.expression == self._literal(value)
+
+    def _literal(self, value: Any) -> sa.ColumnElement[Any]:
+        return value if isinstance(value, sa.ColumnElement) else sa.literal(value, self.expression.type)
 
 
 def after(keys: Sequence[Key], values: Sequence[Any]) -> Clause:
     """Rows that come after `values` in the order `keys`: k1 beyond, or k1 same and k2 beyond, …"""
+    if (now := keys[0].now) is not None:
+        values = [now(values), *values[1:]]
     alternatives = [
         sa.and_(*(k.same(v) for k, v in zip(keys[:i], values[:i], strict=True)), keys[i].beyond(values[i]))
         for i in range(len(keys))
@@ -77,7 +87,7 @@ def after(keys: Sequence[Key], values: Sequence[Any]) -> Clause:
     first = keys[0]
     if not first.nullable and len(keys) > 1:
         # Implied by the rest, but it is what an index on the first key can be searched by.
-        bound = sa.literal(values[0], first.expression.type)
+        bound = first._literal(values[0])
         return (first.expression <= bound if first.descending else first.expression >= bound) & clause
     return clause
 
@@ -88,7 +98,7 @@ def newest(attribute: Any, *, nullable: bool = False) -> tuple[Key, ...]:
 
 def write_cursor(op: Operation, fingerprint: str, mode: str, values: Sequence[Any]) -> str:
     """The place of a row in the list called `fingerprint`; `mode` is how a search was done, or empty."""
-    content = [fingerprint, mode, [_plain(value) for value in values]]
+    content = [_list_then(op, fingerprint), mode, [_plain(value) for value in values]]
     return op.services.signer.sign("list", orjson.dumps(content))
 
 
@@ -103,10 +113,15 @@ def read_cursor(
             path, "CURSOR", "This is not a cursor of ours. Take `endCursor` or `startCursor` of a page."
         )
     written_for, mode, values = orjson.loads(message)
-    if written_for != fingerprint:
+    if written_for != _list_then(op, fingerprint):
         text = "This cursor belongs to another list, order, filter or search. Start again without a cursor."
         raise Invalid(path, "CURSOR", text)
     return mode, [_typed(value) for value in values]
+
+
+def _list_then(op: Operation, fingerprint: str) -> str:
+    """The list of another moment is another list."""
+    return fingerprint if op.as_of is None else f"{fingerprint}@{op.as_of.isoformat()}"
 
 
 def order_text(keys: Sequence[Key]) -> str:
