@@ -42,11 +42,13 @@ from models.store.chat_rotation import Rotation, renew, rewrap
 from models.store.chat_sql import Statements
 from models.store.chats import chat_store_from
 from models.store.embedded import EmbeddedPostgresError, start_embedded
+from models.store.files import FileStore, file_store_from
 from models.store.keys import KeyRing, new_wrapping_key
 from models.store.sql import Database
 from models.stream import StreamEpoch
 from models.user import Role
 from resolvers import accounts, demo, imports, taxonomy
+from resolvers.files import delete_loose_files
 from resolvers.import_lines import ImportRefused
 from resolvers.jobs import run_due_jobs
 from resolvers.operation import Operation, Rules, Services
@@ -58,6 +60,7 @@ from settings import CHECKOUT, Settings, SettingsError
 from subscriptions.broker import Broker
 from subscriptions.brokers import broker_from
 from subscriptions.follow import Streams
+from transport.files import FILES, FileDoor
 from transport.graphiql import DemoAccount, DemoLogin, GraphiQLPage
 from transport.health import Health
 from transport.http import Envelope, GraphQLEndpoint
@@ -90,7 +93,11 @@ async def opened_services(settings: Settings, database_url: str) -> AsyncIterato
         epoch = (await db.fetch(newest))[0][0]
         yield Services(
             db=db,
-            rules=Rules(gigs_need_approval=settings.gigs_need_approval),
+            rules=Rules(
+                gigs_need_approval=settings.gigs_need_approval,
+                file_limit_bytes=settings.file_limit_bytes,
+                file_quota_bytes=settings.file_quota_bytes,
+            ),
             epoch=epoch.hex,
             passwords=Passwords(),
             tokens=tokens,
@@ -98,6 +105,7 @@ async def opened_services(settings: Settings, database_url: str) -> AsyncIterato
             clock=lambda: datetime.now(UTC),
             revoked=RevokedSessions(),
             views=ViewCounter(),
+            files=_files(settings),
         )
     finally:
         await db.close()
@@ -122,6 +130,7 @@ class Application:
         adapters = {
             "sql": "embedded" if settings.is_embedded else "postgresql",
             "broker": self._streams.broker.name,
+            "files": services.files.name,
         }
         schema = build_executable(introspection=settings.introspection)
         health = Health(services.db, adapters, VERSION, schema.documents.unplanned, self._streams)
@@ -135,6 +144,7 @@ class Application:
             perform=answer,
             log=log,
         )
+        self._files = FileDoor(services, log=log)
         self._sockets = GraphQLSockets(
             answer, services, allowed_origins=settings.cors_origins, public_url=settings.public_url, log=log
         )
@@ -168,6 +178,8 @@ class Application:
             await self._graphql(scope, receive, send)
         elif scope["type"] == "websocket" and scope["path"] == "/graphql":
             await self._sockets(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(FILES):
+            await self._files(scope, receive, send)
         else:
             await self._others(scope, receive, send)
 
@@ -176,6 +188,13 @@ class Application:
         await self._streams.stop()
         self._graphql.stop()
         await self._sockets.stop()
+
+
+def _files(settings: Settings) -> FileStore:
+    try:
+        return file_store_from(settings.files_url, default=settings.local / "files")
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _broker(settings: Settings) -> Broker:
@@ -189,9 +208,9 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     return CORSMiddleware(
         app,
         allow_origins=origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "last-event-id", "x-request-id"],
-        expose_headers=["x-request-id"],
+        allow_methods=["GET", "POST", "PUT"],
+        allow_headers=["authorization", "content-type", "last-event-id", "range", "x-request-id"],
+        expose_headers=["content-disposition", "content-range", "x-request-id"],
         max_age=600,
     )
 
@@ -218,6 +237,7 @@ async def background_work(
 
     async def forget() -> None:
         await delete_outdated(op)
+        await delete_loose_files(op)
 
     # Before the first request: a session revoked a moment before a restart stays revoked.
     await follow_revocations()

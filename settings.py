@@ -31,6 +31,9 @@ class Settings:
     broker_url: str
     chat_url: str
     chat_keys: tuple[str, ...]
+    files_url: str
+    file_limit_bytes: int
+    file_quota_bytes: int
     secret_keys: tuple[str, ...]
     jwt_private_keys: tuple[Path, ...]
     cors_origins: tuple[str, ...]
@@ -68,6 +71,9 @@ class Settings:
             broker_url=env.get("BROKER_URL", "memory:"),
             chat_url=env.get("CHAT_URL", "sql:"),
             chat_keys=_keys(env, "CHAT_KEYS"),
+            files_url=env.get("FILES_URL", "file:"),
+            file_limit_bytes=_number(env, "FILE_LIMIT_BYTES", 10_000_000, low=1, high=2_000_000_000),
+            file_quota_bytes=_number(env, "FILE_QUOTA_BYTES", 1_000_000_000, low=0, high=10**15),
             secret_keys=_list(env, "SECRET_KEYS"),
             jwt_private_keys=tuple(Path(path) for path in _list(env, "JWT_PRIVATE_KEYS")),
             cors_origins=_origins(env, "CORS_ORIGINS"),
@@ -80,6 +86,7 @@ class Settings:
         settings._check_database()
         settings._check_broker()
         settings._check_chat()
+        settings._check_files()
         if settings.is_production:
             settings._check_production(env)
         return settings
@@ -107,6 +114,12 @@ class Settings:
                 "(for example mongodb://user:password@host:27017/skillsync)."
             )
 
+    def _check_files(self) -> None:
+        if self.files_url != "file:" and not self.files_url.startswith("file:/"):
+            raise SettingsError(
+                "FILES_URL must be file: or file: and a directory (for example file:/var/lib/skillsync/files)."
+            )
+
     def _check_production(self, env: Mapping[str, str]) -> None:
         if self.is_embedded:
             raise SettingsError(
@@ -126,6 +139,11 @@ class Settings:
             raise SettingsError(
                 "ENV=production needs CHAT_KEYS: paths of RSA private keys of 3072 bits or more in PEM form, "
                 "or the keys themselves. Whoever loses them loses every message."
+            )
+        if self.files_url == "file:":
+            raise SettingsError(
+                "ENV=production needs FILES_URL: file: and a directory that outlives the server and that all its processes "
+                "share (for example file:/var/lib/skillsync/files)."
             )
         if "PUBLIC_URL" not in env:
             raise SettingsError(

@@ -14,6 +14,7 @@ from sqlmodel import col
 
 from auth.viewer import Viewer
 from models.application import Application, ApplicationAnswer, ApplicationStatus
+from models.attachment import Attachment
 from models.board import Board, BoardText
 from models.contract import LIVE, Contract, ContractStatus
 from models.event import Audience
@@ -152,6 +153,10 @@ def on_visible_boards(board_id: Mapped[UUID]) -> Callable[[Viewer], Clause]:
     return scope
 
 
+visible_attachments = on_visible_boards(col(Attachment.board_id))  # type: ignore[arg-type]  # null: on nothing, nobody's
+"""Files on what one sees: on tasks of boards."""
+
+
 def visible_board_texts(viewer: Viewer) -> Clause:
     """Older words of a board, but not of a comment that was taken away."""
     gone = sa.exists().where(
@@ -166,6 +171,11 @@ def visible_reactions(viewer: Viewer) -> Clause:
         return EVERYTHING
     seen = on_visible_boards(col(TaskComment.board_id))(viewer)
     return sa.exists().where(col(TaskComment.id) == col(TaskReaction.comment_id), seen)
+
+
+def own_uploads(viewer: Viewer) -> Clause:
+    """Of `Attachment`: files that one uploaded and hung on nothing yet."""
+    return _is(viewer, col(Attachment.uploader_id)) & col(Attachment.subject_id).is_(None)
 
 
 def visible_people(viewer: Viewer) -> Clause:

@@ -28,6 +28,7 @@ NEVER = 2**63 - 1
 """The number at which a stay that goes on has ended."""
 
 _KEY = re.compile(r"[A-Z][A-Z0-9]{1,7}")
+_OF_GIG = re.compile(r"G[0-9]+")
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -133,15 +134,29 @@ class NameTaken(AlreadyExists):
     """A board has one column, and one label, of a name."""
 
 
+class KeyTaken(AlreadyExists):
+    """Keys of tasks begin otherwise on each board of a client."""
+
+    guarded_by = "uq_board_key"
+
+    @classmethod
+    def violated(cls) -> "KeyTaken":
+        return cls("Tasks of another board of yours begin with this key. Choose another one.", path=("key",))
+
+
 # -- tables ----------------------------------------------------------------------------------------------------------------
 
 
 class Board(Versioned, table=True):
-    __table_args__ = (sa.CheckConstraint("assignee_limit between 1 and 1000", name="assignee_limit_range"),)
+    __table_args__ = (
+        sa.CheckConstraint("assignee_limit between 1 and 1000", name="assignee_limit_range"),
+        sa.Index("uq_board_key", "client_id", "key", unique=True),
+    )
 
     id: UUID = Field(primary_key=True)
     gig_id: UUID = reference("gig.id", unique=True)
     client_id: UUID = reference("client_profile.user_id", index=True)
+    # Unique for its client; G and a number only that of its own gig.
     key: str = Field(max_length=20)
     next_number: int = 1
     # How many started tasks one person may have, in all columns together; null: any number.
@@ -169,12 +184,16 @@ class Board(Versioned, table=True):
         )
 
     @staticmethod
-    def check(values: Mapping[str, Any]) -> None:
+    def check(values: Mapping[str, Any], *, gig_number: int | None) -> None:
         """Raises `Refusals`."""
         checks = Checks()
         if "key" in values and not _KEY.fullmatch(values["key"]):
             message = "It needs 2 to 8 capital letters and digits, a letter first."
             checks.refuse(("key",), "FORMAT", message, min=2, max=MAX_KEY)
+        elif "key" in values and _OF_GIG.fullmatch(values["key"]) and values["key"] != f"G{gig_number}":
+            checks.refuse(
+                ("key",), "RESERVED", f"G and a number stand for a gig; that of this one is G{gig_number}."
+            )
         _check_limit(checks, values, "assignee_limit", "assigneeLimit")
         checks.done()
 

@@ -197,6 +197,19 @@ class TaskUnrelated(RelationEvent):
     """One task stands to another no more."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class AttachmentEvent(TaskEvent):
+    attachment_id: UUID
+
+
+class TaskAttached(AttachmentEvent):
+    """A file hangs on the task, or does so again."""
+
+
+class TaskDetached(AttachmentEvent):
+    """A file was taken away from the task."""
+
+
 # -- checklists --------------------------------------------------------------------------------------------------------------
 
 

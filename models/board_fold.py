@@ -41,6 +41,7 @@ class BoardThen:
     task_labels: dict[str, set[str]] = field(default_factory=dict)
     assignees: dict[str, set[str]] = field(default_factory=dict)
     relations: set[tuple[str, str, str]] = field(default_factory=set)
+    attachments: Rows = field(default_factory=dict)
     checklists: Rows = field(default_factory=dict)
     items: Rows = field(default_factory=dict)
     comments: Rows = field(default_factory=dict)
@@ -67,6 +68,7 @@ class BoardThen:
                 {"task_id": task_id, "other_id": other_id, "kind": kind, "board_id": board_id}
                 for task_id, other_id, kind in self.relations
             ],
+            "attachment": list(self.attachments.values()),
             "task_checklist": list(self.checklists.values()),
             "task_checklist_item": list(self.items.values()),
             "task_comment": list(self.comments.values()),
@@ -165,6 +167,10 @@ def _fold_task(board: BoardThen, fact: Told) -> None:
     if fact.kind in {"TaskRelated", "TaskUnrelated"}:
         relation = (key, told["other_task_id"], told["relation"])
         (board.relations.add if fact.kind == "TaskRelated" else board.relations.discard)(relation)
+        return
+    if fact.kind in {"TaskAttached", "TaskDetached"}:
+        file_id, gone = told["attachment_id"], fact.at if fact.kind == "TaskDetached" else None
+        board.attachments[file_id] = {"id": file_id, "removed_at": gone}
         return
     match fact.kind:
         case "TaskCreated":

@@ -2,6 +2,7 @@
 
 from models import (
     application,
+    attachment,
     board,
     board_events,
     chat,
@@ -29,6 +30,7 @@ __all__ = [
     "EVENTS",
     "all_refusals",
     "application",
+    "attachment",
     "board",
     "board_events",
     "chat",

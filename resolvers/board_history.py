@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel, col
 
 from auth import access
+from models.attachment import Attachment
 from models.board import Board, BoardColumn, BoardLabel
 from models.board_fold import Told, fold_board
 from models.errors import Invalid
@@ -131,6 +132,7 @@ _KEPT = (
     _Kept(TaskAssignee, is_here=_OF_TASK),
     _Kept(TaskReaction, is_here=_OF_COMMENT),
     _Kept(TaskRelation),
+    _Kept(Attachment, ("removed_at",)),
     _Kept(TaskChecklist, ("removed_at",)),
     _Kept(TaskChecklistItem, ("is_done", "assignee_id", "due_on", "removed_at"), (("text", _LATEST),)),
     _Kept(TaskComment, ("edited_at", "deleted_at"), (("body", _LATEST),)),

@@ -13,12 +13,14 @@ from models.board import (
     MAX_COLUMNS,
     MAX_LABELS,
     NEVER,
+    Board,
     BoardColumn,
     BoardFull,
     BoardLabel,
     BoardText,
     ColumnCategory,
     ColumnNotEmpty,
+    KeyTaken,
     LastColumn,
     NameTaken,
 )
@@ -103,6 +105,12 @@ def plain(value: Any) -> Any:
 
 @step("edit_board")
 async def edit_board(board: OpenBoard, *, values: Mapping[str, Any]) -> list[Step]:
+    if "key" in values:
+        taken = sa.select(col(Board.id)).where(
+            col(Board.client_id) == board.row.client_id, col(Board.key) == values["key"], col(Board.id) != board.row.id
+        )  # fmt: skip
+        if (await board.tx.execute(taken)).first() is not None:
+            raise KeyTaken.violated()
     before = set_changed(board.row, values)
     if not before:
         return []

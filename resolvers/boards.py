@@ -43,7 +43,8 @@ async def edit_board(
         if board.row.client_id != op.viewer.user_id:
             raise NotAllowed("CLIENT", "Only the client can change the settings of the board.")
         check_version(board.row, expected_version, entity_id=board.row.id)
-        Board.check(changes)
+        gig = await board.tx.by_id(Gig, board.row.gig_id)
+        Board.check(changes, gig_number=None if gig is None else gig.number)
         inverse = await steps.edit_board(board, values=dict(changes))
         return await board.settle("EDIT_BOARD", board.row.id, inverse)
 

@@ -13,6 +13,7 @@ from auth.tokens import Tokens
 from auth.viewer import ANONYMOUS, Viewer
 from models.ids import new_id
 from models.presence import Attendance
+from models.store.files import FileStore
 from models.store.sql import Act, Database, HotTransaction, Transaction
 from resolvers.skill_names import SkillNames
 from resolvers.views import ViewCounter
@@ -23,6 +24,8 @@ class Rules:
     """What the operator of the platform decided."""
 
     gigs_need_approval: bool = False
+    file_limit_bytes: int = 10_000_000
+    file_quota_bytes: int = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Services:
     clock: Callable[[], datetime]
     revoked: RevokedSessions
     views: ViewCounter
+    files: FileStore
     skill_names: SkillNames = field(default_factory=SkillNames)
     attendance: Attendance = field(default_factory=Attendance)
 

@@ -202,7 +202,8 @@ async def _live(board: OpenBoard, model: Any, key: str, *, what: str) -> Any:
     row = await board.find(model, UUID(key), what=what)
     if row.removed_at is not None:
         raise NotFound(what)
-    (await board.task(row.task_id)).require_live(entity_id=row.id)
+    task = await board.task(row.task_id)
+    task.require_live(entity_id=row.id)
     return row
 
 
@@ -319,7 +320,8 @@ async def _restore_comment(board: OpenBoard, *, comment_id: str) -> list[Step]:
     comment = await board.find(TaskComment, UUID(comment_id), what="comment")
     if comment.deleted_at is None:
         return []
-    (await board.task(comment.task_id)).require_live(entity_id=comment.id)
+    task = await board.task(comment.task_id)
+    task.require_live(entity_id=comment.id)
     comment.deleted_at = None
     board.tell(CommentRestored(task_id=comment.task_id, comment_id=comment.id, **board.about))
     board.touches.add(f"comment:{comment_id}")
@@ -355,7 +357,8 @@ async def _spoken(board: OpenBoard, comment: str) -> TaskComment:
     row = await board.find(TaskComment, UUID(comment), what="comment")
     if row.deleted_at is not None:
         raise DeletedComment(comment_id=row.id)
-    (await board.task(row.task_id)).require_live(entity_id=row.id)
+    task = await board.task(row.task_id)
+    task.require_live(entity_id=row.id)
     return row
 
 

@@ -121,7 +121,8 @@ async def watch_task(op: Operation, task_id: UUID, *, is_on: bool) -> Receipt:
     """Be told of comments on a task, or no more. Nobody else's business, so no fact and nothing to undo."""
     async with opened(op, await board_of(op, Task, task_id), path=("id",), what="task") as board:
         me = op.viewer.require_user()
-        (await board.task(task_id)).require_live()
+        task = await board.task(task_id)
+        task.require_live()
         row = await board.tx.get(
             TaskWatcher, col(TaskWatcher.task_id) == task_id, col(TaskWatcher.user_id) == me
         )

@@ -12,6 +12,7 @@ from models.board import (
     BoardFull,
     BoardRests,
     ColumnNotEmpty,
+    KeyTaken,
     LastColumn,
     NameTaken,
     OthersBuiltOnIt,
@@ -83,7 +84,8 @@ class BoardNameInput:
 class BoardEditInput:
     id: strawberry.ID = strawberry.field(description="The board.")
     key: Maybe[str] = strawberry.field(
-        description="What the keys of its tasks begin with: 2 to 8 capital letters and digits, a letter first."
+        description="What the keys of its tasks begin with: 2 to 8 capital letters and digits, a letter first, the same on no other board "
+        "of yours; G and a number only that of the gig."
     )
     assignee_limit: Maybe[int | None] = strawberry.field(
         description="How many started tasks one person may have, 1 to 1,000; null: any number."
@@ -108,6 +110,7 @@ class BoardPayload(BoardActPayload):
     BoardPayload,
     *ON_BOARDS,
     StaleVersion,
+    KeyTaken,
     needs=Needs.CLIENT,
     description="Change the settings of a board; they are the client's.",
 )
@@ -293,6 +296,7 @@ class BoardUndoPayload(BoardActPayload):
     ColumnNotEmpty,
     LastColumn,
     NameTaken,
+    KeyTaken,
     BoardFull,
     TaskIsFull,
     WipLimit,

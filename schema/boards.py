@@ -139,7 +139,9 @@ async def _can(op: Operation, keys: Sequence[UUID]) -> dict[UUID, Abilities[Boar
     "by `boardEvents`.",
 )
 class BoardType(Node):
-    key: str = column(Board.key, "What the keys of its tasks begin with.")
+    key: str = column(
+        Board.key, "What the keys of its tasks begin with; another one on each board of a client."
+    )
     gig: Gig | None = one(Board.gig_id, "The gig; always there.")
     columns: list[BoardColumnType] = many(
         BoardColumn.board_id,

@@ -39,6 +39,7 @@ from schema.places import stream_cursor
 from schema.scalars import Markdown, StreamCursor
 from schema.type_names import (
     Application,
+    Attachment,
     Board,
     BoardColumn,
     BoardLabel,
@@ -145,6 +146,7 @@ _LINKS: dict[str, tuple[str, Any, str]] = {
     "other_task_id": ("other_task", Task, f"The task at the other end, {_TODAY}."),
     "checklist_id": ("checklist", TaskChecklist, f"The checklist it is about, {_TODAY}."),
     "item_id": ("item", TaskChecklistItem, f"The item it is about, {_TODAY}."),
+    "attachment_id": ("attachment", Attachment, f"The file it is about, {_TODAY}."),
     "comment_id": ("comment", TaskComment, f"The comment it is about, {_TODAY}."),
 }
 # Named after what has the status, so that one selection can hold several kinds of facts: fields of one name must agree.

@@ -8,6 +8,7 @@ from uuid import UUID
 import strawberry
 from strawberry import Maybe
 
+from models.attachment import AttachedAlready
 from models.board import AnchorElsewhere, BoardFull, Position, TooLongAgo, WipLimit
 from models.errors import Invalid, StaleVersion
 from models.idempotency import Outcome
@@ -21,9 +22,10 @@ from models.task import (
     TaskIsFull,
 )
 from models.vocabulary import Vocabulary
-from resolvers import task_talk, tasks
+from resolvers import task_files, task_talk, tasks
 from resolvers.operation import Operation
 from resolvers.tasks import BOTTOM
+from schema.attachments import AttachmentType
 from schema.board_acts import ON_BOARDS, BoardActPayload, BoardNameInput, position_of, undoable
 from schema.board_words import Edge, TaskPriority, TaskRelationKind
 from schema.boards import BoardType
@@ -457,6 +459,52 @@ def _seen(op: Operation, cursor: str | None, board_id: UUID) -> int | None:
         raise
     except NewEpoch:
         raise TooLongAgo(board_id=board_id) from None
+
+
+# -- files -----------------------------------------------------------------------------------------------------------------------
+
+
+@strawberry.type(description="Answer to a mutation of a file on a task.")
+class AttachmentPayload(BoardActPayload):
+    attachment: AttachmentType | None = entity("The file as it is now.")
+
+
+@strawberry.input(description="Input of `taskAttach`.")
+class TaskAttachInput(TaskActInput):
+    file_id: strawberry.ID = strawberry.field(
+        description="The `id` that `PUT /files` answered, of a file of yours that hangs on nothing yet."
+    )
+
+
+@strawberry.input(description="Input of `taskDetach`.")
+class TaskDetachInput:
+    id: strawberry.ID = strawberry.field(description="The file.")
+    idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
+
+
+@mutation(
+    AttachmentPayload,
+    *ON_BOARDS,
+    ArchivedTask,
+    AttachedAlready,
+    TaskIsFull,
+    needs=Needs.SIGNED_IN,
+    description="Hang a file on a task, within a day after it was uploaded. At most 50 hang on one.",
+)
+async def task_attach(op: Operation, input: TaskAttachInput) -> Answer:
+    file_id = decode_id("file", input.file_id, path=("fileId",))
+    return undoable(await task_files.attach(op, _id(input), file_id))
+
+
+@mutation(
+    AttachmentPayload,
+    *ON_BOARDS,
+    ArchivedTask,
+    needs=Needs.SIGNED_IN,
+    description="Take a file away from its task. `boardUndo` brings it back.",
+)
+async def task_detach(op: Operation, input: TaskDetachInput) -> Answer:
+    return undoable(await task_files.detach(op, decode_id("file", input.id)))
 
 
 # -- checklists ----------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from auth import access
 from auth.viewer import Viewer
+from models.attachment import Attachment as AttachmentRow
 from models.board import Board, BoardText
 from models.ids import decode_id
 from models.stream import Fact
@@ -43,8 +44,8 @@ from schema.node import Node
 from schema.people import PersonType
 from schema.scalars import Markdown
 from schema.task_parts import BoardTextType, TaskChecklistType, TaskCommentType, TaskRelationType
+from schema.type_names import Attachment, BoardColumn, BoardLabel
 from schema.type_names import Board as BoardName
-from schema.type_names import BoardColumn, BoardLabel
 from schema.type_names import Task as TaskName
 from schema.words import words
 
@@ -73,7 +74,8 @@ class TaskType(Node):
         lambda key, number: f"{key}-{number}",
         _key.scalar_subquery().label("board_key"),
         Task.number,
-        description="A short handle for people, such as G7-42.",
+        description="A short handle for people, such as G7-42. Boards of one client have different ones; those of two clients may not, and it "
+        "changes with the key of the board: programs take `id`.",
     )
     number: int = column(Task.number, "Its number on the board; never changes.")
     title: str = column(Task.title, "1 to 200 characters.")
@@ -122,6 +124,12 @@ class TaskType(Node):
         "Its checklists, oldest first.",
         order=[TaskChecklist.created_at, TaskChecklist.id],
         where=sql(TaskChecklist.removed_at).is_(None),
+    )
+    attachments: list[Attachment] = many(
+        AttachmentRow.subject_id,
+        "Files on it, oldest first; at most 50.",
+        order=[AttachmentRow.attached_at, AttachmentRow.id],
+        where=sql(AttachmentRow.removed_at).is_(None),
     )
     comments: Connection[TaskCommentType] = connection(
         TaskComment.task_id,

@@ -9,6 +9,7 @@ import strawberry
 
 if TYPE_CHECKING:
     from schema.applications import ApplicationType
+    from schema.attachments import AttachmentType
     from schema.boards import BoardColumnType, BoardLabelType, BoardType
     from schema.contracts import ContractType
     from schema.feedback import FeedbackType
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Gig = Annotated["GigType", strawberry.lazy("schema.gigs")]
 Application = Annotated["ApplicationType", strawberry.lazy("schema.applications")]
+Attachment = Annotated["AttachmentType", strawberry.lazy("schema.attachments")]
 Contract = Annotated["ContractType", strawberry.lazy("schema.contracts")]
 Feedback = Annotated["FeedbackType", strawberry.lazy("schema.feedback")]
 Invitation = Annotated["InvitationType", strawberry.lazy("schema.invitations")]

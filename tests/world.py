@@ -1,13 +1,17 @@
 """The world of the tests: people, gigs and contracts, made only through use cases."""
 
 import asyncio
+import atexit
 import itertools
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,10 +26,11 @@ from auth.viewer import ANONYMOUS, Viewer
 from models.gig import BudgetKind, Gig
 from models.gig_content import GigContent
 from models.ids import new_id
+from models.store.files import DirectoryFiles
 from models.store.sql import Act, Database
 from models.stream import Fact, StreamEpoch
 from models.user import Role
-from resolvers import accounts, applications, contracts, gigs
+from resolvers import accounts, applications, contracts, files, gigs
 from resolvers.applications import Bid
 from resolvers.operation import Operation, Rules, Services
 from resolvers.views import ViewCounter
@@ -56,6 +61,14 @@ def _tokens() -> Tokens:
     return Tokens([new_private_key()], issuer="https://test.invalid", refresh_key=b"r" * 32)
 
 
+@cache
+def _files() -> DirectoryFiles:
+    """One directory for all tests of a process: contents of the same name are the same."""
+    directory = Path(tempfile.mkdtemp(prefix="files"))
+    atexit.register(shutil.rmtree, directory)
+    return DirectoryFiles(directory)
+
+
 async def make_test_services(database_url: str, clock: Clock, *, rules: Rules | None = None) -> Services:
     """Like the product's services, with a clock that a test moves and passwords that hash in a blink."""
     db = Database(database_url, pool_size=20)
@@ -70,6 +83,7 @@ async def make_test_services(database_url: str, clock: Clock, *, rules: Rules | 
         clock=clock,
         revoked=RevokedSessions(),
         views=ViewCounter(),
+        files=_files(),
     )
 
 
@@ -194,6 +208,15 @@ class World:
         await contracts.submit_work(self.as_(hired.freelancer), hired.contract_id, note=None)
         await contracts.approve_work(self.as_(hired.client), hired.contract_id)
         return hired
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    async def upload(self, viewer: Viewer, name: str = "plan.txt", content: bytes = b"A plan.") -> UUID:
+        """The id of a file that waits to be attached."""
+        op = self.as_(viewer)
+        async with files.drafting(op) as draft:
+            await draft.write(content)
+            return (await files.keep_upload(op, draft, name)).id
 
     # -- looking -----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from resolvers.operation import Operation, Services
 from schema.execution import MUTATION_NEEDS_POST, Executable, Request, Response, execute, fault
 from transport.logs import log_request
 from transport.operations import Log, Perform, logged_name, new_request_id
-from transport.protocol import ABORT, BODY_DEADLINE_S, TOO_SLOW, send_whole
+from transport.protocol import ABORT, BODY_DEADLINE_S, TOO_SLOW, send_in_one
 from transport.sse import EVENT_STREAM, Caller, EventStreams
 
 MAX_BODY = 1_000_000
@@ -117,7 +117,7 @@ class GraphQLEndpoint:
                     return
                 status, raw, extra = await self._answered(scope, headers, receive, request_id, line)
                 line["status"] = status
-                await _send(send, status, raw, _content_type(headers), request_id, extra)
+                await send_whole(send, status, raw, _content_type(headers), request_id, extra)
             finally:
                 line["ms"] = round((time.perf_counter() - began) * 1000, 2)
                 line["statements"] = sum(statements.values())
@@ -135,7 +135,7 @@ class GraphQLEndpoint:
             request, op = await self._read(scope, headers, receive, request_id, line)
             response = await execute(self._schema, request, op, mutations_allowed=scope["method"] == "POST")
         except Exception as error:
-            return _refusal(error, request_id)
+            return refusal_of(error, request_id)
         status = _status_of(response, headers)
         return status, response.raw, {"allow": "POST"} if status == 405 else {}
 
@@ -154,15 +154,15 @@ class GraphQLEndpoint:
             request, op = await self._read(scope, headers, receive, request_id, line)
             expires_at = self._expiry(headers)
         except Exception as error:
-            status, raw, extra = _refusal(error, request_id)
+            status, raw, extra = refusal_of(error, request_id)
             line["status"] = status
-            await _send(send, status, raw, "application/json", request_id, extra)
+            await send_whole(send, status, raw, "application/json", request_id, extra)
             return
         line["status"] = 200
         # Whoever buffers on the way, nginx above all, would keep the events until there are many.
-        head = _head(EVENT_STREAM, request_id, {"x-accel-buffering": "no"})
+        head = head_of(EVENT_STREAM, request_id, {"x-accel-buffering": "no"})
         await send({"type": "http.response.start", "status": 200, "headers": head})
-        last_id = _text_of(headers, b"last-event-id")
+        last_id = text_of(headers, b"last-event-id")
         caller = Caller(receive, send, scope["state"][ABORT], last_id, expires_at)
         await streams.answer(request, op, caller, mutations_allowed=scope["method"] == "POST")
 
@@ -172,7 +172,7 @@ class GraphQLEndpoint:
         """Who asks for what. Raises `HttpError`."""
         if scope["method"] not in {"GET", "POST"}:
             raise HttpError(405, "METHOD_NOT_ALLOWED", "Use POST, or GET for a query.", allow=_ALLOW)
-        viewer = self._viewer(headers)
+        viewer = viewer_in(headers, self._services)
         line["viewer"] = viewer.kind
         if scope["method"] == "GET":
             request = _from_query_string(QueryParams(scope["query_string"]))
@@ -184,21 +184,22 @@ class GraphQLEndpoint:
         device = headers.get(b"user-agent", b"").decode("latin-1")
         return request, Operation(self._services, viewer, request_id, device)
 
-    def _viewer(self, headers: Headers) -> Viewer:
-        services = self._services
-        try:
-            return viewer_of(
-                _text_of(headers, b"authorization"), services.tokens, services.revoked, now=services.clock()
-            )
-        except SignInRequired as error:
-            raise _unauthenticated(error) from error
-
     def _expiry(self, headers: Headers) -> datetime | None:
         services = self._services
         try:
-            return expiry_of(_text_of(headers, b"authorization"), services.tokens, now=services.clock())
+            return expiry_of(text_of(headers, b"authorization"), services.tokens, now=services.clock())
         except SignInRequired as error:
             raise _unauthenticated(error) from error
+
+
+def viewer_in(headers: Headers, services: Services) -> Viewer:
+    """Who is asking. Raises `HttpError`."""
+    try:
+        return viewer_of(
+            text_of(headers, b"authorization"), services.tokens, services.revoked, now=services.clock()
+        )
+    except SignInRequired as error:
+        raise _unauthenticated(error) from error
 
 
 def _unauthenticated(error: SignInRequired) -> HttpError:
@@ -206,7 +207,8 @@ def _unauthenticated(error: SignInRequired) -> HttpError:
     return HttpError(401, "UNAUTHENTICATED", error.message, **challenge)
 
 
-def _refusal(error: Exception, request_id: str) -> tuple[int, bytes, dict[str, str]]:
+def refusal_of(error: Exception, request_id: str) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and headers for a request that failed."""
     if not isinstance(
         error, HttpError
     ):  # a bug of ours outside of the resolvers, and answered like one inside
@@ -331,18 +333,18 @@ def _accepted(accept: bytes) -> Iterator[tuple[str, float]]:
         yield media_type, float(quality) if re.fullmatch(r"[01](\.\d{0,3})?", quality) else 0.0
 
 
-async def _send(
+async def send_whole(
     send: Send, status: int, raw: bytes, content_type: str, request_id: str, extra: dict[str, str]
 ) -> None:
-    if not extra and send_whole(send, status, _whole_head(content_type, request_id), raw):
+    if not extra and send_in_one(send, status, _whole_head(content_type, request_id), raw):
         return
-    headers = _head(f"{content_type}; charset=utf-8", request_id, extra)
+    headers = head_of(f"{content_type}; charset=utf-8", request_id, extra)
     headers.append((b"content-length", b"%d" % len(raw)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": raw})
 
 
-def _head(content_type: str, request_id: str, extra: dict[str, str]) -> list[tuple[bytes, bytes]]:
+def head_of(content_type: str, request_id: str, extra: dict[str, str]) -> list[tuple[bytes, bytes]]:
     headers = [(_MARKS[0], request_id.encode()), *_usual_headers(content_type)]
     if extra:
         headers += [(name.encode(), value.encode()) for name, value in extra.items()]
@@ -373,7 +375,7 @@ def headers_of(scope: Scope) -> Headers:
     return dict(reversed(scope["headers"]))
 
 
-def _text_of(headers: Headers, name: bytes) -> str | None:
+def text_of(headers: Headers, name: bytes) -> str | None:
     given = headers.get(name)
     return None if given is None else given.decode("latin-1")
 

@@ -89,7 +89,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
 
-def send_whole(send: Send, status: int, head: bytes, body: bytes) -> bool:
+def send_in_one(send: Send, status: int, head: bytes, body: bytes) -> bool:
     """Send a whole answer past ASGI's two messages; False if it has to go by them.
 
     `head` are the lines of its headers, checked by whoever wrote them; uvicorn matches each name and value against a

@@ -102,7 +102,8 @@ def _launch(
         return [sys.executable, "app.py", "run"], {
             "ENV": "production", "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_URL": ISSUER,
             "DATABASE_URL": cluster.url(database), "DATABASE_POOL": str(pool), "SECRET_KEYS": SECRET,
-            "JWT_PRIVATE_KEYS": str(directory / "key.pem"), "CHAT_KEYS": str(directory / "chat.pem"), **RAISED,
+            "JWT_PRIVATE_KEYS": str(directory / "key.pem"), "CHAT_KEYS": str(directory / "chat.pem"),
+            "FILES_URL": f"file:{directory / 'files'}", **RAISED,
         }  # fmt: skip
     environment = {
         "PORT": str(port), "PGHOST": str(cluster.socket_directory), "PGPORT": str(cluster.port),

@@ -48,7 +48,14 @@ def test_every_described_setting_says_its_default_and_its_meaning() -> None:
 def test_the_page_marks_what_production_requires() -> None:
     required = {name for name, row in rows_of_the_page().items() if "**Required" in row[-1]}
 
-    assert required == {"DATABASE_URL", "SECRET_KEYS", "JWT_PRIVATE_KEYS", "CHAT_KEYS", "PUBLIC_URL"}
+    assert required == {
+        "DATABASE_URL",
+        "SECRET_KEYS",
+        "JWT_PRIVATE_KEYS",
+        "CHAT_KEYS",
+        "FILES_URL",
+        "PUBLIC_URL",
+    }
 
 
 @pytest.mark.parametrize("page", list(PAGES), ids=lambda page: page.name)

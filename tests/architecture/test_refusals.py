@@ -61,6 +61,7 @@ RECEIVERS = {
 }
 # Found by the reading, impossible in the running.
 IMPOSSIBLE = {
+    ("application_accept", "KeyTaken"): "a new board is called after its gig, and no other board can be",
     ("comment_unreact", "TaskIsFull"): "what is taken back adds nothing",
     ("gig_duplicate", "GigIdTaken"): "the copy gets an id of our own making",
     ("session_create", "EmailTaken"): "a person is read into a row, none is written",
@@ -281,6 +282,7 @@ def test_every_guard_names_a_constraint_that_exists() -> None:
         "ck_application_not_own_gig": "application",
         "pk_application": "application",
         "pk_task": "task",
+        "uq_board_key": "board",
         "uq_feedback_contract_id_author_id": "feedback",
         "uq_users_email_lower": "users",
     }

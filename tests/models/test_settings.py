@@ -12,6 +12,7 @@ PRODUCTION = {
     "SECRET_KEYS": "k" * 32,
     "JWT_PRIVATE_KEYS": "keys/access.pem",
     "CHAT_KEYS": "keys/chat.pem",
+    "FILES_URL": "file:/srv/files",
     "PUBLIC_URL": "https://skillsync.invalid",
 }
 
@@ -31,6 +32,9 @@ def test_nothing_has_to_be_set() -> None:
         broker_url="memory:",
         chat_url="sql:",
         chat_keys=(),
+        files_url="file:",
+        file_limit_bytes=10_000_000,
+        file_quota_bytes=1_000_000_000,
         secret_keys=(),
         jwt_private_keys=(),
         cors_origins=(),
@@ -56,6 +60,9 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             "BROKER_URL": "rediss://redis.example.com:6380",
             "CHAT_URL": "mongodb://mongo.example.com/chat",
             "CHAT_KEYS": "new.pem, old.pem",
+            "FILES_URL": "file:/srv/files",
+            "FILE_LIMIT_BYTES": "2000",
+            "FILE_QUOTA_BYTES": "9000",
             "SECRET_KEYS": " new , old ,",
             "JWT_PRIVATE_KEYS": "a.pem,b.pem",
             "CORS_ORIGINS": "https://app.example.com, https://beta.example.com",
@@ -130,6 +137,9 @@ def test_production_runs_with_what_it_needs() -> None:
         ({"BROKER_URL": "amqp://localhost"}, "BROKER_URL must be memory: or start with redis://"),
         ({"BROKER_URL": "memory"}, "BROKER_URL must be memory: or start with redis://"),
         ({"CHAT_URL": "memory:"}, "CHAT_URL must be sql: or start with mongodb://"),
+        ({"FILES_URL": "s3://bucket"}, "FILES_URL must be file: or file: and a directory"),
+        ({"FILES_URL": "file:here"}, "FILES_URL must be file: or file: and a directory"),
+        ({"FILE_LIMIT_BYTES": "0"}, "FILE_LIMIT_BYTES is 0; it must be between 1 and 2000000000"),
     ],
 )
 def test_a_setting_that_makes_no_sense_says_what_to_set(env: dict[str, str], says: str) -> None:
@@ -149,6 +159,7 @@ def test_a_setting_that_makes_no_sense_says_what_to_set(env: dict[str, str], say
         ({"SECRET_KEYS": "k" * 32 + ",short"}, "Each of SECRET_KEYS must have at least 32 characters"),
         ({"JWT_PRIVATE_KEYS": None}, "needs JWT_PRIVATE_KEYS"),
         ({"CHAT_KEYS": None}, "needs CHAT_KEYS"),
+        ({"FILES_URL": None}, "needs FILES_URL"),
         ({"PUBLIC_URL": None}, "needs PUBLIC_URL"),
         ({"DEMO_WORLD": "1"}, "cannot have DEMO_WORLD"),
     ],

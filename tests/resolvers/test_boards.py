@@ -13,6 +13,7 @@ from models.board import (
     BoardFull,
     BoardRests,
     ColumnNotEmpty,
+    KeyTaken,
     LastColumn,
     NameTaken,
     OthersBuiltOnIt,
@@ -28,7 +29,7 @@ from models.task import ArchivedTask, BlockedTask, Task, TaskRelationKind
 from resolvers import boards, contracts, tasks
 from resolvers.board_flow import flows
 from resolvers.jobs import run_due_jobs
-from tests.resolvers.boards import BOTTOM, TOP, add_column, board_stage
+from tests.resolvers.boards import BOTTOM, TOP, Stage, add_column, board_stage
 from tests.world import World, kinds, race
 
 
@@ -605,3 +606,38 @@ async def test_progress_follows_the_board_when_the_client_chooses_so(idle_world:
         await contracts.report_progress(
             stage.freelancer, stage.hired.contract_id, percent=90, note=None, expected_version=None
         )
+
+
+# -- keys ------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_clients_boards_never_have_the_same_key(world: World) -> None:
+    stage = await board_stage(world)
+    other = await board_stage(world, hired=await world.hired(client=stage.hired.client))
+    stranger = await board_stage(world)
+
+    async def name(one: Stage, key: str) -> BoardAct | None:
+        return (await boards.edit_board(one.client, one.id, {"key": key}, expected_version=None))[1]
+
+    named = await name(stage, "WEB")
+    with pytest.raises(KeyTaken):
+        await name(other, "WEB")
+    await name(stranger, "WEB")
+    await stage.undo(named)
+    outcomes = await race([name(stage, "APP"), name(other, "APP")])
+    assert kinds(outcomes)["KeyTaken"] == 1
+    keys = await world.rows("select key from board where client_id = :id", id=stage.hired.client.user_id)
+    assert sorted(row.key == "APP" for row in keys) == [False, True]
+
+
+async def test_no_board_is_called_like_the_gig_of_another(world: World) -> None:
+    stage = await board_stage(world)
+    number = (await world.gig(stage.hired.gig_id)).number
+    assert number is not None
+
+    with pytest.raises(Refusals) as refused:
+        await boards.edit_board(stage.client, stage.id, {"key": f"G{number + 1}"}, expected_version=None)
+    receipt, _ = await boards.edit_board(stage.client, stage.id, {"key": f"G{number}"}, expected_version=None)
+
+    assert [(one.path, one.constraint) for one in refused.value.refusals] == [(("key",), "RESERVED")]  # type: ignore[attr-defined]
+    assert receipt.outcome is Outcome.NOOP

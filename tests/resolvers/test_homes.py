@@ -30,6 +30,7 @@ from resolvers import (
     invitations,
     notifications,
     profiles,
+    task_files,
     task_talk,
     tasks,
 )
@@ -57,6 +58,8 @@ HOMES = {
     "application_answer": "'gig:' || (select gig_id from application where application.id = application_id)",
     "contract": "'gig:' || gig_id",
     "feedback": "'gig:' || gig_id",
+    # An upload is its maker's until it hangs on something.
+    "attachment": "coalesce((select 'gig:' || gig_id from board where board.id = board_id), 'user:' || uploader_id)",
     "notification": "'user:' || user_id",
     "notification_preference": "'user:' || user_id",
     "board": "'gig:' || gig_id",
@@ -298,6 +301,9 @@ async def test_each_act_on_a_board_writes_its_gig_and_whom_it_speaks_to(world: W
         if done is not None:
             ids["act"] = done.id
 
+    async def upload() -> None:
+        ids["file"] = await world.upload(hired.freelancer)
+
     move = tasks.Move(task_id=one, column_id=stage.columns["Done"], position=TOP)
     gig, told = {"gig:gig"}, {"gig:gig", "user:freelancer"}
     story: list[tuple[Callable[[], Awaitable[object]], set[str]]] = [
@@ -340,6 +346,9 @@ async def test_each_act_on_a_board_writes_its_gig_and_whom_it_speaks_to(world: W
         (lambda: task_talk.edit_item(client, ids["item"], {"is_done": True}), gig),
         (lambda: task_talk.remove_item(client, ids["item"]), gig),
         (lambda: task_talk.remove_checklist(client, ids["list"]), gig),
+        (upload, {"user:freelancer"}),
+        (lambda: task_files.attach(freelancer, one, ids["file"]), gig),
+        (lambda: task_files.detach(client, ids["file"]), gig),
         (
             lambda: keep("said", task_talk.add_comment(client, one, "Hear.", answers_id=None, mentions=[me])),
             told,

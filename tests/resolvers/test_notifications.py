@@ -475,7 +475,7 @@ def test_only_kinds_that_name_people_are_told() -> None:
         "BoardCreated", "BoardEdited", "BoardMemberJoined", "BoardMemberLeft", "ChecklistAdded", "ChecklistItemAdded",
         "ChecklistItemEdited", "ChecklistItemRemoved", "ChecklistRemoved", "ColumnAdded", "ColumnEdited", "ColumnMoved",
         "ColumnRemoved", "CommentAdded", "CommentDeleted", "CommentEdited", "CommentReacted", "CommentRestored", "LabelAdded",
-        "LabelEdited", "LabelRemoved", "TaskArchived", "TaskCreated", "TaskEdited", "TaskFreed", "TaskMoved", "TaskRelated", "TaskRestored",
+        "LabelEdited", "LabelRemoved", "TaskArchived", "TaskAttached", "TaskCreated", "TaskDetached", "TaskEdited", "TaskFreed", "TaskMoved", "TaskRelated", "TaskRestored",
         "TaskUnrelated",
         "ContractStarted", "GigCancelled", "GigCompleted", "GigCreated", "GigEdited", "GigFellBack", "GigFilled", "GigPaused",
         "GigPublished", "GigReopened", "GigResumed", "GigSubmittedForApproval", "NotificationsChanged", "ProfileEdited",

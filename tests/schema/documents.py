@@ -71,6 +71,7 @@ IDS = {
     "task": ("paint", "part", "urgent", "done", "archived", "missing"),
     "checklist": ("kept", "removed", "missing"),
     "item": ("kept", "removed", "missing"),
+    "file": ("kept", "removed", "missing"),
     "comment": ("kept", "answer", "deleted", "missing"),
     "person": ("applicant", "hired", "owner", "missing"),
 }  # fmt: skip
@@ -82,7 +83,7 @@ PREFIXES = {
         "Gig", "Application", "Contract", "Feedback", "GigInvitation", "GigQuestion", "User", "Freelancer", "Client", "Skill",
         "Session", "Job", "Notification", "Board", "BoardColumn", "BoardLabel", "Task", "TaskChecklist", "TaskComment", "Person",
     )
-} | {"... on TaskChecklistItem": "item"}  # fmt: skip
+} | {"... on TaskChecklistItem": "item", "... on Attachment": "file"}  # fmt: skip
 """Which ids a type has, by its type condition."""
 
 TEXTS = (

@@ -29,6 +29,7 @@ from resolvers import (
     jobs,
     notifications,
     profiles,
+    task_files,
     task_talk,
     tasks,
 )
@@ -323,6 +324,9 @@ class _Story:
         await task_talk.edit_item(hired, key(scene.item), {"is_done": True})
         await task_talk.remove_item(owner, item.entity_id)
         await task_talk.remove_checklist(owner, checklist.entity_id)
+        removed = await self.world.upload(owner.viewer, "Entwürfe.zip", b"PK\x03\x04 nothing more")
+        await task_files.attach(owner, key(scene.task), removed)
+        await task_files.detach(hired, removed)
         self.pass_time()
         comment, _ = await task_talk.add_comment(owner, key(scene.task), "No.", answers_id=None, mentions=[])
         await task_talk.delete_comment(owner, comment.entity_id)
@@ -335,7 +339,8 @@ class _Story:
         }  # fmt: skip
         self.ids["task"] |= {"paint": scene.task, "part": scene.part}
         self.ids["task"] |= {name: encode_id("task", id) for name, id in written.items()}
-        kept = {name: {"kept": scene.ids[name]} for name in ("checklist", "item", "comment")}
+        kept = {name: {"kept": scene.ids[name]} for name in ("checklist", "item", "comment", "file")}
+        self.ids["file"] |= kept["file"] | {"removed": encode_id("file", removed)}
         self.ids["label"] |= {"bug": scene.label, "removed": encode_id("label", label.entity_id)}
         self.ids["checklist"] |= kept["checklist"] | {"removed": encode_id("checklist", checklist.entity_id)}
         self.ids["item"] |= kept["item"] | {"removed": encode_id("item", item.entity_id)}

@@ -20,6 +20,7 @@ from resolvers import (
     gigs,
     invitations,
     profiles,
+    task_files,
     task_talk,
     tasks,
 )
@@ -200,6 +201,12 @@ class Stage:
         )
         answer, _ = await task_talk.add_comment(
             owner, task_id, "The cheap one.", answers_id=comment.entity_id, mentions=[]
+        )
+        file_id = await self.world.upload(hired.viewer, "fence.txt", b"Two metres high.")
+        await task_files.attach(hired, task_id, file_id)
+        scene.ids["file"] = encode_id("file", file_id)
+        scene.ids["upload"] = encode_id(
+            "file", await self.world.upload(owner.viewer, "white.txt", b"#ffffff")
         )
         for op in (owner, hired):
             await tasks.watch_task(op, task_id, is_on=True)

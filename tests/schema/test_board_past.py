@@ -33,6 +33,7 @@ fragment T on Task { id key number title description priority startsOn dueOn est
   assignees { name } labels { ...L }
   relations { kind other { key } } inverseRelations { kind task { key } }
   checklists { title removedAt items { text isDone dueOn assignee { name } } }
+  attachments { name size url removedAt uploader { name } }
   comments(first: 3) { totalCount nodes { body editedAt deletedAt author { name } thread { id } mentions { name }
     reactions { emoji person { name } } versions(first: 3) { nodes { body } } } }
   texts(first: 5) { nodes { field body } } activity(last: 2) { nodes { __typename } } }

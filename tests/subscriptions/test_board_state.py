@@ -20,7 +20,7 @@ from models.contract import EndReason
 from models.event import EVENTS
 from models.ids import encode_id
 from models.task import TaskPriority, TaskRelationKind
-from resolvers import boards, contracts, task_talk, tasks
+from resolvers import boards, contracts, task_files, task_talk, tasks
 from resolvers.operation import Operation
 from schema.events import KINDS
 from schema.execution import Frame, Request, Response
@@ -34,7 +34,7 @@ fragment B on Board { key assigneeLimit assigneeLimitIsHard guardsCompletion pro
 fragment L on BoardLabel { id name color }
 fragment T on Task { id title description priority startsOn dueOn estimate swimlane version parent { id } labels { id }
   assignees { id } relations { kind other { id } } inverseRelations { kind task { id } }
-  checklists { id title items { id text isDone } } archivedAt
+  checklists { id title items { id text isDone } } attachments { id name url } archivedAt
   comments(first: 3) { nodes { id body editedAt deletedAt reactions { emoji } mentions { id } } } }
 fragment C on BoardColumn { id name category wipLimit wipIsHard version }
 """
@@ -192,6 +192,10 @@ async def story(stage: Stage) -> AsyncGenerator[Act, None]:
     yield lambda: task_talk.edit_item(op, made["item"], {"is_done": True})
     yield lambda: task_talk.remove_item(op, made["item"])
     yield lambda: task_talk.remove_checklist(op, made["list"])
+    made["file"] = await stage.world.upload(worker_.viewer)
+    yield lambda: task_files.attach(worker_, made["a"], made["file"])
+    yield lambda: keep("taken", task_files.detach(op, made["file"]))
+    yield lambda: stage.undo(made["taken_act"])
     yield lambda: tasks.watch_task(op, made["a"], is_on=True)
     yield lambda: keep(
         "comment", task_talk.add_comment(worker_, made["a"], "Well.", answers_id=None, mentions=[])

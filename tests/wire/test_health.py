@@ -50,7 +50,7 @@ async def test_a_healthy_server_names_its_adapters_and_counts_no_dead_job(
     assert answer.json() == {
         "status": "ok",
         "version": VERSION,
-        "adapters": {"sql": "embedded", "broker": "memory"},
+        "adapters": {"sql": "embedded", "broker": "memory", "files": "directory"},
         "background": dict.fromkeys(
             ("streams", "broker", "sweep", "sight", "revocations", "jobs", "views", "retention", "taxonomy"),
             "ok",

@@ -368,6 +368,7 @@ def production(database_url: str) -> Iterator[dict[str, str]]:
             "SECRET_KEYS": "s" * 32,
             "JWT_PRIVATE_KEYS": key.name,
             "CHAT_KEYS": str(pem_path(1)),
+            "FILES_URL": f"file:{Path(key.name).parent / 'files'}",
             "PUBLIC_URL": "https://api.example.com",
         }
 
@@ -421,6 +422,7 @@ def test_production_never_migrates_by_itself(run: Run, cluster: EmbeddedCluster)
         ("SECRET_KEYS", "ENV=production needs SECRET_KEYS: "),
         ("JWT_PRIVATE_KEYS", "ENV=production needs JWT_PRIVATE_KEYS: "),
         ("CHAT_KEYS", "ENV=production needs CHAT_KEYS: "),
+        ("FILES_URL", "ENV=production needs FILES_URL: "),
         ("PUBLIC_URL", "ENV=production needs PUBLIC_URL, "),
     ],
 )
