@@ -8,9 +8,10 @@ import contextlib
 import dataclasses
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from sqlmodel import col
 
 from auth.viewer import Viewer
 from models.application import DeclineReason
+from models.board import Board, BoardColumn
 from models.feedback import AXES
 from models.gig import BudgetKind, GigVisibility, SkillNeed
 from models.gig_content import GigContent, Question, WantedSkill
@@ -28,12 +30,26 @@ from models.seed import SeedVersion
 from models.skill import SkillName
 from models.store.sql import Act, Receipt, Replayed
 from models.user import EmailTaken, Role
-from resolvers import accounts, applications, contracts, feedback, gigs, invitations, profiles
+from resolvers import (
+    accounts,
+    applications,
+    boards,
+    contracts,
+    feedback,
+    gigs,
+    invitations,
+    profiles,
+    task_talk,
+    tasks,
+)
 from resolvers.applications import Bid
+from resolvers.boards import Done
+from resolvers.demo_board import CHECKLIST, LABELS, TASKS, Planned
 from resolvers.demo_cast import ADA, ANA, CARLA, CAST, FARID, JONAS, MEI, OLENA, PROFILES, THABO, Person
 from resolvers.jobs import run_due_jobs
 from resolvers.operation import Operation, Rules, Services
 from resolvers.profiles import Expertise, Rate
+from resolvers.tasks import BOTTOM
 
 _SKILLS = (
     "adobe illustrator", "copywriting", "css", "data analysis", "data visualisation", "docker", "email marketing", "figma",
@@ -80,13 +96,23 @@ class _Stage:
         )
         self._viewers: dict[Person, Viewer] = {}
         self._skills: dict[str, UUID] = {}
+        self._beside: list[tuple[datetime, Callable[[], Awaitable[object]]]] = []
 
-    def move_to(self, days_ago: float) -> None:
-        """The story goes forward only: facts stand in their streams in the order of their times."""
+    async def move_to(self, days_ago: float) -> None:
+        """The story goes forward only: facts stand in their streams in the order of their times. What happens beside it until
+        then happens now."""
         moment = self.start - timedelta(days=days_ago)
         if moment < self.now < self.start:
             raise ValueError(f"the story cannot go back to {days_ago} days ago")
+        while self._beside and self._beside[0][0] <= moment:
+            self.now, act = self._beside.pop(0)
+            await act()
         self.now = moment
+
+    def beside(self, acts: Iterable[tuple[float, Callable[[], Awaitable[object]]]]) -> None:
+        """What happens while the story goes on elsewhere, by how many days ago."""
+        self._beside += [(self.start - timedelta(days=days_ago), act) for days_ago, act in acts]
+        self._beside.sort(key=lambda one: one[0])
 
     def system(self) -> Operation:
         return Operation(self._services)
@@ -133,6 +159,31 @@ class _Stage:
 
     def skill(self, name: str) -> UUID:
         return self._skills[name]
+
+    async def board_of(self, gig_id: UUID) -> tuple[UUID, dict[str, UUID]]:
+        """The board of a gig, and its columns by name."""
+        statement = (
+            sa.select(col(BoardColumn.board_id), col(BoardColumn.name), col(BoardColumn.id))
+            .join(Board, col(Board.id) == col(BoardColumn.board_id))
+            .where(col(Board.gig_id) == gig_id)
+        )
+        rows = await self._services.db.fetch(statement)
+        return rows[0].board_id, {row.name: row.id for row in rows}
+
+    async def act_on_board(
+        self,
+        person: Person,
+        name: str,
+        use_case: Callable[Concatenate[Operation, P], Awaitable[Done]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> UUID:
+        """`act` for what can be undone."""
+
+        async def receipt_of(op: Operation) -> Receipt:
+            return (await use_case(op, *args, **kwargs))[0]
+
+        return await self.act(person, f"{use_case.__name__} {name}", receipt_of)
 
     # -- what people do here ------------------------------------------------------------------------------------------
 
@@ -228,7 +279,7 @@ async def _tell(stage: _Stage) -> None:
 
 
 async def _people_arrive(stage: _Stage) -> None:
-    stage.move_to(36)
+    await stage.move_to(36)
     for person in CAST:
         await stage.enter(person)
     await accounts.appoint(stage.system(), email=ADA.email, role=Role.ADMIN)
@@ -248,43 +299,43 @@ async def _people_arrive(stage: _Stage) -> None:
 
 async def _the_translation(stage: _Stage) -> None:
     """A finished piece of work: both have spoken, and the freelancer replied."""
-    stage.move_to(34)
+    await stage.move_to(34)
     text = "Our guidebook has **14 chapters**, about 18,000 words in English. We need it in lively Spanish, not in dictionary Spanish."
     budget = (BudgetKind.FIXED, 900, 1400, "EUR")
     content = stage.content("Translate our walking guide into Spanish", text, budget, closes_in=7, expected_days=12,
                             skills=("translation", "spanish"), nice=("copywriting",))  # fmt: skip
     await stage.post(CARLA, TRANSLATION, content)
-    stage.move_to(33)
+    await stage.move_to(33)
     letter = "¡Hola, Carla! I translate travel writing from English and Italian. I would begin with chapter one as a sample, for free."
     application = await stage.apply(ANA, TRANSLATION, 101, letter, 1150, days=12)
-    stage.move_to(32)
+    await stage.move_to(32)
     await stage.view(CARLA, application)
     contract = await stage.hire(CARLA, application)
-    stage.move_to(26)
+    await stage.move_to(26)
     await stage.progress(
         ANA, contract, 60, "Nine chapters are done; the one about bridges needed some research."
     )
-    stage.move_to(21)
+    await stage.move_to(21)
     await stage.act(ANA, "done", contracts.submit_work, contract, note="All fourteen chapters, read twice.")
-    stage.move_to(20)
+    await stage.move_to(20)
     await stage.act(CARLA, "guide", contracts.approve_work, contract)
-    stage.move_to(19)
+    await stage.move_to(19)
     await stage.rate(
         CARLA,
         contract,
         "555455",
         "Reads as if it had been written in Spanish. One chapter came a day late, announced in time.",
     )
-    stage.move_to(18)
+    await stage.move_to(18)
     given = await stage.rate(ANA, contract, "555555", "Clear wishes, quick answers, paid the same day.")
-    stage.move_to(17)
+    await stage.move_to(17)
     reply = "Thank you! The second edition is yours if you want it."
     await stage.act(CARLA, "thanks", feedback.reply_to_feedback, given, body=reply)
 
 
 async def _work_begins(stage: _Stage) -> None:
     """A guide app that is being built, and a clean-up that is done but not yet judged by both."""
-    stage.move_to(16)
+    await stage.move_to(16)
     text = "Guides need today's route, the guests' names and an offline map on their phones. The API exists."
     budget = (BudgetKind.FIXED, 6000, 9000, "EUR")
     content = stage.content("Offline app for our tour guides", text, budget, closes_in=10, expected_days=45,
@@ -295,7 +346,7 @@ async def _work_begins(stage: _Stage) -> None:
     content = stage.content("Move our bookings from spreadsheets to PostgreSQL", text, budget, closes_in=6,
                             expected_days=8, skills=("postgresql", "python"), nice=("pandas",))  # fmt: skip
     await stage.post(CARLA, CLEAN_UP, content)
-    stage.move_to(15)
+    await stage.move_to(15)
     thabo = await stage.apply(
         THABO,
         GUIDE_APP,
@@ -320,7 +371,7 @@ async def _work_begins(stage: _Stage) -> None:
         1200,
         days=8,
     )
-    stage.move_to(14)
+    await stage.move_to(14)
     await stage.view(CARLA, thabo, mei, farid)
     message = "Your screens are lovely. This time the offline part decides."
     await stage.act(
@@ -328,32 +379,98 @@ async def _work_begins(stage: _Stage) -> None:
     )
     app = await stage.hire(CARLA, thabo)
     clean_up = await stage.hire(CARLA, farid)
-    stage.move_to(10)
+    await _the_guide_board(stage)
+    await stage.move_to(10)
     await stage.progress(THABO, app, 20, "Routes and guests load; the map comes next.")
     await stage.progress(
         FARID, clean_up, 50, "Doubles are found: 312 guests were written in two or more ways."
     )
-    stage.move_to(6)
+    await stage.move_to(6)
     await stage.act(
         FARID, "first", contracts.submit_work, clean_up, note="All years are in, with a report of doubles."
     )
-    stage.move_to(5)
+    await stage.move_to(5)
     note = "2019 lacks the cancelled tours. Please bring them in, marked as cancelled."
     await stage.act(CARLA, "2019", contracts.request_changes, clean_up, note=note)
-    stage.move_to(4)
+    await stage.move_to(4)
     await stage.act(
         FARID, "second", contracts.submit_work, clean_up, note="The 87 cancelled tours of 2019 are in."
     )
-    stage.move_to(3.5)
+    await stage.move_to(3.5)
     await stage.act(CARLA, "clean up", contracts.approve_work, clean_up)
     await stage.progress(THABO, app, 55, "The map works without a network. Next: signing in.")
-    stage.move_to(3)
+    await stage.move_to(3)
     comment = "Knew what she wanted and why. The files were worse than described, the help with them better."
     await stage.rate(FARID, clean_up, "545545", comment)
 
 
+async def _the_guide_board(stage: _Stage) -> None:
+    """How the guide app was planned and built, told while the rest goes on."""
+    board_id, columns = await stage.board_of(GUIDE_APP)
+    labels = {
+        name: await stage.act_on_board(
+            THABO, name, boards.add_label, board_id, {"name": name, "color": color}
+        )
+        for name, color in LABELS.items()
+    }
+    await stage.act_on_board(
+        CARLA, "limit", boards.edit_column, columns["In progress"], {"wip_limit": 3}, expected_version=None
+    )
+    ids = {task.title: demo_id(201 + at) for at, task in enumerate(TASKS)}
+
+    async def write(task: Planned) -> None:
+        values = {
+            "title": task.title,
+            "description": task.description,
+            "priority": task.priority,
+            "estimate": task.estimate,
+            "due_on": None if task.due_in is None else (stage.start + timedelta(days=task.due_in)).date(),
+            "label_ids": [] if task.label is None else [labels[task.label]],
+            "assignee_ids": [stage.id_of(THABO)] if task.moves else [],
+        }
+        id, column_id = ids[task.title], columns[task.column]
+        await stage.act_on_board(
+            CARLA, task.title, tasks.create_task, board_id, values, column_id=column_id, id=id
+        )
+
+    async def move(task: Planned, column: str) -> None:
+        id, name = ids[task.title], f"{task.title} to {column}"
+        await stage.act_on_board(
+            THABO,
+            name,
+            tasks.move_task,
+            id,
+            column_id=columns[column],
+            position=BOTTOM,
+            expected_version=None,
+        )
+
+    async def talk() -> None:
+        tried = ids["Try it out on the evening tour"]
+        checklist = await stage.act_on_board(
+            THABO, "tried", task_talk.add_checklist, tried, "Before the guests come"
+        )
+        items = [
+            await stage.act_on_board(THABO, text, task_talk.add_item, checklist, {"text": text})
+            for text in CHECKLIST
+        ]
+        await stage.act_on_board(THABO, "first", task_talk.edit_item, items[0], {"is_done": True})
+        asked = await stage.act_on_board(
+            CARLA, "phone", task_talk.add_comment, tried, "Nico has an old phone. Will it do?",
+            answers_id=None, mentions=[stage.id_of(THABO)],
+        )  # fmt: skip
+        await stage.act_on_board(
+            THABO, "yes", task_talk.add_comment, tried, "It will: I develop on an older one.", answers_id=asked, mentions=[]
+        )  # fmt: skip
+        await stage.act_on_board(CARLA, "good", task_talk.react, asked, "👍", is_on=True)
+
+    stage.beside((task.written, partial(write, task)) for task in TASKS)
+    stage.beside((days, partial(move, task, column)) for task in TASKS for days, column in task.moves)
+    stage.beside([(1.4, talk)])
+
+
 async def _carlas_last_two_weeks(stage: _Stage) -> None:
-    stage.move_to(2.9)
+    await stage.move_to(2.9)
     text = "Guests pick a tour, a day and how many they are, then pay a deposit. It must work **by keyboard** and in four languages."
     budget = (BudgetKind.FIXED, 2500, 4000, "EUR")
     content = stage.content("Booking page for walking tours", text, budget, closes_in=24, expected_days=30,
@@ -395,7 +512,7 @@ async def _carlas_last_two_weeks(stage: _Stage) -> None:
 
 
 async def _jonas_posts(stage: _Stage) -> None:
-    stage.move_to(2.7)
+    await stage.move_to(2.7)
     text = "A map of every mill that ever ground our flour, for the wall of the shop."
     content = stage.content("Atlas of old mills", text, (BudgetKind.FIXED, 5000, 8000, "SEK"), closes_in=1,
                             skills=("geographic information systems",))  # fmt: skip
@@ -422,7 +539,7 @@ async def _jonas_posts(stage: _Stage) -> None:
 
 async def _this_week(stage: _Stage) -> None:
     """The pipeline as a visitor finds it: bids at every stage, work going on, one hand-in waiting for Carla."""
-    stage.move_to(2.2)
+    await stage.move_to(2.2)
     farid = await stage.apply(
         FARID,
         BOOKING,
@@ -452,7 +569,7 @@ async def _this_week(stage: _Stage) -> None:
         days=40,
     )
     await stage.apply(ANA, SHOP, 110, "I write product pages that people read to the end.", 24000, days=20)
-    stage.move_to(1.8)
+    await stage.move_to(1.8)
     await stage.act(OLENA, "review", _accept_invitation, REVIEW)
     await stage.view(CARLA, farid, olena, mei)
     await stage.act(CARLA, "farid", applications.shortlist_application, farid)
@@ -461,16 +578,16 @@ async def _this_week(stage: _Stage) -> None:
     work = await stage.hire(JONAS, wholesale)
     await stage.act(CARLA, "postcards", gigs.pause_gig, POSTCARDS)
     await stage.act(JONAS, "till", gigs.cancel_gig, TILL, note="The maker of the till does it after all.")
-    stage.move_to(1)
+    await stage.move_to(1)
     await stage.progress(FARID, work, 15, "The list for one o'clock prints itself; orders are next.")
     await stage.progress(MEI, logo, 80, "It is a stick now.")
     await stage.apply(
         THABO, BOOKING, 111, "Payments in four languages: built twice, both in use.", 2900, days=30
     )
-    stage.move_to(0.5)
+    await stage.move_to(0.5)
     await stage.act(MEI, "logo", contracts.submit_work, logo, note="As a vector file and in three sizes.")
     await stage.act(FARID, "bot", gigs.save_gig, BOT)
-    stage.move_to(0)
+    await stage.move_to(0)
     await run_due_jobs(stage.system())
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from auth.viewer import Viewer
 from models.gig_workflow import GigStatus
+from models.ids import encode_id
 from models.store.sql import Act, Database, HotTransaction, Transaction
 from models.user import Role
 from resolvers import demo
@@ -24,6 +25,12 @@ from tests.world import Clock, World, make_test_services
 BLIND = """query Blind { contracts(first: 20, where: { status: { eq: COMPLETED } }) { nodes {
   gig { title } feedback { comment } feedbackState { youAnswered otherSideAnswered revealedAt }
 } } }"""
+
+
+FLOW = """query Flow($id: ID!) { gig(id: $id) { board { columns { name taskCount }
+  flow { cycleTime { count } days { completed } } forecast { remaining milestones { on } }
+  tasks(first: 1, where: { title: { contains: "evening tour" } }) { nodes {
+    checklists { items { isDone } } comments(first: 5) { nodes { body } } } } } } }"""
 
 
 class Interrupted(BaseException):
@@ -139,3 +146,29 @@ async def test_a_start_that_was_interrupted_is_completed_by_the_next(
 
     assert completed
     assert await empty_world.footprint() == await demo_world.footprint()
+
+
+async def test_a_board_shows_how_work_has_flowed_and_when_it_will_be_done(demo_world: World) -> None:
+    rows = await demo_world.rows("select id from users where email = :email", email=CARLA.email)
+    carla = Viewer(user_id=rows[0][0], roles=frozenset({Role.CLIENT}))
+    gig_id = encode_id("gig", demo.GUIDE_APP)
+
+    board = (await demo_world.data(carla, FLOW, id=gig_id))["gig"]["board"]
+
+    assert {column["name"]: column["taskCount"] for column in board["columns"]} == {
+        "Backlog": 2,
+        "To do": 3,
+        "In progress": 2,
+        "Done": 8,
+        "Cancelled": 1,
+    }
+    assert board["flow"]["cycleTime"]["count"] == 8
+    assert sum(day["completed"] for day in board["flow"]["days"]) == 8
+    assert board["forecast"]["remaining"] == 7
+    assert all(one["on"] is not None for one in board["forecast"]["milestones"])
+    (tried,) = board["tasks"]["nodes"]
+    assert [item["isDone"] for item in tried["checklists"][0]["items"]] == [True, False, False]
+    assert [comment["body"] for comment in tried["comments"]["nodes"]] == [
+        "Nico has an old phone. Will it do?",
+        "It will: I develop on an older one.",
+    ]
