@@ -306,7 +306,7 @@ class BoardAct(SQLModel, table=True):
     # Its facts in the board's stream.
     first_number: int = big()
     last_number: int = big()
-    # Steps that take it back, in order, as `resolvers/board_steps.py` knows them.
+    # Steps that take it back, in order, as `resolvers/board_steps.py` registers them.
     inverse: list[dict[str, Any]] = Field(sa_type=JSONB)
     # What it changed, and what it relied on: one act depends on an earlier one when it changed or relied on what that one
     # changed, or changed what that one relied on.

@@ -24,7 +24,8 @@ from models.errors import NotAllowed, NotFound
 from models.gig import Gig
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
-from resolvers import board_steps as steps
+from resolvers import column_steps as steps
+from resolvers import label_steps
 from resolvers.board_progress import progress_of
 from resolvers.board_steps import plain, take
 from resolvers.jobs import job
@@ -105,19 +106,21 @@ def _behind(board: OpenBoard, position: Position, *, but: BoardColumn | None) ->
 async def add_label(op: Operation, board_id: UUID, values: Mapping[str, Any]) -> Done:
     async with opened(op, board_id) as board:
         key = op.new_id()
-        inverse = await steps.add_label(board, label_id=str(key), values=BoardLabel.checked(values))
+        inverse = await label_steps.add_label(board, label_id=str(key), values=BoardLabel.checked(values))
         return await board.settle("ADD_LABEL", key, inverse)
 
 
 async def edit_label(op: Operation, label_id: UUID, changes: Mapping[str, Any]) -> Done:
     async with opened(op, await board_of(op, BoardLabel, label_id), path=("id",), what="label") as board:
-        inverse = await steps.edit_label(board, label_id=str(label_id), values=BoardLabel.checked(changes))
+        inverse = await label_steps.edit_label(
+            board, label_id=str(label_id), values=BoardLabel.checked(changes)
+        )
         return await board.settle("EDIT_LABEL", label_id, inverse)
 
 
 async def remove_label(op: Operation, label_id: UUID) -> Done:
     async with opened(op, await board_of(op, BoardLabel, label_id), path=("id",), what="label") as board:
-        inverse = await steps.remove_label(board, label_id=str(label_id))
+        inverse = await label_steps.remove_label(board, label_id=str(label_id))
         return await board.settle("REMOVE_LABEL", label_id, inverse)
 
 

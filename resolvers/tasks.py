@@ -17,9 +17,10 @@ from models.offline import Queued
 from models.store.sql import Receipt
 from models.table import check_version
 from models.task import Task, TaskRelationKind, TaskStay, TaskWatcher
-from resolvers import board_steps as steps
-from resolvers.board_steps import labels_of
+from resolvers import task_steps as steps
 from resolvers.boards import Done
+from resolvers.column_steps import in_order
+from resolvers.label_steps import labels_of
 from resolvers.open_board import OpenBoard, board_of, opened
 from resolvers.operation import Operation
 from resolvers.task_places import rank_as_seen, rank_now
@@ -374,4 +375,4 @@ async def _checked(
 
 
 def _first(board: OpenBoard) -> BoardColumn:
-    return steps.in_order(board.columns.values())[0]
+    return in_order(board.columns.values())[0]
