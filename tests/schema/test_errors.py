@@ -96,7 +96,7 @@ async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: S
         "user": stage.id("user", "owner"), "client": stage.id("client", "owner"),
         "freelancer": stage.id("freelancer", "hired"), "job": job.job, "board": scene.board, "column": scene.todo,
         "label": scene.label, "task": scene.task, "checklist": scene.checklist, "item": scene.item,
-        "comment": scene.comment, "person": stage.id("person", "hired"),
+        "comment": scene.comment, "person": stage.id("person", "hired"), "file": scene.file,
     }  # fmt: skip
     document = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 
@@ -106,6 +106,7 @@ async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: S
     assert [node["__typename"] for node in found] == [
         "Gig", "GigQuestion", "Application", "Contract", "GigInvitation", "Feedback", "User", "Client", "Freelancer", "Job",
         "Board", "BoardColumn", "BoardLabel", "Task", "TaskChecklist", "TaskChecklistItem", "TaskComment", "Person",
+        "Attachment",
     ]  # fmt: skip
     assert set(NODES) == set(ids) | {"skill", "session", "notification"}
 
