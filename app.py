@@ -91,22 +91,24 @@ async def opened_services(settings: Settings, database_url: str) -> AsyncIterato
     newest = sa.select(col(StreamEpoch.id)).order_by(col(StreamEpoch.began_at).desc()).limit(1)
     try:
         epoch = (await db.fetch(newest))[0][0]
-        yield Services(
-            db=db,
-            rules=Rules(
-                gigs_need_approval=settings.gigs_need_approval,
-                file_limit_bytes=settings.file_limit_bytes,
-                file_quota_bytes=settings.file_quota_bytes,
-            ),
-            epoch=epoch.hex,
-            passwords=Passwords(),
-            tokens=tokens,
-            signer=Signer(secret_keys),
-            clock=lambda: datetime.now(UTC),
-            revoked=RevokedSessions(),
-            views=ViewCounter(),
-            files=_files(settings),
-        )
+        async with opened_chat_keys(settings, database_url) as chat_keys:
+            yield Services(
+                db=db,
+                rules=Rules(
+                    gigs_need_approval=settings.gigs_need_approval,
+                    file_limit_bytes=settings.file_limit_bytes,
+                    file_quota_bytes=settings.file_quota_bytes,
+                ),
+                epoch=epoch.hex,
+                passwords=Passwords(),
+                tokens=tokens,
+                signer=Signer(secret_keys),
+                clock=lambda: datetime.now(UTC),
+                revoked=RevokedSessions(),
+                views=ViewCounter(),
+                files=_files(settings),
+                chat_keys=chat_keys,
+            )
     finally:
         await db.close()
 
@@ -223,8 +225,12 @@ async def background_work(
     op = Operation(services)
 
     async def follow_revocations() -> None:
-        await services.revoked.follow(services.db, now=services.clock())
-        streams.end_sessions(services.revoked)
+        streams.administered.clear()
+        have_changed = await services.revoked.follow(services.db, now=services.clock())
+        streams.end_sessions(services.revoked, now=services.clock())
+        if have_changed:
+            # What others see may have gone with them: the gigs of who is suspended.
+            await streams.recheck()
 
     async def write_views() -> None:
         await services.views.write(services.db, at=services.clock())
@@ -245,7 +251,10 @@ async def background_work(
         asyncio.create_task(streams.run()),
         asyncio.create_task(_every(0.5, "sweep", streams.sweep, health)),
         asyncio.create_task(_every(5, "sight", streams.recheck, health)),
-        asyncio.create_task(_every(1, "revocations", follow_revocations, health)),
+        # Half of what a person who is shut out may wait at most, should no hint come.
+        asyncio.create_task(
+            _every(0.5, "revocations", follow_revocations, health, sooner=streams.administered)
+        ),
         asyncio.create_task(_every(1, "jobs", run_jobs, health)),
         asyncio.create_task(_every(60, "taxonomy", follow_taxonomy, health)),
         asyncio.create_task(_every(5, "views", write_views, health)),
@@ -265,8 +274,16 @@ async def background_work(
             _log.error("view counts of the last seconds are lost", exc_info=error)
 
 
-async def _every(seconds: float, name: str, work: Callable[[], Awaitable[None]], health: Health) -> None:
-    """Do `work` again and again; a failure is logged, shown by `/health/ready`, and tried again within seconds."""
+async def _every(
+    seconds: float,
+    name: str,
+    work: Callable[[], Awaitable[None]],
+    health: Health,
+    *,
+    sooner: asyncio.Event | None = None,
+) -> None:
+    """Do `work` again and again, and at once when `sooner` is set; a failure is logged, shown by `/health/ready`, and tried
+    again within seconds."""
     while True:
         try:
             await work()
@@ -278,7 +295,13 @@ async def _every(seconds: float, name: str, work: Callable[[], Awaitable[None]],
                 _log.exception("background work failed", extra={"task": name})
             # Only its class: the text of a database's error holds what people wrote, and anybody may ask for health.
             health.background[name] = type(error).__name__
-        await asyncio.sleep(seconds if health.background[name] is None else min(seconds, RETRY_S))
+        pause_s = seconds if health.background[name] is None else min(seconds, RETRY_S)
+        if sooner is None:
+            await asyncio.sleep(pause_s)
+            continue
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await sooner.wait()
 
 
 def load_keys(settings: Settings) -> tuple[list[bytes], list[str]]:
@@ -357,7 +380,7 @@ def load_chat_ring(settings: Settings) -> KeyRing:
                 "has it and the database can read them. Production takes CHAT_KEYS instead."
             )
     try:
-        return KeyRing(texts)
+        return KeyRing(texts, is_for_development=not settings.chat_keys)
     except ValueError as error:
         raise SettingsError(
             f"CHAT_KEYS must name RSA private keys of 3072 bits or more in PEM form: {error}."

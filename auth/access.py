@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 
 from auth.viewer import Viewer
@@ -26,7 +26,7 @@ from models.notification import Notification
 from models.profile import ClientProfile, FreelancerProfile, Visibility
 from models.stream import Fact
 from models.task import TaskComment, TaskReaction
-from models.user import Session, User
+from models.user import Session, User, UserStatus
 
 Clause = sa.ColumnElement[bool]
 T = TypeVar("T")
@@ -40,14 +40,22 @@ _SHOWN = [status for status in GigStatus if status not in HIDDEN]
 
 
 def visible_gigs(viewer: Viewer) -> Clause:
-    """Public gigs that have been out; one's own; those one is invited to or has applied to; administrators see all."""
+    """Public gigs that have been out, unless their client is suspended; one's own; those one is invited to or has applied to;
+    administrators see all."""
     if viewer.is_admin:
         return EVERYTHING
     shown = col(Gig.status).in_(_SHOWN) & col(Gig.published_at).is_not(None)
-    public = shown & (col(Gig.visibility) == GigVisibility.PUBLIC)
+    public = shown & (col(Gig.visibility) == GigVisibility.PUBLIC) & _of_the_active(col(Gig.client_id))
     if viewer.user_id is None:
         return public
     return public | (col(Gig.client_id) == viewer.user_id) | (shown & _has_a_part_in(viewer.user_id))
+
+
+def _of_the_active(user_id: Mapped[UUID]) -> Clause:
+    """Rows of people who are not suspended. Those who are stand in an index of few entries, which is read once."""
+    shut = aliased(User)
+    suspended = sa.select(col(shut.id)).where(col(shut.status) == UserStatus.SUSPENDED)
+    return user_id.not_in(suspended)
 
 
 def _has_a_part_in(user_id: UUID) -> Clause:
@@ -55,8 +63,8 @@ def _has_a_part_in(user_id: UUID) -> Clause:
     # gigs that are open rather than the 900 with a skill.
     invited = sa.select(col(GigInvitation.gig_id)).where(col(GigInvitation.freelancer_id) == user_id)
     applied = sa.select(col(Application.gig_id)).where(col(Application.freelancer_id) == user_id)
-    own = _in_array(col(Gig.id), invited) | _in_array(col(Gig.id), applied)
-    return (col(Gig.visibility) == GigVisibility.INVITE_ONLY) & own
+    # Public ones, too: their client may be suspended, which does not end the business one has with them.
+    return _in_array(col(Gig.id), invited) | _in_array(col(Gig.id), applied)
 
 
 def _in_array(column: Mapped[UUID], ids: sa.Select[UUID]) -> Clause:
@@ -261,6 +269,11 @@ def visible_jobs(viewer: Viewer) -> Clause:
     return EVERYTHING if viewer.is_admin else NOTHING
 
 
+def visible_admin_acts(viewer: Viewer) -> Clause:
+    """The audit log: administrators read all of it."""
+    return EVERYTHING if viewer.is_admin else NOTHING
+
+
 def everybody(_: Viewer) -> Clause:
     return EVERYTHING
 
@@ -316,5 +329,6 @@ def _visible_profile(
     if viewer.is_admin:
         return EVERYTHING
     if viewer.user_id is None:
-        return visibility == Visibility.PUBLIC
-    return visibility.in_([Visibility.PUBLIC, Visibility.MEMBERS]) | (owner == viewer.user_id) | business
+        return (visibility == Visibility.PUBLIC) & _of_the_active(owner)
+    shown = visibility.in_([Visibility.PUBLIC, Visibility.MEMBERS]) & _of_the_active(owner)
+    return shown | (owner == viewer.user_id) | business

@@ -6,8 +6,6 @@ from auth.revocation import RevokedSessions
 from auth.tokens import Tokens
 from auth.viewer import ANONYMOUS, SignInRequired, Viewer
 
-SESSION_ENDED = "This session was ended. Sign in again."
-
 
 def viewer_of(
     authorization: str | None, tokens: Tokens, revoked: RevokedSessions, *, now: datetime
@@ -19,8 +17,8 @@ def viewer_of(
     if authorization is None:
         return ANONYMOUS
     viewer = tokens.viewer_of(_bearer_token(authorization), now=now)
-    if viewer.session_id is not None and viewer.session_id in revoked:
-        raise SignInRequired(SESSION_ENDED)
+    if (loss := revoked.loss_of(viewer, now=now)) is not None:
+        raise loss.refusal
     return viewer
 
 

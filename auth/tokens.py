@@ -51,13 +51,17 @@ class Tokens:
         """The public keys, for whoever wants to verify our access tokens (RFC 7517)."""
         return {"keys": list(self._keys.as_dict(private=False)["keys"])}
 
-    def access_token(self, *, user_id: UUID, session_id: UUID, roles: Sequence[str], now: datetime) -> str:
+    def access_token(
+        self, *, user_id: UUID, session_id: UUID, roles: Sequence[str], now: datetime, version: int = 0
+    ) -> str:
+        """`version` is the account's: once that is higher, the token is refused."""
         claims = {
             "iss": self._issuer,
             "aud": AUDIENCE,
             "sub": encode_id("user", user_id),
             "sid": encode_id("session", session_id),
             "roles": list(roles),
+            "ver": version,
             "iat": int(now.timestamp()),
             "exp": int((now + ACCESS_LIFETIME).timestamp()),
         }
@@ -97,6 +101,7 @@ class Tokens:
                 user_id=decode_id("user", claims["sub"]),
                 session_id=decode_id("session", claims["sid"]),
                 roles=frozenset(Role(role) for role in claims["roles"]),
+                access_version=int(claims.get("ver", 0)),
             )
             return float(claims["exp"]), viewer
         except (JoseError, Invalid, KeyError, TypeError, ValueError) as error:

@@ -1,6 +1,7 @@
 """Who is asking."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from uuid import UUID
 
@@ -9,10 +10,27 @@ from models.user import Role
 
 
 class SignInRequired(DomainError):
-    """Nobody is signed in, or the access token is expired, revoked or forged."""
+    """Nobody is signed in, or the access token is expired, revoked or forged.
 
-    def __init__(self, message: str = "Sign in first: this needs an access token.") -> None:
+    `why` is what programs read: UNAUTHENTICATED, or what was done to the account since the token was issued.
+    """
+
+    def __init__(
+        self,
+        message: str = "Sign in first: this needs an access token.",
+        *,
+        why: str = "UNAUTHENTICATED",
+        until: datetime | None = None,
+    ) -> None:
         super().__init__(message)
+        self.why = why
+        self.until = until
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the error says beside its message: `code`, and `until` of a suspension that ends by itself."""
+        ends = {} if self.until is None else {"until": self.until.isoformat()}
+        return {"code": self.why} | ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +40,8 @@ class Viewer:
     user_id: UUID | None = None
     session_id: UUID | None = None
     roles: frozenset[Role] = frozenset()
+    access_version: int = field(default=0, compare=False)
+    """Of the access token; see `RevokedSessions`."""
 
     @property
     def is_admin(self) -> bool:

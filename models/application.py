@@ -78,6 +78,14 @@ class ApplicationSeen(NotOpen):
         super().__init__(message, status=status, entity_id=application_id)
 
 
+class ApplicantAway(NotOpen):
+    """The freelancer is suspended or gone, and cannot begin to work."""
+
+    def __init__(self, *, application_id: UUID) -> None:
+        message = "This freelancer cannot work now. Choose somebody else, or wait until they are back."
+        super().__init__(message, status="AWAY", entity_id=application_id)
+
+
 class OwnGig(AlreadyExists):
     """Nobody applies for their own gig."""
 

@@ -36,6 +36,7 @@ class Topic(Vocabulary):
     BOARDS = "BOARDS", "Tasks on boards that are given to you, speak to you, or that you watch."
     FEEDBACK = "FEEDBACK", "Feedback after the work."
     PROFILE = "PROFILE", "Changes of your own profile."
+    ACCOUNT = "ACCOUNT", "What administrators do to your account."
     NOTIFICATIONS = "NOTIFICATIONS", "How many notifications are left, after you marked some."
 
 

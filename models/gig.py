@@ -67,6 +67,14 @@ class GigNotOpen(NotOpen):
         )
 
 
+class GigWithheld(NotOpen):
+    """The client is suspended, so the gig is not shown and takes no applications."""
+
+    def __init__(self, *, gig_id: UUID) -> None:
+        message = "Whoever posted this gig cannot answer now, so it takes no applications."
+        super().__init__(message, status="WITHHELD", entity_id=gig_id)
+
+
 class GigNotEditable(NotOpen):
     """The gig has left the states in which its text may change."""
 

@@ -13,7 +13,10 @@ class NotificationCategory(Vocabulary):
     CONTRACTS = "CONTRACTS", "Work that you do, or that is done for you."
     FEEDBACK = "FEEDBACK", "Feedback after the work; what it says is never part of a notification."
     TASKS = "TASKS", "Tasks on boards that are given to you, speak to you, or that you watch."
-    SYSTEM = "SYSTEM", "What the platform or its administrators did to your gig. Cannot be switched off."
+    SYSTEM = (
+        "SYSTEM",
+        "What the platform or its administrators did to your gig or your account. Cannot be switched off.",
+    )
 
 
 class NotificationReason(Vocabulary):
@@ -26,6 +29,7 @@ class NotificationReason(Vocabulary):
     YOU_ARE_ASSIGNED = "YOU_ARE_ASSIGNED", "The task is yours to do, or was."
     YOU_ARE_MENTIONED = "YOU_ARE_MENTIONED", "A comment speaks to you."
     YOU_WATCH_IT = "YOU_WATCH_IT", "You watch the task or work on it."
+    IT_IS_YOUR_ACCOUNT = "IT_IS_YOUR_ACCOUNT", "It is about your account."
 
 
 CRITICAL = frozenset({NotificationCategory.SYSTEM})

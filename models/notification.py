@@ -70,7 +70,7 @@ class Notification(SQLModel, table=True):
     reason: NotificationReason = words(NotificationReason)
     # As in a fact, not foreign keys: the transaction that wrote what they name wrote the notification.
     actor_id: UUID | None
-    gig_id: UUID
+    gig_id: UUID | None
     application_id: UUID | None
     contract_id: UUID | None
     invitation_id: UUID | None

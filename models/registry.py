@@ -1,6 +1,7 @@
 """What the modules of this room declare: tables, kinds of events, refusals. Taken from here, all of them are there."""
 
 from models import (
+    administration,
     application,
     attachment,
     board,
@@ -28,6 +29,7 @@ from models.table import metadata
 
 __all__ = [
     "EVENTS",
+    "administration",
     "all_refusals",
     "application",
     "attachment",

@@ -9,20 +9,23 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import col
 
-from auth.http import SESSION_ENDED
 from auth.passwords import PasswordsBusy
 from auth.tokens import ACCESS_LIFETIME, hash_of
 from auth.viewer import SignInRequired
+from models.administration import AdminAct, AdminActKind
 from models.checks import Checks
 from models.errors import NotAllowed, NotFound, RateLimited
 from models.profile import ClientProfile, FreelancerProfile
+from models.remark import Remark
 from models.store.sql import Receipt, Transaction
 from models.user import (
     REFRESH_LIFETIME,
     AccessTokenRefused,
+    AccountSuspended,
     OnlyOverSocket,
     RefreshToken,
     Role,
+    RoleTaken,
     Session,
     SessionEnded,
     TokenOfAnother,
@@ -52,26 +55,32 @@ async def register_account(
     user = User.register(
         id=op.new_id(), email=email, name=name, password=password, roles=list(roles), at=op.now()
     )
-    with _asking_to_come_again(op):
+    with asking_to_come_again(op):
         user.password_hash = await op.services.passwords.hash(password)
     async with op.transaction() as tx:
         tx.add(user)
         await tx.session.flush()
         for role in roles:
-            tx.add(_profile_for(role, user.id, at=op.now()))
+            await add_profile(tx, role, user.id, at=op.now())
         credentials = await _open_session(op, tx, user)
         receipt = tx.done(user.id)
     return receipt, credentials
 
 
 async def create_session(op: Operation, *, email: str, password: str) -> tuple[Receipt, Credentials]:
-    """Sign in. A wrong password, an unknown address and a suspended account answer the same, as fast."""
-    user = await find_by_email(op, email)
-    with _asking_to_come_again(op):
-        matches = await op.services.passwords.verify(user.password_hash if user else None, password)
-    if user is None or not matches or user.status is not UserStatus.ACTIVE:
+    """Sign in. A wrong password and an unknown address answer the same, as fast; that an account is suspended, only its
+    password opens."""
+    found = await find_by_email(op, email)
+    with asking_to_come_again(op):
+        matches = await op.services.passwords.verify(found.password_hash if found else None, password)
+    if found is None or not matches:
         raise WrongCredentials
     async with op.transaction() as tx:
+        # Locked, as it is by who suspends: a session that is opened at the same moment would not be revoked.
+        user = await tx.lock_if_any(User, col(User.id) == found.id)
+        if user is None or user.status is UserStatus.ERASED:
+            raise WrongCredentials
+        await _require_open(op, tx, user)
         credentials = await _open_session(op, tx, user)
         receipt = tx.done(user.id)
     return receipt, credentials
@@ -90,7 +99,9 @@ async def refresh_session(op: Operation, *, refresh_token: str) -> tuple[Receipt
         reused = token.is_reused(at=op.now())
         if reused:
             session.revoke(at=op.now())
-        alive = user is not None and user.status is UserStatus.ACTIVE and session.is_alive(at=op.now())
+        elif user is not None:
+            await _require_open(op, tx, user)
+        alive = user is not None and session.is_alive(at=op.now())
         if alive and user is not None:
             child = op.services.tokens.child_of(refresh_token)
             if token.replaced_at is None:
@@ -116,11 +127,12 @@ async def refresh_socket(op: Operation, *, access_token: str) -> tuple[Receipt, 
         expires_at = op.services.tokens.expiry_of(access_token, now=op.now())
     except SignInRequired as error:
         raise AccessTokenRefused(error.message) from error
-    if bearer.session_id is None or bearer.session_id in op.services.revoked:
-        raise AccessTokenRefused(SESSION_ENDED)
+    if (loss := op.services.revoked.loss_of(bearer, now=op.now())) is not None:
+        raise AccessTokenRefused(loss.refusal.message)
     if bearer.user_id != user_id:
         raise TokenOfAnother
     op.renew_socket(bearer, expires_at)
+    assert bearer.session_id is not None
     return Receipt(bearer.session_id), expires_at
 
 
@@ -149,9 +161,11 @@ async def add_role(op: Operation, *, role: Role) -> Receipt:
         user = await tx.lock(User, col(User.id) == user_id, what="user")
         if role in user.role_set:
             return tx.noop(user.id)
+        if await _was_taken(tx, user.id, role):
+            raise RoleTaken
         user.roles = [*user.roles, role.value]
         user.touch(at=op.now())
-        tx.add(_profile_for(role, user.id, at=op.now()))
+        await add_profile(tx, role, user.id, at=op.now())
         return tx.done(user.id)
 
 
@@ -165,9 +179,18 @@ async def appoint(op: Operation, *, email: str, role: Role) -> UUID:
     async with op.transaction() as tx:
         user = await tx.lock(User, col(User.id) == user.id, what="user")
         receipt = tx.done(user.id)
-        if role not in user.role_set:
-            user.roles = [*user.roles, role.value]
-            user.touch(at=op.now())
+        granted = user.grant(role, remark_id=None, at=op.now())
+        if granted is not None:
+            tx.emit(granted)
+            tx.add(
+                AdminAct.of(
+                    AdminActKind.ROLE_GRANTED,
+                    actor_id=op.viewer.user_id,
+                    account_id=user.id,
+                    role=role,
+                    at=op.now(),
+                )
+            )
     return receipt.entity_id
 
 
@@ -179,13 +202,38 @@ async def find_by_email(op: Operation, email: str) -> User | None:
     return User(**rows[0]._mapping) if rows else None
 
 
+async def add_profile(tx: Transaction, role: Role, user_id: UUID, *, at: datetime) -> None:
+    """The profile that belongs to a role, if there is one and it is not there yet: roles come and go, profiles stay."""
+    if role is Role.FREELANCER and await tx.by_id(FreelancerProfile, user_id) is None:
+        tx.add(FreelancerProfile(user_id=user_id, created_at=at, updated_at=at))
+    elif role is Role.CLIENT and await tx.by_id(ClientProfile, user_id) is None:
+        tx.add(ClientProfile(user_id=user_id, created_at=at, updated_at=at))
+
+
 @contextlib.contextmanager
-def _asking_to_come_again(op: Operation) -> Iterator[None]:
+def asking_to_come_again(op: Operation) -> Iterator[None]:
     try:
         yield
     except PasswordsBusy as error:
         message = "Very many people are signing in right now. Try again in a few seconds."
         raise RateLimited(message, retry_at=op.now() + RETRY_AFTER) from error
+
+
+async def _was_taken(tx: Transaction, user_id: UUID, role: Role) -> bool:
+    """Whether the last that administrators did about this role was to take it."""
+    about = (col(AdminAct.account_id) == user_id) & (col(AdminAct.role) == role)
+    statement = (
+        sa.select(col(AdminAct.kind)).where(about).order_by(col(AdminAct.at).desc(), col(AdminAct.id).desc())
+    )
+    return (await tx.execute(statement.limit(1))).scalar() is AdminActKind.ROLE_REVOKED
+
+
+async def _require_open(op: Operation, tx: Transaction, user: User) -> None:
+    """Raises `AccountSuspended`."""
+    if user.is_suspended(at=op.now()):
+        assert user.suspension_remark_id is not None
+        remark = await tx.by_id(Remark, user.suspension_remark_id)
+        raise AccountSuspended(until=user.suspended_until, reason=remark.body if remark else None)
 
 
 async def _open_session(op: Operation, tx: Transaction, user: User) -> Credentials:
@@ -199,11 +247,6 @@ async def _open_session(op: Operation, tx: Transaction, user: User) -> Credentia
 
 def _credentials(op: Operation, user: User, session: Session, refresh_token: str) -> Credentials:
     access = op.services.tokens.access_token(
-        user_id=user.id, session_id=session.id, roles=user.roles, now=op.now()
+        user_id=user.id, session_id=session.id, roles=user.roles, now=op.now(), version=user.access_version
     )
     return Credentials(access, op.now() + ACCESS_LIFETIME, refresh_token, session.expires_at)
-
-
-def _profile_for(role: Role, user_id: UUID, *, at: datetime) -> FreelancerProfile | ClientProfile:
-    profile = FreelancerProfile if role is Role.FREELANCER else ClientProfile
-    return profile(user_id=user_id, created_at=at, updated_at=at)

@@ -15,6 +15,7 @@ from auth.viewer import Viewer
 from models.application import (
     MAX_ANSWER,
     MAX_COVER_LETTER,
+    ApplicantAway,
     Application,
     ApplicationAnswer,
     ApplicationStatus,
@@ -25,13 +26,13 @@ from models.application import (
 from models.checks import Checks
 from models.contract import Contract
 from models.errors import Invalid, NotAllowed
-from models.gig import MAX_DAYS, Gig, GigQuestion
+from models.gig import MAX_DAYS, Gig, GigQuestion, GigWithheld
 from models.money import Money
 from models.store.hot import Look, Many
 from models.store.rows import new_row
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
-from models.user import Role
+from models.user import Role, User, UserStatus
 from resolvers.boards import join_board
 from resolvers.gigs import lock_gig_first, require_owner
 from resolvers.operation import Operation
@@ -67,6 +68,8 @@ async def submit_application(op: Operation, gig_id: UUID, bid: Bid, *, id: UUID 
         if (first_id := seen.one["first_id"]) is not None:
             return tx.noop(first_id)
         gig.require_open()
+        if seen.one["client_status"] != UserStatus.ACTIVE:
+            raise GigWithheld(gig_id=gig.id)
         offer = _checked(bid, currency=gig.currency, questions=seen.many["questions"])
         application = new_row(
             Application,
@@ -165,6 +168,9 @@ async def accept_application(op: Operation, application_id: UUID) -> Receipt:
     """Take one bid and open its contract; every other bid stays until the client declines it. Answers the contract."""
     async with op.transaction() as tx:
         gig, application = await _lock_for_owner(op, tx, application_id)
+        freelancer = await tx.by_id(User, application.freelancer_id)
+        if freelancer is None or freelancer.status is not UserStatus.ACTIVE:
+            raise ApplicantAway(application_id=application.id)
         accepted = application.accept(at=op.now())
         filled = gig.hire(at=op.now())
         contract, started = Contract.between(application, at=op.now())
@@ -203,7 +209,8 @@ async def _lock_gig_then_application(
 @cache
 def _gig_for(roles: frozenset[Role]) -> Look[Gig]:
     """The gig `gig_id` that the person `viewer_id` with these roles would apply for, their live application for it, and
-    what the gig asks. Applications come and go, and questions change, only with their gig locked and changed."""
+    what the gig asks. Applications come and go, and questions change, only with their gig locked and changed. Whether the client
+    is suspended is seen as it was at the beginning: a bid that comes in at that very moment waits, as those before it."""
     # Scopes only compare columns with the id, and a parameter compares like one.
     viewer_id = cast(UUID, sa.bindparam("viewer_id", type_=sa.Uuid))
     gig_id = sa.bindparam("gig_id", type_=sa.Uuid)
@@ -211,6 +218,9 @@ def _gig_for(roles: frozenset[Role]) -> Look[Gig]:
         col(Application.gig_id) == gig_id,
         col(Application.freelancer_id) == viewer_id,
         col(Application.status) != ApplicationStatus.WITHDRAWN,
+    )
+    client_status = (
+        sa.select(col(User.status)).join(Gig, col(Gig.client_id) == col(User.id)).where(col(Gig.id) == gig_id)
     )
     questions = Many[GigQuestion](
         (GigQuestion.id, GigQuestion.prompt, GigQuestion.is_required),
@@ -220,7 +230,7 @@ def _gig_for(roles: frozenset[Role]) -> Look[Gig]:
     return Look(
         (Gig.id, Gig.client_id, Gig.status, Gig.currency, Gig.application_count),
         where=(col(Gig.id) == gig_id) & access.visible_gigs(Viewer(viewer_id, roles=roles)),
-        one={"first_id": first.scalar_subquery()},
+        one={"first_id": first.scalar_subquery(), "client_status": client_status.scalar_subquery()},
         many={"questions": questions},
     )
 

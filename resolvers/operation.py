@@ -13,6 +13,7 @@ from auth.tokens import Tokens
 from auth.viewer import ANONYMOUS, Viewer
 from models.ids import new_id
 from models.presence import Attendance
+from models.store.chat_keys import ChatKeys
 from models.store.files import FileStore
 from models.store.sql import Act, Database, HotTransaction, Transaction
 from resolvers.skill_names import SkillNames
@@ -42,6 +43,7 @@ class Services:
     revoked: RevokedSessions
     views: ViewCounter
     files: FileStore
+    chat_keys: ChatKeys
     skill_names: SkillNames = field(default_factory=SkillNames)
     attendance: Attendance = field(default_factory=Attendance)
 

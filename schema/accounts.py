@@ -11,6 +11,7 @@ from models.errors import NotFound, RateLimited
 from models.ids import decode_id
 from models.user import (
     AccessTokenRefused,
+    AccountSuspended,
     EmailTaken,
     OnlyOverSocket,
     Role,
@@ -24,12 +25,13 @@ from models.user import (
 from resolvers import accounts
 from resolvers.operation import Operation
 from schema.connections import Connection, connection
-from schema.graph import column, computed, entity, node, one, personal
+from schema.graph import column, computed, entity, node, one, personal, source
 from schema.keyset import newest
 from schema.node import Node
+from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
 from schema.places import current_place_of_all
-from schema.scalars import EmailAddress, StreamCursor
+from schema.scalars import EmailAddress, Markdown, StreamCursor
 from schema.type_names import Client, Freelancer
 from schema.words import words
 
@@ -63,6 +65,12 @@ class UserType(Node):
         lambda roles: [Role(role) for role in roles], User.roles, description="What the person is here."
     )
     status: UserStatus = column(User.status, "Whether the person may sign in.")
+    suspended_until: datetime | None = column(
+        User.suspended_until, "When a suspension ends by itself; null without one, or until somebody ends it."
+    )
+    suspension_reason: Markdown | None = source(
+        notes, "Why the account is suspended; null if it is not.", key=User.suspension_remark_id
+    )
     created_at: datetime = column(User.created_at, "When the account was opened.")
     freelancer: Freelancer | None = one(User.id, "The freelancer's profile; null for who is none.")
     client: Client | None = one(User.id, "The client's profile; null for who is none.")
@@ -182,9 +190,11 @@ async def account_register(op: Operation, input: AccountRegisterInput) -> Answer
 @mutation(
     SignedInPayload,
     WrongCredentials,
+    AccountSuspended,
     RateLimited,
     needs=Needs.NOTHING,
-    description="Sign in. A wrong password and an unknown address answer the same.",
+    description="Sign in. A wrong password and an unknown address answer the same; that an account is suspended is told to who "
+    "knows its password.",
 )
 async def session_create(op: Operation, input: SessionCreateInput) -> Answer:
     receipt, credentials = await accounts.create_session(op, email=input.email, password=input.password)
@@ -194,6 +204,7 @@ async def session_create(op: Operation, input: SessionCreateInput) -> Answer:
 @mutation(
     SignedInPayload,
     SessionEnded,
+    AccountSuspended,
     needs=Needs.NOTHING,
     description="Exchange a refresh token for a new pair. Refreshing twice within 20 seconds (two tabs) answers the same "
     "refresh token; using an older one ends the session, because somebody else may have it.",

@@ -14,6 +14,7 @@ from auth import access
 from auth.abilities import ApplicationAction
 from models.application import (
     APPLICATION_WORKFLOW,
+    ApplicantAway,
     Application,
     ApplicationAnswer,
     ApplicationIdTaken,
@@ -25,7 +26,7 @@ from models.application import (
 )
 from models.errors import InvalidTransition, NotFound, StaleVersion
 from models.gig import Gig as GigRow
-from models.gig import GigNotOpen, NoPlaceLeft
+from models.gig import GigNotOpen, GigWithheld, NoPlaceLeft
 from models.gig_workflow import GigStatus
 from models.ids import decode_id, encode_id
 from models.vocabulary import Vocabulary
@@ -260,6 +261,7 @@ def _answers(answers: list[AnswerInput]) -> tuple[applications.Answer, ...]:
     ApplicationPayload,
     NotFound,
     GigNotOpen,
+    GigWithheld,
     OwnGig,
     ApplicationIdTaken,
     needs=Needs.FREELANCER,
@@ -341,6 +343,7 @@ async def application_decline(op: Operation, input: ApplicationDeclineInput) -> 
     ApplicationAcceptPayload,
     *_MOVES,
     GigNotOpen,
+    ApplicantAway,
     NoPlaceLeft,
     needs=Needs.CLIENT,
     description="Say yes: a contract on the terms of the bid begins. Other applications stay as they are.",

@@ -27,7 +27,7 @@ from models.gig_events import ConcernedEvent
 from models.gig_workflow import GigStatus
 from models.ids import decode_id
 from models.store.sql import Position
-from models.user import Role
+from models.user import AccountEvent, Role
 from resolvers.operation import Operation
 from schema.activity import Change, changes_of, concrete_events, names, sentence_of
 from schema.board_presence import BoardPresence, PresenceChanged
@@ -52,6 +52,7 @@ from schema.type_names import (
     TaskChecklist,
     TaskChecklistItem,
     TaskComment,
+    User,
 )
 from schema.words import words
 from subscriptions.follow import EndReason
@@ -176,6 +177,8 @@ _VALUES = {
     "relation": "How the one stands to the other.",
     "emoji": "The emoji.",
     "is_on": "Whether it was put there; otherwise it was taken back.",
+    "until": "When the suspension was to end by itself; null: when somebody ends it.",
+    "role": "The role.",
 }
 
 _ONE_PART = {"rate_minor": "rate", "rate_currency": "rate"}
@@ -209,6 +212,8 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     if get_origin(hint) is tuple:
         read = _reader(get_args(hint)[0])
         return lambda raw: [read(one) for one in raw]
+    if hint is datetime:
+        return datetime.fromisoformat
     if hint is UUID or (isinstance(hint, type) and issubclass(hint, Enum)):
         return hint
     return lambda raw: raw
@@ -244,6 +249,9 @@ class _Kind:
             namespace["person"] = reference(
                 "person_id", f"The person it is about, {_TODAY}, or if it is about nobody in particular."
             )
+        if issubclass(kind, AccountEvent):
+            annotations["account"] = User | None
+            namespace["account"] = reference("person_id", f"The account it is about, {_TODAY}.")
         annotations["note"] = Markdown | None
         namespace["note"] = attached(
             notes,
@@ -451,5 +459,6 @@ class Subscription:
     admin_events: StreamItem = _followed(
         _stream_of_admins,
         Needs.ADMIN,
-        "What waits for administrators and what they decided: gigs that were submitted, approved, rejected or sent back.",
+        "What waits for administrators and what they decided: gigs that were submitted, approved, rejected or sent back, accounts "
+        "that were suspended, restored or erased, roles that were given or taken.",
     )

@@ -240,7 +240,7 @@ def _readable(message: str) -> str:
 
 def _expected(cause: BaseException) -> tuple[str, dict[str, Any]] | None:
     if isinstance(cause, SignInRequired):
-        return cause.message, {"code": "UNAUTHENTICATED"}
+        return cause.message, dict(cause.facts)
     if isinstance(cause, Refusals):
         return _expected(cause.refusals[0])
     if isinstance(cause, Invalid):

@@ -67,7 +67,9 @@ class NotificationType(Node):
         "Who did it; null for the platform itself, if they are gone, or if they hide their profile from you.",
         key=Notification.actor_id,
     )
-    gig: Gig | None = one(Notification.gig_id, "The gig; null once you may not see it.")
+    gig: Gig | None = one(
+        Notification.gig_id, "The gig; null once you may not see it, or if it is about your account."
+    )
     application: Application | None = one(
         Notification.application_id,
         "The application it is about; null if it is about none, or you may not see it.",

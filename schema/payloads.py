@@ -25,13 +25,13 @@ from models.errors import DomainError, Refusals
 from models.idempotency import Outcome
 from models.registry import all_refusals
 from models.store.sql import Act, Receipt, Replayed
-from models.user import CredentialsRefused
+from models.user import AccountSuspended, ContractsActive, CredentialsRefused
 from models.vocabulary import Vocabulary
 from resolvers.operation import Operation
 from schema.filters import canonical
 from schema.graph import Context
 from schema.places import CursorOf
-from schema.scalars import StreamCursor
+from schema.scalars import Markdown, StreamCursor
 from schema.words import words
 
 words(Outcome)
@@ -151,6 +151,21 @@ class CredentialsError(MutationError):
     pass
 
 
+@strawberry.type(description="The account is suspended; nobody can sign in to it.")
+class AccountSuspendedError(MutationError):
+    until: datetime | None = strawberry.field(
+        description="When it ends by itself; null: when an administrator ends it."
+    )
+    reason: Markdown | None = strawberry.field(description="Why, in the administrator's words.")
+
+
+@strawberry.type(description="Somebody still works with the person.")
+class ContractsActiveError(MutationError):
+    contract_ids: list[strawberry.ID] = strawberry.field(
+        description="The contracts that have to be completed or ended first."
+    )
+
+
 # One member for each family of refusals, with the facts it takes over; the first that fits answers.
 MEMBERS: list[tuple[type[DomainError], type[MutationError], dict[str, str]]] = [
     (errors.Invalid, ValidationError, {"constraint": "constraint", "min": "min", "max": "max"}),
@@ -165,6 +180,8 @@ MEMBERS: list[tuple[type[DomainError], type[MutationError], dict[str, str]]] = [
     (WipLimit, WipLimitError, {"limit": "limit", "count": "count"}),
     (errors.RateLimited, RateLimitError, {"retry_at": "retry_at"}),
     (CredentialsRefused, CredentialsError, {}),
+    (AccountSuspended, AccountSuspendedError, {"until": "until", "reason": "reason"}),
+    (ContractsActive, ContractsActiveError, {"contract_ids": "contract_ids"}),
 ]
 
 
@@ -274,8 +291,11 @@ def mutation(
 
 
 def digest_of(input: Any) -> bytes:
-    """What stands beside an idempotency key for 30 days: the same for the same input, whatever the key."""
-    content = [part for part in canonical(input) if part[0] != "idempotency_key"]
+    """What stands beside an idempotency key for 30 days: the same for the same input, whatever the key.
+
+    Without passwords: a fast hash of one must not be kept.
+    """
+    content = [part for part in canonical(input) if part[0] not in {"idempotency_key", "password"}]
     return sha256(repr(content).encode()).digest()
 
 

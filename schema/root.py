@@ -9,6 +9,7 @@ from strawberry.types.field import StrawberryField
 
 from schema import (
     accounts,
+    administration,
     applications,
     board_acts,
     board_presence,
@@ -22,9 +23,11 @@ from schema import (
     task_acts,
 )
 from schema.accounts import UserType
+from schema.administration import AdministrationQuery
 from schema.applications import ApplicationQuery
 from schema.boards import BoardQuery
 from schema.contracts import ContractQuery
+from schema.encryption import EncryptionQuery
 from schema.events import Subscription
 from schema.gig_browsing import GigQuery
 from schema.graph import NODES, AnyNode, Own, argument, declare
@@ -43,6 +46,7 @@ MUTATIONS = sorted(
         field
         for module in (
             accounts,
+            administration,
             applications,
             board_acts,
             board_presence,
@@ -96,6 +100,8 @@ class Query(
     SkillQuery,
     NotificationQuery,
     JobQuery,
+    AdministrationQuery,
+    EncryptionQuery,
     RateLimitQuery,
 ):
     viewer: UserType | None = _own_account()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 if TYPE_CHECKING:
+    from schema.accounts import UserType
     from schema.applications import ApplicationType
     from schema.attachments import AttachmentType
     from schema.boards import BoardColumnType, BoardLabelType, BoardType
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from schema.task_parts import TaskChecklistItemType, TaskChecklistType, TaskCommentType
     from schema.tasks import TaskType
 
+User = Annotated["UserType", strawberry.lazy("schema.accounts")]
 Gig = Annotated["GigType", strawberry.lazy("schema.gigs")]
 Application = Annotated["ApplicationType", strawberry.lazy("schema.applications")]
 Attachment = Annotated["AttachmentType", strawberry.lazy("schema.attachments")]

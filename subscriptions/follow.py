@@ -22,13 +22,14 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from auth.access import sees_fact
-from auth.revocation import RevokedSessions
+from auth.revocation import LossKind, RevokedSessions
 from auth.viewer import Viewer
 from models.event import Audience
 from models.presence import Attendance
@@ -75,6 +76,14 @@ class EndReason(Vocabulary):
 
     ACCESS_LOST = "ACCESS_LOST", "You may not see this any longer."
     SESSION_ENDED = "SESSION_ENDED", "Your session was ended. Sign in again."
+    ACCOUNT_SUSPENDED = (
+        "ACCOUNT_SUSPENDED",
+        "An administrator shut your account. Signing in tells until when.",
+    )
+    ROLES_CHANGED = (
+        "ROLES_CHANGED",
+        "Your roles have changed. Refresh the session, connect again, and go on with the last cursor.",
+    )
     SERVER_STOPPING = "SERVER_STOPPING", "This server stops. Connect again, with the last cursor."
 
 
@@ -302,6 +311,8 @@ class Streams:
         self._attendance = attendance or Attendance()
         self._presence = Presence(self._attendance, broker, self._show_presence)
         self.heartbeat_s = heartbeat_s
+        self.administered = asyncio.Event()
+        """Set when something was done, in whatever process, that administrators are told: maybe to somebody who follows."""
         self.problem: str | None = None
         """Why facts are not handed out now, as the class of an error; None while they are."""
         self._db = db
@@ -327,12 +338,18 @@ class Streams:
     def committed(self, streams: Collection[str]) -> None:
         """A transaction of this process has written facts of these streams. Never waits."""
         self._mark(streams)
+        self._notice_administration(streams)
         self.broker.publish(streams)
 
     def heard(self, streams: Collection[str] | None) -> None:
         if streams is None:
             self._presence.ask()
         self._mark(self._tails if streams is None else streams)
+        self._notice_administration(streams)
+
+    def _notice_administration(self, streams: Collection[str] | None) -> None:
+        if streams is None or "admin" in streams:
+            self.administered.set()
 
     def _mark(self, streams: Iterable[str]) -> None:
         self._grown.update(stream for stream in streams if stream in self._tails)
@@ -556,11 +573,14 @@ class Streams:
                 if follower.viewer.user_id is not None:
                     self._attendance.dismiss(follower.stream, follower.viewer.user_id)
 
-    def end_sessions(self, revoked: RevokedSessions) -> None:
+    def end_sessions(self, revoked: RevokedSessions, *, now: datetime) -> None:
+        """End all follows of those whose access tokens are not good any more."""
         for tail in self._tails.values():
             for follower in tail.followers:
-                if follower.viewer.session_id in revoked:
-                    follower.end(EndReason.SESSION_ENDED)
+                if (loss := revoked.loss_of(follower.viewer, now=now)) is not None:
+                    follower.end(EndReason(loss.kind.value))
+                    if follower.viewer.user_id is not None and loss.kind is not LossKind.ROLES_CHANGED:
+                        self._attendance.dismiss(follower.stream, follower.viewer.user_id)
 
     async def stop(self, *, timeout_s: float = 1) -> None:
         """End all follows, and those that begin later at once; then wait until everybody was told, or has had the time."""

@@ -26,6 +26,8 @@ from auth.viewer import ANONYMOUS, Viewer
 from models.gig import BudgetKind, Gig
 from models.gig_content import GigContent
 from models.ids import new_id
+from models.store.chat_keys import ChatKeys
+from models.store.chat_sql import Statements
 from models.store.files import DirectoryFiles
 from models.store.sql import Act, Database
 from models.stream import Fact, StreamEpoch
@@ -35,6 +37,7 @@ from resolvers.applications import Bid
 from resolvers.operation import Operation, Rules, Services
 from resolvers.views import ViewCounter
 from schema.execution import Executable, Request, execute
+from tests.chat_keys import ring_of
 
 M = TypeVar("M", bound=SQLModel)
 T = TypeVar("T")
@@ -84,6 +87,7 @@ async def make_test_services(database_url: str, clock: Clock, *, rules: Rules | 
         revoked=RevokedSessions(),
         views=ViewCounter(),
         files=_files(),
+        chat_keys=ChatKeys(Statements(database_url, size=2), ring_of(0)),
     )
 
 
@@ -149,7 +153,7 @@ class World:
         viewer = await self.client("Ada")
         email = (await self.rows("select email from users where id = :id", id=viewer.user_id))[0][0]
         await accounts.appoint(self.as_(ANONYMOUS), email=email, role=role)
-        return replace(viewer, roles=viewer.roles | {role})
+        return replace(viewer, roles=viewer.roles | {role}, access_version=1)
 
     # -- gigs and what follows ---------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from starlette.types import Message, Receive, Send
 
-from auth.http import SESSION_ENDED, expiry_of, viewer_of
+from auth.http import expiry_of, viewer_of
 from auth.viewer import ANONYMOUS, SignInRequired, Viewer
 from models.store.sql import counting_statements
 from resolvers.operation import Operation, Services
@@ -50,7 +50,7 @@ class Limits:
     expired_s: float = 30
     """Between the ping that says the access token has expired, and the end."""
     revoked_s: float = 1
-    """For subscriptions to say themselves that their session was ended."""
+    """For subscriptions to say themselves that their session was ended, or what else was taken from them."""
     look_s: float = 0.5
     """Between two looks at all sockets; other times are kept this exactly."""
     stop_s: float = 5
@@ -175,8 +175,8 @@ class Connection:
             self.abort()
         elif not self._is_acknowledged and now - self._opened_at >= limits.init_s:
             self.close(4408, "Connection initialisation timeout")
-        elif self.viewer.session_id in self._terms.services.revoked:
-            self._end_with_session(now)
+        elif (refusal := self._lost()) is not None:
+            self._end_with(refusal, now)
         elif self._expires_at is not None and at >= self._expires_at:
             self._end_with_token(at - self._expires_at)
         elif now - self._pinged_at >= limits.ping_s and not self._sending:
@@ -184,11 +184,17 @@ class Connection:
             self._pinged_at = now
             self._start(self._ping(messages.ping()))
 
-    def _end_with_session(self, now: float) -> None:
+    def _lost(self) -> SignInRequired | None:
+        """Why the viewer's token is not good any more; None while it is."""
+        services = self._terms.services
+        loss = services.revoked.loss_of(self.viewer, now=services.clock())
+        return None if loss is None else loss.refusal
+
+    def _end_with(self, refusal: SignInRequired, now: float) -> None:
         if self._revoked_at is None:
             self._revoked_at = now
         if not self._running or now - self._revoked_at >= self._terms.limits.revoked_s:
-            self.close(4403, SESSION_ENDED)
+            self.close(4403, _reason(refusal))
 
     def _end_with_token(self, since_s: float) -> None:
         if since_s >= self._terms.limits.expired_s:
@@ -267,7 +273,7 @@ class Connection:
             viewer = viewer_of(authorization, services.tokens, services.revoked, now=now)
             expiry = expiry_of(authorization, services.tokens, now=now)
         except SignInRequired as error:
-            raise _Closing(4403, error.message) from error
+            raise _Closing(4403, _reason(error)) from error
         return viewer, expiry
 
     async def _subscribe(self, message: Subscribe) -> None:
@@ -275,20 +281,19 @@ class Connection:
             raise _Closing(4401, "Unauthorized")
         if message.id in self._running:
             raise _Closing(4409, f"Subscriber for {message.id} already exists")
-        if self.viewer.session_id in self._terms.services.revoked:
-            await self._refuse(message, "UNAUTHENTICATED", SESSION_ENDED)
+        if (refusal := self._lost()) is not None:
+            await self._refuse(message, refusal.message, refusal.facts)
         elif len(self._running) >= self._terms.limits.operations:
             most = f"At most {self._terms.limits.operations} operations run at once on one socket."
-            await self._refuse(
-                message, "TOO_MANY_OPERATIONS", f"{most} Complete one, or open another socket."
-            )
+            text = f"{most} Complete one, or open another socket."
+            await self._refuse(message, text, {"code": "TOO_MANY_OPERATIONS"})
         else:
             self._running[message.id] = self._start(self._operate(message))
 
-    async def _refuse(self, message: Subscribe, code: str, text: str) -> None:
+    async def _refuse(self, message: Subscribe, text: str, facts: dict[str, str]) -> None:
         op = self._operation()
         with self._logged(message, op):
-            extensions = {"code": code, "requestId": op.request_id}
+            extensions = {**facts, "requestId": op.request_id}
             await self._send(messages.error(message.id, [{"message": text, "extensions": extensions}]))
 
     # -- what runs for it --------------------------------------------------------------------------------------------
@@ -416,6 +421,11 @@ def _authorization(payload: dict[str, Any]) -> str | None:
     if given is None or isinstance(given, str):
         return given or None
     raise InvalidMessage("`authorization` must be a text: Bearer <access token>.")
+
+
+def _reason(refusal: SignInRequired) -> str:
+    """A closing frame has a text only: what is for programs stands in front of what is for people."""
+    return refusal.message if refusal.why == "UNAUTHENTICATED" else f"{refusal.why}: {refusal.message}"
 
 
 def goodbye(code: int, reason: str) -> Message:

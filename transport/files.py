@@ -31,6 +31,7 @@ from transport.http import (
     refusal_of,
     request_id_of,
     send_whole,
+    unauthenticated,
     viewer_in,
 )
 from transport.logs import log_request
@@ -89,7 +90,9 @@ class FileDoor:
         op = Operation(self._services, viewer, request_id)
         if path == "":
             if method != "PUT":
-                raise HttpError(405, "METHOD_NOT_ALLOWED", "Use PUT to upload a file.", allow="PUT")
+                raise HttpError(
+                    405, "METHOD_NOT_ALLOWED", "Use PUT to upload a file.", headers={"allow": "PUT"}
+                )
             row = await self._take(op, QueryParams(scope["query_string"]).get("name"), headers, receive)
             line["status"] = 201
             await send_whole(send, 201, orjson.dumps(_shown(row)), "application/json", request_id, {})
@@ -98,7 +101,9 @@ class FileDoor:
             async with self._services.files.reading(row.sha256) as content:
                 await _hand_out(row, content, headers, send, request_id, line, is_head=method == "HEAD")
         elif path.startswith("/"):
-            raise HttpError(405, "METHOD_NOT_ALLOWED", "Use GET to read a file.", allow="GET, HEAD")
+            raise HttpError(
+                405, "METHOD_NOT_ALLOWED", "Use GET to read a file.", headers={"allow": "GET, HEAD"}
+            )
         else:
             raise NotFound("page")
 
@@ -129,7 +134,7 @@ class FileDoor:
                         await draft.write(body)
             except TimeoutError as error:
                 text = f"The whole file must be here within {UPLOAD_S} seconds."
-                raise HttpError(408, "REQUEST_TIMEOUT", text, connection="close") from error
+                raise HttpError(408, "REQUEST_TIMEOUT", text, headers={"connection": "close"}) from error
             return await files.keep_upload(op, draft, name or "")
 
 
@@ -180,7 +185,7 @@ def _span(wanted: Sequence[bytes], size: int) -> tuple[int, int]:
         start, stop = int(first), min(int(last) + 1 if last else size, size)
     if start >= stop:
         text = f"The file has {size:,} bytes."
-        raise HttpError(416, "RANGE_NOT_SATISFIABLE", text, **{"content-range": f"bytes */{size}"})
+        raise HttpError(416, "RANGE_NOT_SATISFIABLE", text, headers={"content-range": f"bytes */{size}"})
     return start, stop
 
 
@@ -200,7 +205,7 @@ def _told(error: Exception) -> Exception:
         error = error.refusals[0]
     match error:
         case SignInRequired():
-            return HttpError(401, "UNAUTHENTICATED", error.message, **{"www-authenticate": "Bearer"})
+            return unauthenticated(error)
         case NotFound() | FileMissing():
             return HttpError(404, "NOT_FOUND", "There is no such file, or you cannot see it.")
         case FileQuotaReached():
@@ -211,4 +216,6 @@ def _told(error: Exception) -> Exception:
 
 
 def _too_large(limit: int) -> HttpError:
-    return HttpError(413, "PAYLOAD_TOO_LARGE", f"A file has at most {limit:,} bytes.", connection="close")
+    return HttpError(
+        413, "PAYLOAD_TOO_LARGE", f"A file has at most {limit:,} bytes.", headers={"connection": "close"}
+    )

@@ -32,12 +32,22 @@ Page = Callable[[Scope, Receive, Send], Awaitable[None]]
 class HttpError(Exception):
     """The request never becomes a document; answered with this status, code and sentence."""
 
-    def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        facts: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`facts` stand beside the code."""
         super().__init__(message)
         self.status = status
         self.code = code
+        self.facts = facts or {}
         self.message = message
-        self.headers = headers
+        self.headers = dict(headers or {})
 
 
 class Envelope:
@@ -171,7 +181,9 @@ class GraphQLEndpoint:
     ) -> tuple[Request, Operation]:
         """Who asks for what. Raises `HttpError`."""
         if scope["method"] not in {"GET", "POST"}:
-            raise HttpError(405, "METHOD_NOT_ALLOWED", "Use POST, or GET for a query.", allow=_ALLOW)
+            raise HttpError(
+                405, "METHOD_NOT_ALLOWED", "Use POST, or GET for a query.", headers={"allow": _ALLOW}
+            )
         viewer = viewer_in(headers, self._services)
         line["viewer"] = viewer.kind
         if scope["method"] == "GET":
@@ -189,7 +201,7 @@ class GraphQLEndpoint:
         try:
             return expiry_of(text_of(headers, b"authorization"), services.tokens, now=services.clock())
         except SignInRequired as error:
-            raise _unauthenticated(error) from error
+            raise unauthenticated(error) from error
 
 
 def viewer_in(headers: Headers, services: Services) -> Viewer:
@@ -199,12 +211,12 @@ def viewer_in(headers: Headers, services: Services) -> Viewer:
             text_of(headers, b"authorization"), services.tokens, services.revoked, now=services.clock()
         )
     except SignInRequired as error:
-        raise _unauthenticated(error) from error
+        raise unauthenticated(error) from error
 
 
-def _unauthenticated(error: SignInRequired) -> HttpError:
+def unauthenticated(error: SignInRequired) -> HttpError:
     challenge = {"www-authenticate": 'Bearer error="invalid_token"'}
-    return HttpError(401, "UNAUTHENTICATED", error.message, **challenge)
+    return HttpError(401, error.why, error.message, facts=error.facts, headers=challenge)
 
 
 def refusal_of(error: Exception, request_id: str) -> tuple[int, bytes, dict[str, str]]:
@@ -213,7 +225,7 @@ def refusal_of(error: Exception, request_id: str) -> tuple[int, bytes, dict[str,
         error, HttpError
     ):  # a bug of ours outside of the resolvers, and answered like one inside
         return 500, orjson.dumps({"errors": [fault(error, request_id)]}), {}
-    extensions = {"code": error.code, "requestId": request_id}
+    extensions = {"code": error.code, **error.facts, "requestId": request_id}
     body = {"errors": [{"message": error.message, "extensions": extensions}]}
     return error.status, orjson.dumps(body), error.headers
 
@@ -290,7 +302,7 @@ async def _read_body(scope: Scope, headers: Headers, receive: Receive) -> bytes:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
         if scope["state"].get(TOO_SLOW):
             text = f"The whole request must be here within {BODY_DEADLINE_S} seconds."
-            raise HttpError(408, "REQUEST_TIMEOUT", text, connection="close")
+            raise HttpError(408, "REQUEST_TIMEOUT", text, headers={"connection": "close"})
 
 
 def _too_large() -> HttpError:

@@ -156,7 +156,7 @@ async def _until_gone(receive: Receive) -> None:
 
 def _holds(op: Operation, expires_at: datetime | None) -> bool:
     """Whether the caller is still who they were when the stream began."""
-    if op.viewer.session_id in op.services.revoked:
+    if op.services.revoked.loss_of(op.viewer, now=op.now()) is not None:
         return False
     return expires_at is None or op.now() < expires_at
 

@@ -63,6 +63,14 @@ class KeyStatus:
     oldest_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """Keys of rooms' searches, and about how many messages are indexed: as PostgreSQL's statistics have it."""
+
+    keys: int
+    messages: int
+
+
 class ChatKeys:
     """Seals and unseals. The cache is bounded in number and in time; unwrapping runs in a thread of its own."""
 
@@ -151,6 +159,10 @@ class ChatKeys:
 
     async def status(self) -> list[KeyStatus]:
         return [KeyStatus(*row) for row in await self._statements.fetch(_STATUS)]
+
+    async def index_status(self) -> IndexStatus:
+        (row,) = await self._statements.fetch(_INDEX_STATUS)
+        return IndexStatus(int(row["keys"]), int(row["messages"]))
 
     # -- what rotation needs -----------------------------------------------------------------------------------------
 
@@ -295,6 +307,11 @@ _STATUS = """
     select wrapping_key, count(*) filter (where retired_at is null), count(*) filter (where retired_at is not null),
            min(created_at)
     from chat_key group by wrapping_key order by wrapping_key
+"""
+# Counting millions of rows would take seconds.
+_INDEX_STATUS = """
+    select (select count(*) from chat_key where author_id is null) as keys,
+           (select greatest(reltuples, 0) from pg_class where oid = 'chat_word'::regclass) as messages
 """
 _WRAPPED_BY = """
     select * from chat_key where wrapping_key = any(cast($1 as text[])) and id > $2 order by id limit $3

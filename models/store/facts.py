@@ -207,14 +207,16 @@ def _notification(
             for name in ("gig_id", "application_id", "contract_id", "invitation_id", "task_id")
         },
         "remark_id": event.remark_id,
-        "group_key": f"{_group(about)}:{kind}",
+        "group_key": f"{_group(about, user_id)}:{kind}",
         "created_at": event.at,
     }
 
 
-def _group(about: Mapping[str, Any]) -> str:
-    task_id = about.get("task_id")
-    return f"gig:{about['gig_id']}" if task_id is None else f"task:{task_id}"
+def _group(about: Mapping[str, Any], user_id: UUID) -> str:
+    for kind in ("task", "gig"):
+        if (subject_id := about.get(f"{kind}_id")) is not None:
+            return f"{kind}:{subject_id}"
+    return f"user:{user_id}"
 
 
 CLAIM_KEY = """

@@ -21,18 +21,27 @@ class KeyForged(Exception):
 class KeyRing:
     """Private keys by id. Ids are made from the public keys, so no two keys share one and none is given by hand."""
 
-    def __init__(self, pems: Sequence[str]) -> None:
-        """`pems` are texts in PEM form. Raises ValueError for what is no RSA key of 3072 bits or more."""
+    def __init__(self, pems: Sequence[str], *, is_for_development: bool = False) -> None:
+        """`pems` are texts in PEM form. Raises ValueError for what is no RSA key of 3072 bits or more.
+
+        `is_for_development`: nobody chose the key; it was made and lies beside the checkout.
+        """
         keys = [_read(pem.strip()) for pem in pems]
         if not keys:
             raise ValueError("a key ring needs a key")
         self._keys = {_id_of(key): key for key in keys}
         self.current = _id_of(keys[0])
+        self.is_for_development = is_for_development
 
     @property
     def ids(self) -> tuple[str, ...]:
         """That which wraps first."""
         return tuple(self._keys)
+
+    def bits_of(self, id: str) -> int | None:
+        """The size of a key; None for one that the ring does not hold."""
+        key = self._keys.get(id)
+        return None if key is None else key.key_size
 
     def wrap(self, secret: bytes, *, belongs_to: bytes) -> bytes:
         """`belongs_to` has to be the same to unwrap."""

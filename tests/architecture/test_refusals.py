@@ -62,6 +62,8 @@ RECEIVERS = {
 # Found by the reading, impossible in the running.
 IMPOSSIBLE = {
     ("application_accept", "KeyTaken"): "a new board is called after its gig, and no other board can be",
+    ("account_erase", "InvalidTransition"): "the verb is one that the status of the gig allows",
+    ("account_erase", "NobodyHired"): "hiring is stopped where somebody was hired",
     ("comment_unreact", "TaskIsFull"): "what is taken back adds nothing",
     ("gig_duplicate", "GigIdTaken"): "the copy gets an id of our own making",
     ("session_create", "EmailTaken"): "a person is read into a row, none is written",

@@ -22,6 +22,7 @@ from models.task import TaskRelationKind
 from models.user import Role
 from resolvers import (
     accounts,
+    administration,
     applications,
     boards,
     contracts,
@@ -87,8 +88,10 @@ HOMES = {
         "'gig:' || (select gig_id from board join task_comment on board.id = board_id "
         "where task_comment.id = comment_id)",
     ),
-    "job": "'gig:' || coalesce((select gig_id from contract where contract.id = subject_id), "
-    "(select gig_id from board where board.id = subject_id), subject_id)",
+    "job": "case when kind in ('end_suspension', 'finish_erasure') then 'user:' || subject_id else "
+    "'gig:' || coalesce((select gig_id from contract where contract.id = subject_id), "
+    "(select gig_id from board where board.id = subject_id), subject_id) end",
+    "admin_act": "'user:' || account_id",
     **dict.fromkeys(
         ("stream_head", "fact"),
         "coalesce((select 'gig:' || gig_id from board where 'board:' || board.id = stream), stream)",
@@ -269,6 +272,22 @@ async def test_an_account_begins_in_one_home(world: World) -> None:
 
     assert len(registered) == 1
     assert returned == registered
+
+
+async def test_what_is_done_to_an_account_is_written_at_home_in_the_audit_and_for_administrators(
+    world: World,
+) -> None:
+    admin, person = await world.admin(), await world.client()
+    names = {"admin": admin.user_id, "person": person.user_id}
+
+    homes = await homes_written(
+        world,
+        administration.suspend_account(world.as_(admin), person.require_user(), reason="Spam.", until=None),
+        names,
+    )
+
+    # The reason is a remark, which lives with its author; `admin` alone is the stream.
+    assert homes == {"user:person", "user:admin", "admin"}
 
 
 async def test_a_contract_that_ends_early_writes_the_gig_the_freelancer_and_the_market(world: World) -> None:

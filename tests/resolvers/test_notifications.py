@@ -477,7 +477,7 @@ def test_only_kinds_that_name_people_are_told() -> None:
         "ColumnRemoved", "CommentAdded", "CommentDeleted", "CommentEdited", "CommentReacted", "CommentRestored", "LabelAdded",
         "LabelEdited", "LabelRemoved", "TaskArchived", "TaskAttached", "TaskCreated", "TaskDetached", "TaskEdited", "TaskFreed", "TaskMoved", "TaskRelated", "TaskRestored",
         "TaskUnrelated",
-        "ContractStarted", "GigCancelled", "GigCompleted", "GigCreated", "GigEdited", "GigFellBack", "GigFilled", "GigPaused",
+        "AccountErased", "ContractStarted", "GigCancelled", "GigCompleted", "GigCreated", "GigEdited", "GigFellBack", "GigFilled", "GigPaused",
         "GigPublished", "GigReopened", "GigResumed", "GigSubmittedForApproval", "NotificationsChanged", "ProfileEdited",
     }  # fmt: skip
     assert {n for n, kind in concrete.items() if kind.notice and kind.notice.is_decision} == {
@@ -655,7 +655,7 @@ async def test_nobody_marks_what_others_were_told(world: World) -> None:
     client, _ = await client_with(world, 2)
     stranger, _ = await client_with(world, 1)
     own, others = await feed_of(world, stranger), await feed_of(world, client)
-    as_stranger = world.as_(stranger)
+    as_stranger, as_admin = world.as_(stranger), world.as_(await world.admin())
     before, seen = await world.footprint(), await states(world, client)
 
     for mark in (
@@ -671,7 +671,7 @@ async def test_nobody_marks_what_others_were_told(world: World) -> None:
         await notifications.mark_seen(as_stranger, up_to=others[1])
     assert refused.value.path == ("upTo",)
     with pytest.raises(NotFound):
-        await notifications.mark_read(world.as_(await world.admin()), others)
+        await notifications.mark_read(as_admin, others)
 
     await notifications.mark_seen(as_stranger, up_to=None)
     await notifications.mark_all_read(as_stranger, category=None)

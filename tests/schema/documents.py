@@ -51,7 +51,7 @@ VIEWERS = ("anonymous", "freelancer", "applicant", "hired", "owner", "admin")
 IDS = {
     "gig": (
         "open", "dollars", "hourly", "invited", "secret", "applied", "working", "submitted", "completed", "judged", "ended",
-        "draft", "pending", "returned", "rejected", "paused", "cancelled", "expired", "of_client", "missing",
+        "draft", "pending", "returned", "rejected", "paused", "cancelled", "expired", "of_client", "withheld", "missing",
     ),
     "application": ("applied", "viewed", "shortlisted", "declined", "withdrawn", "accepted", "missing"),
     "contract": ("working", "paused", "submitted", "completed", "judged", "ended", "missing"),
@@ -64,6 +64,7 @@ IDS = {
     "skill": ("python", "react", "postgresql", "missing"),
     "session": ("owner", "hired", "missing"),
     "job": ("expiry", "missing"),
+    "adminact": ("suspended", "appointed", "missing"),
     "notification": ("owner", "hired", "missing"),
     "board": ("working", "judged", "missing"),
     "column": ("todo", "started", "done", "removed", "missing"),
@@ -82,6 +83,7 @@ PREFIXES = {
     for name in (
         "Gig", "Application", "Contract", "Feedback", "GigInvitation", "GigQuestion", "User", "Freelancer", "Client", "Skill",
         "Session", "Job", "Notification", "Board", "BoardColumn", "BoardLabel", "Task", "TaskChecklist", "TaskComment", "Person",
+        "AdminAct",
     )
 } | {"... on TaskChecklistItem": "item", "... on Attachment": "file"}  # fmt: skip
 """Which ids a type has, by its type condition."""
@@ -682,7 +684,7 @@ class _Writer:
 
     def id(self, hint: str) -> str:
         prefixes = {
-            "any": "skill", "all": "skill", "none": "skill", "clientId": "client", "node": None, "nodes": None,
+            "any": "skill", "all": "skill", "none": "skill", "clientId": "client", "accountId": "user", "actorId": "user", "node": None, "nodes": None,
             "columns": "column", "assignees": "person", "labels": "label",
         }  # fmt: skip
         prefix = prefixes.get(hint, hint)

@@ -20,6 +20,7 @@ from models.profile import SkillLevel
 from models.task import TaskPriority, TaskRelationKind
 from models.user import Session
 from resolvers import (
+    administration,
     applications,
     boards,
     contracts,
@@ -49,6 +50,8 @@ _LISTS = {
     "Query.skills": ("anonymous", "skills"),
     "Query.jobs": ("admin", "jobs"),
     "Query.notifications": ("owner", "notifications"),
+    "Query.accounts": ("admin", "accounts"),
+    "Query.adminActs": ("admin", "adminActs"),
     "Gig.applications": ("owner", 'gig(id: "<gig.applied>") { applications'),
     "Gig.viewerApplications": ("applicant", 'gig(id: "<gig.applied>") { viewerApplications'),
     "Gig.contracts": ("owner", 'gig(id: "<gig.ended>") { contracts'),
@@ -359,6 +362,19 @@ class _Story:
         await notifications.archive(owner, ids[3:5])
         await notifications.mark_seen(owner, up_to=ids[5])
 
+    async def administration(self) -> None:
+        """A client is suspended, whose gig somebody has a bid for."""
+        admin, banned = self.stage.as_("admin"), await self.world.client("Zoë B")
+        gig_id = await self.world.open_gig(banned, title="Booking page of the banned")
+        await self.world.application(self.stage["applicant"], gig_id)
+        self.ids["gig"]["withheld"] = encode_id("gig", gig_id)
+        until = self.world.clock() + timedelta(days=9)
+        await administration.suspend_account(admin, banned.require_user(), reason="Spam.", until=until)
+        acts = "select id from admin_act where account_id = :id"
+        for name, person in (("suspended", banned), ("appointed", self.stage["super_admin"])):
+            rows = await self.world.rows(acts, id=person.user_id)
+            self.ids["adminact"][name] = encode_id("adminact", rows[0][0])
+
     async def what_stands_alone(self) -> None:
         for prefix in ("user", "freelancer", "client", "person"):
             for name in IDS[prefix]:
@@ -377,6 +393,7 @@ class _Story:
             rows = await self.world.rows(newest, id=self.stage[name].user_id)
             self.ids["notification"][name] = encode_id("notification", rows[0][0])
         await self.notifications()
+        await self.administration()
         rows = await self.world.rows(
             "select id from job where subject_id = :id", id=key(self.ids["gig"]["open"])
         )

@@ -37,7 +37,8 @@ WAYS = {
     "Expertise": ['{ freelancer(id: "<freelancer.hired>") { name expertise { years FIELD } } }'],
     "Client": ['{ client(id: "<client.owner>") { name FIELD } }', "{ gigs(first: 3) { nodes { title client { name FIELD } } } }"],
     "Skill": ["{ gigs(first: 2) { nodes { title skills { id FIELD } } } }", '{ skillSuggest(prefix: "py", first: 2) { name FIELD } }'],
-    "User": ["{ viewer { name FIELD } }"],
+    "User": ["{ viewer { name FIELD } }", "{ accounts(first: 3) { nodes { id FIELD } } }"],
+    "AdminAct": ["{ adminActs(first: 3) { nodes { id FIELD } } }"],
     "Session": ["{ viewer { name sessions { totalCount nodes { id FIELD } } } }"],
     "Notification": [
         "{ notifications(first: 3) { nodes { id FIELD } } }",
@@ -143,7 +144,7 @@ async def test_when_two_fields_fail_under_one_null_either_may_be_reported(
 
 async def both_lose_the_same(rich: RichStage, name: str) -> None:
     kind, _, field = name.partition(".")
-    viewer = rich.stage["admin" if kind == "Job" else "owner"]
+    viewer = rich.stage["admin" if kind in {"Job", "AdminAct"} else "owner"]
     world, lost = without_plans(rich.world), False
     for way in WAYS[kind]:
         document = rich.filled(way.replace("FIELD", _selection(rich, kind, field)))

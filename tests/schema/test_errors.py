@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from auth.viewer import ANONYMOUS
+from models.ids import encode_id
 from models.store.sql import Database
 from resolvers.operation import Operation
 from schema.execution import Request, execute
@@ -97,6 +98,7 @@ async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: S
         "freelancer": stage.id("freelancer", "hired"), "job": job.job, "board": scene.board, "column": scene.todo,
         "label": scene.label, "task": scene.task, "checklist": scene.checklist, "item": scene.item,
         "comment": scene.comment, "person": stage.id("person", "hired"), "file": scene.file,
+        "adminact": encode_id("adminact", (await stage.world.rows("select id from admin_act limit 1"))[0][0]),
     }  # fmt: skip
     document = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 
@@ -106,7 +108,7 @@ async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: S
     assert [node["__typename"] for node in found] == [
         "Gig", "GigQuestion", "Application", "Contract", "GigInvitation", "Feedback", "User", "Client", "Freelancer", "Job",
         "Board", "BoardColumn", "BoardLabel", "Task", "TaskChecklist", "TaskChecklistItem", "TaskComment", "Person",
-        "Attachment",
+        "Attachment", "AdminAct",
     ]  # fmt: skip
     assert set(NODES) == set(ids) | {"skill", "session", "notification"}
 

@@ -12,7 +12,7 @@ import pytest
 import strawberry
 
 from models.ids import encode_id
-from resolvers import applications, contracts, gigs, invitations, notifications, tasks
+from resolvers import administration, applications, contracts, gigs, invitations, notifications, tasks
 from schema.root import MUTATIONS
 from tests.schema.stage import AXES, CALLERS, EMOJI, Scene, Stage, key
 from tests.world import PASSWORD
@@ -38,7 +38,8 @@ BY_CLIENT = cells("NOT_FOUND", **OF_APPLICATION, hired="NOT_ALLOWED", owner="APP
 BY_EITHER = cells("NOT_FOUND", **OF_APPLICATION, hired="APPLIED", owner="APPLIED")
 SIGNED_IN = cells("APPLIED")
 FREELANCERS = cells("NOT_ALLOWED", freelancer="APPLIED", applicant="APPLIED", hired="APPLIED")
-NOTIFIED = cells("NOOP", freelancer="APPLIED", applicant="APPLIED", hired="APPLIED", owner="APPLIED")
+# Administrators were told of their appointment.
+NOTIFIED = cells("APPLIED", client="NOOP")
 BY_NOTIFIED = cells("NOT_FOUND", owner="APPLIED")
 CLIENTS = cells("APPLIED", freelancer="NOT_ALLOWED", applicant="NOT_ALLOWED", hired="NOT_ALLOWED")
 
@@ -110,6 +111,18 @@ async def archived(stage: Stage, scene: Scene) -> None:
     await notifications.archive(stage.as_("owner"), [key(scene.notification)])
 
 
+async def somebody(stage: Stage) -> Scene:
+    """A person of no account to anybody else."""
+    person = await stage.world.freelancer("Somebody")
+    return Scene({"user": encode_id("user", person.require_user())})
+
+
+async def suspended(stage: Stage, scene: Scene) -> None:
+    await administration.suspend_account(
+        stage.as_("super_admin"), key(scene.user), reason="Spam.", until=None
+    )
+
+
 async def put_away(stage: Stage, scene: Scene) -> None:
     await tasks.archive_task(stage.as_("owner"), key(scene.task))
 
@@ -143,6 +156,12 @@ MUTATION_ROWS: dict[str, Row] = {
     "sessionRevoke": Row("SIGNED_IN", SIGNED_IN, nothing, lambda _, caller: {}),
     "accountRoleAdd": Row("SIGNED_IN", cells("NOOP", freelancer="APPLIED", applicant="APPLIED", hired="APPLIED"), nothing,
         lambda _, caller: {"role": "CLIENT"}),
+    "accountSuspend": Row("ADMIN", ADMINISTRATORS, somebody, of("user", reason="Spam.", until="2027-01-01T00:00:00Z")),
+    "accountRestore": Row("ADMIN", ADMINISTRATORS, after(somebody, suspended), of("user", reason="A mistake.")),
+    "accountGrantRole": Row("ADMIN", ADMINISTRATORS, somebody, of("user", role="CLIENT", reason="Asked for it.")),
+    "accountRevokeRole": Row("ADMIN", ADMINISTRATORS, somebody, of("user", role="FREELANCER", reason="Spam.")),
+    # One's own account: tests/resolvers/test_erasure.py.
+    "accountErase": Row("SIGNED_IN", cells("NOT_ALLOWED", super_admin="APPLIED"), somebody, of("user", reason="Asked for it.")),
     "freelancerUpdate": Row("FREELANCER", FREELANCERS, nothing, lambda _, caller: {"headline": f"I am {caller}"}),
     "freelancerSkillsSet": Row("FREELANCER", FREELANCERS, nothing, lambda _, caller: {"skills": []}),
     "clientUpdate": Row("CLIENT", CLIENTS, nothing, lambda _, caller: {"company": f"{caller} Ltd"}),

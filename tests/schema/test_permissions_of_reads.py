@@ -10,7 +10,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from models.gig import GigVisibility
 from models.ids import encode_id
 from models.profile import SkillLevel
-from resolvers import gigs, invitations, profiles
+from resolvers import administration, gigs, invitations, profiles
 from resolvers.operation import Rules
 from schema.connections import ConnectionOf
 from schema.graph import Declaration, Many, One, Source, declared_fields
@@ -116,6 +116,10 @@ ROWS = {
     "User.freelancer":                "-      -      -      shown  -      -      shown  shown",
     "User.client":                    "-      -      -      none   -      -      none   none",
     "User.sessions":                  "-      -      -      1      -      -      0      0",
+    "User.suspensionReason":          "-      -      -      none   -      -      none   none",
+    "AdminAct.actor":                 "-      -      -      -      -      -      shown  shown",
+    "AdminAct.account":               "-      -      -      -      -      -      shown  shown",
+    "AdminAct.reason":                "-      -      -      -      -      -      shown  shown",
 }  # fmt: skip
 
 # What is asked of one thing of each type; records are reached through the thing they belong to.
@@ -151,7 +155,8 @@ SELECTIONS = {
     "TaskComment": "author { id } task { id } thread { id } mentions { id } reactions { emoji } versions { totalCount }",
     "TaskReaction": "reactions { person { id } }",
     "Notification": "actorName gig { id } application { id } contract { id } invitation { id } task { id } note",
-    "User": "freelancer { id } client { id } sessions { totalCount }",
+    "User": "freelancer { id } client { id } sessions { totalCount } suspensionReason",
+    "AdminAct": "actor { id } account { id } reason",
 }
 
 
@@ -196,7 +201,13 @@ async def scene(stage: Stage) -> Scene:
     scene = await stage.judged(await stage.furnished())
     told = "select id from notification where user_id = :id and kind = 'WorkSubmitted'"
     rows = await stage.world.rows(told, id=stage["owner"].user_id)
-    return Scene(scene.ids | {"notification": encode_id("notification", rows[0][0])})
+    somebody = await stage.world.client("Somebody")
+    await administration.suspend_account(
+        stage.as_("admin"), somebody.require_user(), reason="Spam.", until=None
+    )
+    acts = await stage.world.rows("select id from admin_act where account_id = :id", id=somebody.user_id)
+    ids = {"adminact": acts[0][0], "notification": rows[0][0]}
+    return Scene(scene.ids | {name: encode_id(name, id) for name, id in ids.items()})
 
 
 @pytest.mark.parametrize("type_name", SELECTIONS)
@@ -220,6 +231,7 @@ async def test_each_relation_shows_each_caller_what_the_table_says(
         "TaskChecklist": scene.checklist,
         "TaskChecklistItem": scene.item,
         "TaskComment": scene.comment,
+        "AdminAct": scene.adminact,
     }
 
     answers = [
@@ -274,8 +286,11 @@ QUERY_ROWS = {
     "skills":       "1     1     1     1     1     1     1     1",
     "skillSuggest": "1     1     1     1     1     1     1     1",
     "jobs":         "0     0     0     0     0     0     1     1",
-    "notifications": "0    0     0     1     1     1     0     0",
-    "notificationCounts": "0 0    0     1     1     1     0     0",
+    "notifications": "0    0     0     1     1     1     1     1",
+    "notificationCounts": "0 0    0     1     1     1     1     1",
+    "accounts":     "0     0     0     0     1     0     1     1",
+    "adminActs":    "0     0     0     0     0     0     1     1",
+    "encryptionStatus": "UNAUTHENTICATED FORBIDDEN FORBIDDEN FORBIDDEN FORBIDDEN FORBIDDEN FORBIDDEN shown",
     "notificationPreferences": "0 18 18 18    18    18    18    18",
     "viewer":       "none  shown shown shown shown shown shown shown",
     "node":         "none  none  none  none  shown shown shown shown",
@@ -310,6 +325,9 @@ async def test_each_root_query_shows_each_caller_what_the_table_says(
         "skills": 'skills(where: {name: {eq: "Python"}}) { nodes { id } }',
         "skillSuggest": 'skillSuggest(prefix: "python", first: 1) { id }',
         "jobs": "jobs(first: 1) { nodes { id } }",
+        "accounts": 'accounts(where: {text: "Hira"}, first: 1) { nodes { id } }',
+        "adminActs": "adminActs(first: 1) { nodes { id } }",
+        "encryptionStatus": "encryptionStatus { dataKeys }",
         "notifications": "notifications(first: 1) { nodes { id } }",
         "notificationCounts": "notificationCounts { unread }",
         "notificationPreferences": "notificationPreferences { isOn }",
@@ -319,11 +337,17 @@ async def test_each_root_query_shows_each_caller_what_the_table_says(
         "rateLimit": "rateLimit { requested }",
     }
 
-    answers = [
-        (await stage.world.data(stage[caller], f"{{ found: {asked[name]} }}"))["found"] for caller in CALLERS
-    ]
+    answers = [await stage.world.graphql(stage[caller], f"{{ found: {asked[name]} }}") for caller in CALLERS]
 
-    assert [count(answer) for answer in answers] == QUERY_ROWS[name].split()
+    assert [shown(answer) for answer in answers] == QUERY_ROWS[name].split()
+
+
+def shown(body: dict[str, Any]) -> str:
+    """What there is, or the code of the refusal."""
+    if "errors" in body:
+        (error,) = body["errors"]
+        return str(error["extensions"]["code"])
+    return count(body["data"]["found"])
 
 
 def count(answer: Any) -> str:

@@ -11,7 +11,7 @@ from auth.viewer import ANONYMOUS, Viewer
 from models.gig import Gig, GigSkill
 from models.ids import new_id
 from models.store.sql import counting_statements
-from resolvers import tasks
+from resolvers import administration, tasks
 from resolvers.operation import Operation
 from resolvers.tasks import BOTTOM
 from schema.execution import Request, execute
@@ -174,6 +174,32 @@ async def test_what_python_counts_of_a_board_refers_to_people_and_tasks_within_t
     # The board, the people, the tasks; members, figures and abilities by functions.
     steps = [step["kind"] for step in body["extensions"]["plan"]]
     assert (steps.count("SQL"), steps.count("SOURCE"), len(steps)) == (3, 3, 6)
+
+
+# -- administration ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_page_of_the_audit_log_takes_as_many_statements_however_long_it_is(stage: Stage) -> None:
+    document = """query ($n: Int!) { adminActs(first: $n) { nodes { kind at reason actor { name } account { name sessions { totalCount } } } }
+        accounts(first: $n) { nodes { name suspensionReason freelancer { id } } } }"""
+    admin, taken = stage["admin"], []
+    for number in range(4):
+        person = await stage.world.freelancer(f"Somebody {number}")
+        await administration.suspend_account(
+            stage.as_("admin"), person.require_user(), reason="Spam.", until=None
+        )
+    await stage.world.data(admin, document, n=1)
+
+    for n in (1, 4):
+        with counting_statements() as statements:
+            shown = (await stage.world.data(admin, document, n=n))["adminActs"]["nodes"]
+        assert [(act["kind"], act["reason"], act["actor"]) for act in shown] == [
+            ("SUSPENDED", "Spam.", {"name": "Ada"})
+        ] * n
+        taken.append(dict(statements))
+
+    # One for each root field, and one for the reasons of each.
+    assert taken == [{"select": 4}] * 2
 
 
 # -- scopes --------------------------------------------------------------------------------------------------------------

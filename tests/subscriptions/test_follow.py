@@ -586,7 +586,7 @@ async def test_the_follows_of_a_revoked_session_end_and_no_others(start: StartWo
         worker.streams.follow(f"gig:{gig_id}", owner) as ended,
         worker.streams.follow(f"gig:{gig_id}", elsewhere) as stays,
     ):
-        worker.streams.end_sessions(revoked)
+        worker.streams.end_sessions(revoked, now=worker.world.clock())
 
         assert await ending(ended) is EndReason.SESSION_ENDED
         assert stays.ended is None

@@ -486,7 +486,7 @@ async def test_the_streams_of_a_revoked_session_end_with_the_reason(start: Start
     async with subscribed(worker, client, gig=encode_id("gig", gig_id)) as frames:
         await items(frames, 1)
         revoked.add(client.session_id, at=worker.world.clock())
-        worker.streams.end_sessions(revoked)
+        worker.streams.end_sessions(revoked, now=worker.world.clock())
         found = await items(frames, 1)
         with pytest.raises(StopAsyncIteration):
             await anext(frames)

@@ -107,7 +107,11 @@ def token_of(world: World, viewer: Viewer) -> str:
     assert viewer.user_id is not None and viewer.session_id is not None
     roles = [role.value for role in viewer.roles]
     return world.services.tokens.access_token(
-        user_id=viewer.user_id, session_id=viewer.session_id, roles=roles, now=world.clock()
+        user_id=viewer.user_id,
+        session_id=viewer.session_id,
+        roles=roles,
+        now=world.clock(),
+        version=viewer.access_version,
     )
 
 

@@ -5,7 +5,7 @@ import gc
 import json
 import random
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,11 @@ DEADLINE_S = 60
 
 @asynccontextmanager
 async def product(
-    database_url: str, world: World, local: Path, *, port: int = 0
+    database_url: str, world: World, local: Path, *, port: int = 0, variables: Mapping[str, str] | None = None
 ) -> AsyncIterator[tuple[str, World]]:
     """The address of a server with everything it does beside, and a world that writes through it."""
     services = await make_test_services(database_url, world.clock)
-    app = Application(settings_for(local), services)
+    app = Application(settings_for(local, **(variables or {})), services)
     try:
         async with serving(app, background=True, port=port) as (address, server):
             try:
