@@ -40,6 +40,7 @@ from models.store.chat_copy import CopyReport, copy_rooms, count_facts
 from models.store.chat_keys import ChatKeys
 from models.store.chat_rotation import Rotation, renew, rewrap
 from models.store.chat_sql import Statements
+from models.store.chat_words import ChatWords
 from models.store.chats import chat_store_from
 from models.store.embedded import EmbeddedPostgresError, start_embedded
 from models.store.files import FileStore, file_store_from
@@ -47,11 +48,12 @@ from models.store.keys import KeyRing, new_wrapping_key
 from models.store.sql import Database
 from models.stream import StreamEpoch
 from models.user import Role
-from resolvers import accounts, demo, imports, taxonomy
+from resolvers import accounts, demo, imports, notices, projection, taxonomy
 from resolvers.files import delete_loose_files
 from resolvers.import_lines import ImportRefused
 from resolvers.jobs import run_due_jobs
-from resolvers.operation import Operation, Rules, Services
+from resolvers.operation import Chat, Operation, Rules, Services
+from resolvers.projection import Projector
 from resolvers.retention import delete_outdated
 from resolvers.views import ViewCounter
 from schema.execution import build_executable
@@ -60,6 +62,7 @@ from settings import CHECKOUT, Settings, SettingsError
 from subscriptions.broker import Broker
 from subscriptions.brokers import broker_from
 from subscriptions.follow import Streams
+from subscriptions.log import room_of
 from transport.files import FILES, FileDoor
 from transport.graphiql import DemoAccount, DemoLogin, GraphiQLPage
 from transport.health import Health
@@ -87,30 +90,44 @@ async def opened_services(settings: Settings, database_url: str) -> AsyncIterato
     """What all operations share; closed with the block. Raises `SettingsError` for keys that do not work."""
     secret_keys, private_keys = load_keys(settings)
     tokens = _make_tokens(private_keys, settings, refresh_key=secret_keys[0])
-    db = Database(database_url, pool_size=settings.database_pool)
     newest = sa.select(col(StreamEpoch.id)).order_by(col(StreamEpoch.began_at).desc()).limit(1)
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        db = Database(database_url, pool_size=settings.database_pool)
+        stack.push_async_callback(db.close)
+        chat = _open_chat(settings, database_url)
+        stack.push_async_callback(chat.close)
         epoch = (await db.fetch(newest))[0][0]
-        async with opened_chat_keys(settings, database_url) as chat_keys:
-            yield Services(
-                db=db,
-                rules=Rules(
-                    gigs_need_approval=settings.gigs_need_approval,
-                    file_limit_bytes=settings.file_limit_bytes,
-                    file_quota_bytes=settings.file_quota_bytes,
-                ),
-                epoch=epoch.hex,
-                passwords=Passwords(),
-                tokens=tokens,
-                signer=Signer(secret_keys),
-                clock=lambda: datetime.now(UTC),
-                revoked=RevokedSessions(),
-                views=ViewCounter(),
-                files=_files(settings),
-                chat_keys=chat_keys,
-            )
-    finally:
-        await db.close()
+        yield Services(
+            db=db,
+            rules=Rules(
+                gigs_need_approval=settings.gigs_need_approval,
+                file_limit_bytes=settings.file_limit_bytes,
+                file_quota_bytes=settings.file_quota_bytes,
+            ),
+            epoch=epoch.hex,
+            passwords=Passwords(),
+            tokens=tokens,
+            signer=Signer(secret_keys),
+            clock=lambda: datetime.now(UTC),
+            revoked=RevokedSessions(),
+            views=ViewCounter(),
+            files=_files(settings),
+            chat=chat,
+        )
+
+
+def _open_chat(settings: Settings, database_url: str) -> Chat:
+    """Nothing is connected yet: whoever cannot reach the store is told so, and nobody else. Raises `SettingsError`."""
+    try:
+        store = chat_store_from(
+            settings.chat_url, database_url=database_url, pool_size=settings.database_pool
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    statements = Statements(database_url, size=settings.database_pool)
+    searches = Statements(database_url, size=settings.database_pool, is_generic=False)
+    keys, words = ChatKeys(statements, load_chat_ring(settings)), ChatWords(statements, searches)
+    return Chat(store, keys, words, (statements, searches))
 
 
 class Application:
@@ -127,10 +144,15 @@ class Application:
         log: Callable[[dict[str, Any]], None] = log_request,
         parent: Parent | None = None,
     ) -> None:
-        self._streams = Streams(services.db, _broker(settings), attendance=services.attendance)
-        services.db.on_facts = self._streams.committed
+        chat = services.chat
+        self._streams = Streams(
+            services.db, _broker(settings), chat=chat.store, attendance=services.attendance
+        )
+        self._projector = Projector(Operation(services))
+        services.db.on_facts, chat.on_facts = self._streams.committed, self._said
         adapters = {
             "sql": "embedded" if settings.is_embedded else "postgresql",
+            "chat": chat.store.name,
             "broker": self._streams.broker.name,
             "files": services.files.name,
         }
@@ -161,7 +183,7 @@ class Application:
 
         @contextlib.asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            async with background_work(services, self._streams, health, parent):
+            async with background_work(services, self._streams, self._projector, health, parent):
                 yield
 
         others = Starlette(routes=routes, lifespan=lifespan)
@@ -170,6 +192,11 @@ class Application:
         self._others = Envelope(others)
         origins = settings.cors_origins
         self._entrance = Envelope(_with_cors(self._doors, origins)) if origins else self._doors
+
+    def _said(self, streams: frozenset[str]) -> None:
+        """Something was said in these rooms. Never waits."""
+        self._streams.committed(streams)
+        self._projector.hear({room_of(stream) for stream in streams})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._entrance(scope, receive, send)
@@ -219,7 +246,7 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
 
 @contextlib.asynccontextmanager
 async def background_work(
-    services: Services, streams: Streams, health: Health, parent: Parent | None
+    services: Services, streams: Streams, projector: Projector, health: Health, parent: Parent | None
 ) -> AsyncIterator[None]:
     """Streams, jobs, revocations, view counts and retention; what was counted is written before it ends."""
     op = Operation(services)
@@ -245,11 +272,25 @@ async def background_work(
         await delete_outdated(op)
         await delete_loose_files(op)
 
+    async def look_after_chat() -> None:
+        await services.chat.check()
+
+    async def say_what_is_owed() -> None:
+        await notices.say_notices(op)
+
+    async def project_all() -> None:
+        await projection.sweep(op)
+
     # Before the first request: a session revoked a moment before a restart stays revoked.
     await follow_revocations()
     tasks = [
         asyncio.create_task(streams.run()),
+        asyncio.create_task(projector.run()),
         asyncio.create_task(_every(0.5, "sweep", streams.sweep, health)),
+        asyncio.create_task(_every(0.5, "chat sweep", streams.sweep_rooms, health)),
+        asyncio.create_task(_every(5, "chat", look_after_chat, health)),
+        asyncio.create_task(_every(1, "chat notices", say_what_is_owed, health)),
+        asyncio.create_task(_every(2, "chat projection", project_all, health)),
         asyncio.create_task(_every(5, "sight", streams.recheck, health)),
         # Half of what a person who is shut out may wait at most, should no hint come.
         asyncio.create_task(

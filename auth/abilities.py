@@ -11,6 +11,7 @@ from auth.viewer import Viewer
 from models.application import APPLICATION_WORKFLOW, ApplicationStatus
 from models.contract import CONTRACT_WORKFLOW, ContractStatus
 from models.gig_workflow import EDITABLE, GIG_WORKFLOW, GigStatus
+from models.room import MODERATING, RoomKind, RoomRole
 from models.user import Role
 from models.vocabulary import Vocabulary
 from models.workflow import Workflow
@@ -66,6 +67,21 @@ class BoardAction(Vocabulary):
     ADD_COLUMN = "ADD_COLUMN", "`columnAdd`"
     ADD_LABEL = "ADD_LABEL", "`labelAdd`"
     ADD_TASK = "ADD_TASK", "`taskCreate`"
+
+
+class RoomAction(Vocabulary):
+    """What can be done in a room."""
+
+    WRITE = "WRITE", "`messageSend`"
+    REACT = "REACT", "`messageReact`"
+    PIN = "PIN", "`messagePin`"
+    DELETE_OF_OTHERS = "DELETE_OF_OTHERS", "`messageDelete` for what others wrote"
+    EDIT = "EDIT", "`roomEdit`"
+    ARCHIVE = "ARCHIVE", "`roomArchive`"
+    ADD_MEMBERS = "ADD_MEMBERS", "`roomMembersAdd`"
+    REMOVE_MEMBERS = "REMOVE_MEMBERS", "`roomMemberRemove`"
+    SET_ROLES = "SET_ROLES", "`roomMemberSetRole`"
+    LEAVE = "LEAVE", "`roomLeave`"
 
 
 A = TypeVar("A", bound=Vocabulary)
@@ -150,6 +166,33 @@ def on_board(
     if reason is None and viewer.user_id != members[0][0]:
         answers[BoardAction.EDIT] = "Only the client can."
     return answers
+
+
+def on_room(
+    kind: RoomKind, role: RoomRole, *, is_archived: bool, is_read_only: bool, is_blocked: bool
+) -> dict[RoomAction, str | None]:
+    """For a member of the room."""
+    closed = (
+        "The room is archived."
+        if is_archived
+        else "One of you two has blocked the other."
+        if is_blocked
+        else None
+    )
+    moderates = None if role in MODERATING else "Only its owners and moderators can."
+    a_group = None if kind is RoomKind.GROUP else f"This is a room of kind {kind}."
+    return {
+        RoomAction.WRITE: closed or (moderates if is_read_only else None),
+        RoomAction.REACT: closed,
+        RoomAction.PIN: closed or (None if a_group else moderates),
+        RoomAction.DELETE_OF_OTHERS: a_group or moderates,
+        RoomAction.EDIT: a_group or moderates,
+        RoomAction.ARCHIVE: None if a_group else moderates,
+        RoomAction.ADD_MEMBERS: a_group or moderates,
+        RoomAction.REMOVE_MEMBERS: a_group or moderates,
+        RoomAction.SET_ROLES: a_group or (None if role is RoomRole.OWNER else "Only its owners can."),
+        RoomAction.LEAVE: a_group,
+    }
 
 
 def _by_workflow(

@@ -5,7 +5,7 @@ can, so that they cost no join.
 """
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -24,6 +24,7 @@ from models.gig_workflow import HIDDEN, GigStatus
 from models.invitation import GigInvitation, InvitationStatus
 from models.notification import Notification
 from models.profile import ClientProfile, FreelancerProfile, Visibility
+from models.room import PersonBlock, Room, RoomMember
 from models.stream import Fact
 from models.task import TaskComment, TaskReaction
 from models.user import Session, User, UserStatus
@@ -187,7 +188,7 @@ def own_uploads(viewer: Viewer) -> Clause:
 
 
 def visible_people(viewer: Viewer) -> Clause:
-    """Of `User`: whoever shares a board with one."""
+    """Of `User`: whoever shares a board with one, or a room of chat, or did so while one was in it."""
     if viewer.is_admin:
         return EVERYTHING
     if viewer.user_id is None:
@@ -199,7 +200,50 @@ def visible_people(viewer: Viewer) -> Clause:
         col(Contract.status) != ContractStatus.ENDED,
     )
     others = sa.union_all(clients, hired).subquery()
-    return _is(viewer, col(User.id)) | _in_array(col(User.id), sa.select(others.c[0]))
+    return (
+        _is(viewer, col(User.id)) | _in_array(col(User.id), sa.select(others.c[0])) | _shares_a_room(viewer)
+    )
+
+
+def _shares_a_room(viewer: Viewer) -> Clause:
+    """Of `User`: whoever is in a room of one's own, or was, so that what they wrote there has a name."""
+    mine: Any = aliased(RoomMember)
+    theirs: Any = aliased(RoomMember)
+    return sa.exists().where(
+        mine.user_id == viewer.user_id,
+        mine.left_at.is_(None),
+        theirs.room_id == mine.room_id,
+        theirs.user_id == col(User.id),
+    )
+
+
+def visible_rooms(viewer: Viewer) -> Clause:
+    """Members alone, for as long as they are: what people write to each other is not an administrator's business."""
+    if viewer.is_platform:
+        return EVERYTHING
+    if viewer.user_id is None:
+        return NOTHING
+    return _belongs(viewer, col(Room.id))
+
+
+def _belongs(viewer: Viewer, room_id: Mapped[UUID]) -> Clause:
+    mine: Any = aliased(RoomMember)
+    return sa.exists().where(mine.room_id == room_id, mine.user_id == viewer.user_id, mine.left_at.is_(None))
+
+
+def visible_room_members(viewer: Viewer) -> Clause:
+    """Whoever is in a room of one's own."""
+    if viewer.is_platform:
+        return EVERYTHING
+    return NOTHING if viewer.user_id is None else _belongs(viewer, col(RoomMember.room_id))
+
+
+WITHIN[visible_room_members] = visible_rooms
+
+
+def visible_blocks(viewer: Viewer) -> Clause:
+    """Whom one blocks oneself; nobody learns by whom they are blocked."""
+    return _is(viewer, col(PersonBlock.blocker_id))
 
 
 def visible_invitations(viewer: Viewer) -> Clause:

@@ -48,6 +48,11 @@ class Viewer:
         return bool(self.roles & {Role.ADMIN, Role.SUPER_ADMIN})
 
     @property
+    def is_platform(self) -> bool:
+        """Whether nobody asks, but the platform itself makes what it then hands to those who may see it."""
+        return self.user_id is None and self.is_admin
+
+    @property
     def kind(self) -> str:
         """For logs: the highest role, or anonymous."""
         return "anonymous" if self.user_id is None else _highest(self.roles)
@@ -73,3 +78,5 @@ def _highest(roles: frozenset[Role]) -> str:
 
 
 ANONYMOUS = Viewer()
+PLATFORM = Viewer(roles=frozenset({Role.SUPER_ADMIN}))
+"""For what is made once for all who may see a subject, where not even administrators see it. No token makes this viewer."""

@@ -34,6 +34,7 @@ class Topic(Vocabulary):
     INVITATIONS = "INVITATIONS", "Invitations to apply, and the answers to them."
     CONTRACTS = "CONTRACTS", "Work that you do, or that is done for you."
     BOARDS = "BOARDS", "Tasks on boards that are given to you, speak to you, or that you watch."
+    ROOMS = "ROOMS", "Rooms of chat that you come into, leave, or set up for yourself."
     FEEDBACK = "FEEDBACK", "Feedback after the work."
     PROFILE = "PROFILE", "Changes of your own profile."
     ACCOUNT = "ACCOUNT", "What administrators do to your account."

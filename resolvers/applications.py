@@ -35,8 +35,10 @@ from models.table import check_version
 from models.user import Role, User, UserStatus
 from resolvers.boards import join_board
 from resolvers.gigs import lock_gig_first, require_owner
+from resolvers.notices import tell
 from resolvers.operation import Operation
 from resolvers.remarks import write_remark
+from resolvers.rooms import add_room_of_contract, rows_of_application
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ async def submit_application(op: Operation, gig_id: UUID, bid: Bid, *, id: UUID 
             submitted_at=op.now(),
             updated_at=op.now(),
         )
-        tx.add(application, *offer.answers_of(application.id))
+        tx.add(application, *offer.answers_of(application.id), *rows_of_application(application, at=op.now()))
         gig.application_count += 1
         tx.emit(application.submitted())
         return tx.done(application.id, written=application)
@@ -175,8 +177,10 @@ async def accept_application(op: Operation, application_id: UUID) -> Receipt:
         filled = gig.hire(at=op.now())
         contract, started = Contract.between(application, at=op.now())
         tx.add(contract)
-        tx.emit(accepted)
-        tx.emit(started)
+        await tx.session.flush()
+        await add_room_of_contract(tx, contract, at=op.now())
+        await tell(op, tx, accepted)
+        await tell(op, tx, started)
         if filled is not None:
             tx.emit(filled)
         await join_board(op, tx, gig, contract.freelancer_id)

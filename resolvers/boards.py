@@ -29,6 +29,7 @@ from resolvers import label_steps
 from resolvers.board_progress import progress_of
 from resolvers.board_steps import plain, take
 from resolvers.jobs import job
+from resolvers.notices import tell
 from resolvers.open_board import OpenBoard, board_of, opened
 from resolvers.operation import Operation
 
@@ -248,4 +249,4 @@ async def follow_progress(op: Operation, tx: Transaction, board_id: UUID) -> Non
     percent = (await tx.execute(sa.select(progress_of(board_id)))).scalar_one()
     for contract in contracts:
         if percent is not None and contract.progress_percent != percent and contract.takes_progress:
-            tx.emit(contract.report_progress(percent, remark_id=None, at=op.now()))
+            await tell(op, tx, contract.report_progress(percent, remark_id=None, at=op.now()))

@@ -15,6 +15,7 @@ from models.table import check_version
 from resolvers.boards import follows_board, leave_board
 from resolvers.gigs import live_contracts, lock_gig_first
 from resolvers.jobs import schedule
+from resolvers.notices import tell
 from resolvers.operation import Operation
 from resolvers.remarks import require_remark, write_remark
 
@@ -29,7 +30,7 @@ async def report_progress(
         if await follows_board(tx, contract.gig_id):
             raise ProgressFollowsBoard(contract_id=contract.id)
         remark_id = await write_remark(op, tx, note)
-        tx.emit(contract.report_progress(percent, remark_id=remark_id, at=op.now()))
+        await tell(op, tx, contract.report_progress(percent, remark_id=remark_id, at=op.now()))
         return tx.done(contract.id)
 
 
@@ -38,7 +39,7 @@ async def submit_work(op: Operation, contract_id: UUID, *, note: str | None) -> 
         _, contract = await _lock_gig_then_contract(op, tx, contract_id)
         _require_freelancer(op, contract)
         remark_id = await write_remark(op, tx, note)
-        tx.emit(contract.submit_work(remark_id=remark_id, at=op.now()))
+        await tell(op, tx, contract.submit_work(remark_id=remark_id, at=op.now()))
         return tx.done(contract.id)
 
 
@@ -47,7 +48,7 @@ async def request_changes(op: Operation, contract_id: UUID, *, note: str) -> Rec
         _, contract = await _lock_gig_then_contract(op, tx, contract_id)
         _require_client(op, contract)
         remark_id = await require_remark(op, tx, note)
-        tx.emit(contract.request_changes(remark_id=remark_id, at=op.now()))
+        await tell(op, tx, contract.request_changes(remark_id=remark_id, at=op.now()))
         return tx.done(contract.id)
 
 
@@ -56,7 +57,7 @@ async def approve_work(op: Operation, contract_id: UUID) -> Receipt:
     async with op.transaction() as tx:
         gig, contract = await _lock_gig_then_contract(op, tx, contract_id)
         _require_client(op, contract)
-        tx.emit(contract.approve(at=op.now()))
+        await tell(op, tx, contract.approve(at=op.now()))
         await _close(op, tx, gig, contract)
         return tx.done(contract.id)
 
@@ -66,7 +67,7 @@ async def pause_contract(op: Operation, contract_id: UUID, *, note: str | None) 
         _, contract = await _lock_gig_then_contract(op, tx, contract_id)
         require_participant(op, contract)
         remark_id = await write_remark(op, tx, note)
-        tx.emit(contract.pause(remark_id=remark_id, at=op.now()))
+        await tell(op, tx, contract.pause(remark_id=remark_id, at=op.now()))
         return tx.done(contract.id)
 
 
@@ -74,7 +75,7 @@ async def resume_contract(op: Operation, contract_id: UUID) -> Receipt:
     async with op.transaction() as tx:
         _, contract = await _lock_gig_then_contract(op, tx, contract_id)
         require_participant(op, contract)
-        tx.emit(contract.resume(at=op.now()))
+        await tell(op, tx, contract.resume(at=op.now()))
         return tx.done(contract.id)
 
 
@@ -84,7 +85,7 @@ async def end_contract(op: Operation, contract_id: UUID, *, reason: EndReason, n
         gig, contract = await _lock_gig_then_contract(op, tx, contract_id)
         require_participant(op, contract)
         remark_id = await write_remark(op, tx, note)
-        tx.emit(contract.end(reason, remark_id=remark_id, at=op.now()))
+        await tell(op, tx, contract.end(reason, remark_id=remark_id, at=op.now()))
         await _close(op, tx, gig, contract)
         await leave_board(op, tx, gig, contract.freelancer_id)
         return tx.done(contract.id)

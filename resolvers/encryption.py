@@ -64,7 +64,7 @@ class Encryption:
 async def encryption_now(op: Operation) -> Encryption:
     """Raises `NotAllowed` for everybody but super admins."""
     op.viewer.require(Role.SUPER_ADMIN)
-    keys = op.services.chat_keys
+    keys = op.services.chat.keys
     found = {status.wrapping_key: status for status in await keys.status()}
     ids = [*keys.ring.ids, *sorted(found.keys() - set(keys.ring.ids))]
     index = await keys.index_status()

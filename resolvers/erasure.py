@@ -63,7 +63,7 @@ async def erase_account_of(op: Operation, user_id: UUID, *, reason: str) -> Rece
 async def finish_erasure(op: Operation, tx: Transaction, user_id: UUID) -> None:
     """Erase what came in at the very moment, and what a crash right after it has left. May be repeated."""
     await _erase_words(op, tx, user_id)
-    await op.services.chat_keys.destroy(user_id)
+    await op.services.chat.keys.destroy(user_id)
 
 
 async def _erase(op: Operation, user_id: UUID, *, reason: str | None) -> Receipt:
@@ -81,7 +81,7 @@ async def _erase(op: Operation, user_id: UUID, *, reason: str | None) -> Receipt
     note_standing(op, user)
     # At once, so that the answer means it; if the database is away just now, the job does it.
     with contextlib.suppress(StoreAway):
-        await op.services.chat_keys.destroy(user_id)
+        await op.services.chat.keys.destroy(user_id)
     return receipt
 
 

@@ -1,6 +1,6 @@
 """What a use case works with: the database, the caller, the clock, and the platform's rules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,9 +11,13 @@ from auth.revocation import RevokedSessions
 from auth.signing import Signer
 from auth.tokens import Tokens
 from auth.viewer import ANONYMOUS, Viewer
+from models.chat import SYSTEM
 from models.ids import new_id
 from models.presence import Attendance
+from models.store.chat import ChatStore
 from models.store.chat_keys import ChatKeys
+from models.store.chat_sql import Statements
+from models.store.chat_words import ChatWords
 from models.store.files import FileStore
 from models.store.sql import Act, Database, HotTransaction, Transaction
 from resolvers.skill_names import SkillNames
@@ -30,6 +34,37 @@ class Rules:
 
 
 @dataclass(slots=True)
+class Chat:
+    """Where what people say is kept, and what opens it. `on_facts` is told the streams that have grown, and must not wait."""
+
+    store: ChatStore
+    keys: ChatKeys
+    words: ChatWords
+    pools: Sequence[Statements]
+    """Of the keys and the words."""
+    on_facts: Callable[[frozenset[str]], None] | None = None
+    _is_prepared: bool = False
+
+    async def check(self) -> None:
+        """Make what the store needs, once it can be reached, and ask it something. Raises `StoreAway`."""
+        if not self._is_prepared:
+            await self.store.prepare()
+            self._is_prepared = True
+        await self.store.heads([SYSTEM])
+
+    def tell(self, room_id: UUID) -> None:
+        """Something was said in the room."""
+        if self.on_facts is not None:
+            self.on_facts(frozenset({f"room:{room_id}"}))
+
+    async def close(self) -> None:
+        self.keys.close()
+        await self.store.close()
+        for pool in self.pools:
+            await pool.close()
+
+
+@dataclass(slots=True)
 class Services:
     """Made once by `app.py`, shared by all operations."""
 
@@ -43,9 +78,13 @@ class Services:
     revoked: RevokedSessions
     views: ViewCounter
     files: FileStore
-    chat_keys: ChatKeys
+    chat: Chat
     skill_names: SkillNames = field(default_factory=SkillNames)
     attendance: Attendance = field(default_factory=Attendance)
+
+    async def close(self) -> None:
+        await self.chat.close()
+        await self.db.close()
 
 
 @dataclass(slots=True)

@@ -5,13 +5,13 @@ from typing import Any, Generic, TypeVar
 
 import strawberry
 
-from auth.abilities import ApplicationAction, BoardAction, ContractAction, GigAction
+from auth.abilities import ApplicationAction, BoardAction, ContractAction, GigAction, RoomAction
 from models.workflow import Workflow
 from schema.words import words
 
 A = TypeVar("A")
 
-for _actions in (GigAction, ApplicationAction, ContractAction, BoardAction):
+for _actions in (GigAction, ApplicationAction, ContractAction, BoardAction, RoomAction):
     words(_actions)
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 import strawberry
 from sqlmodel import col
 from strawberry import Maybe
@@ -29,6 +30,7 @@ from models.gig import Gig as GigRow
 from models.gig import GigNotOpen, GigWithheld, NoPlaceLeft
 from models.gig_workflow import GigStatus
 from models.ids import decode_id, encode_id
+from models.room import Room as RoomRow
 from models.vocabulary import Vocabulary
 from resolvers import applications
 from resolvers.operation import Operation
@@ -43,7 +45,7 @@ from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, VERSION, Answer, MutationPayload, Needs, mutation
 from schema.profiles import FreelancerType
 from schema.scalars import Markdown, days, whole_days
-from schema.type_names import Contract, Gig
+from schema.type_names import Contract, Gig, Room
 from schema.words import words
 
 for _vocabulary in (ApplicationStatus, DeclineReason, WithdrawReason):
@@ -69,6 +71,13 @@ def _can(
     op: Operation, client_id: UUID, freelancer_id: UUID, status: ApplicationStatus, gig_status: GigStatus
 ) -> Abilities[ApplicationAction]:
     return abilities(may.on_application(op.viewer, client_id, freelancer_id, status, gig_status))
+
+
+_room = (
+    sa.select(col(RoomRow.id))
+    .where(col(RoomRow.application_id) == col(Application.id))
+    .correlate_except(RoomRow)
+)
 
 
 @node(
@@ -107,6 +116,10 @@ class ApplicationType(Node):
     )
     version: int = column(Application.version, "Counts the changes; for `expectedVersion`.")
     gig: Gig | None = one(Application.gig_id, "The gig; null once you may not see it.")
+    room: Room | None = one(
+        _room.scalar_subquery().label("application_room_id"),
+        "Where both sides talk about it; theirs alone, no administrator's.",
+    )
     freelancer: FreelancerType | None = one(Application.freelancer_id, "Who applies.")
     answers: list[AnswerType] = many(
         ApplicationAnswer.application_id,

@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 import strawberry
+from sqlmodel import col
 
 from auth import abilities as may
 from auth import access
@@ -13,6 +15,7 @@ from models.contract import CONTRACT_WORKFLOW, Contract, ContractStatus, EndReas
 from models.errors import InvalidTransition, NotFound, StaleVersion
 from models.feedback import Feedback as FeedbackRow
 from models.ids import decode_id
+from models.room import Room as RoomRow
 from models.vocabulary import Vocabulary
 from resolvers import contracts, feedback
 from resolvers.operation import Operation
@@ -27,7 +30,7 @@ from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, VERSION, Answer, MutationPayload, Needs, mutation
 from schema.profiles import ClientType, FreelancerType
 from schema.scalars import Markdown
-from schema.type_names import Application, Feedback, Gig
+from schema.type_names import Application, Feedback, Gig, Room
 from schema.words import words
 
 for _vocabulary in (ContractStatus, EndReason):
@@ -65,6 +68,11 @@ async def _feedback_state(op: Operation, keys: Any) -> dict[Any, FeedbackState]:
     }
 
 
+_room = (
+    sa.select(col(RoomRow.id)).where(col(RoomRow.contract_id) == col(Contract.id)).correlate_except(RoomRow)
+)
+
+
 @node(
     "contract",
     Contract,
@@ -98,6 +106,10 @@ class ContractType(Node):
     )
     version: int = column(Contract.version, "Counts the changes; for `expectedVersion`.")
     gig: Gig | None = one(Contract.gig_id, "The gig.")
+    room: Room | None = one(
+        _room.scalar_subquery().label("contract_room_id"),
+        "Where both sides talk about it; theirs alone, no administrator's.",
+    )
     application: Application | None = one(Contract.application_id, "The application it came of.")
     client: ClientType | None = one(Contract.client_id, "Who pays.")
     freelancer: FreelancerType | None = one(Contract.freelancer_id, "Who works.")

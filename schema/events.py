@@ -17,7 +17,7 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.utils.str_converters import to_camel_case
 
 from auth import access
-from auth.viewer import ANONYMOUS, Viewer
+from auth.viewer import ANONYMOUS, PLATFORM, Viewer
 from models.application import ApplicationStatus
 from models.board_events import BoardEvent
 from models.contract import ContractStatus
@@ -26,9 +26,11 @@ from models.event import EVENTS, Event, Topic
 from models.gig_events import ConcernedEvent
 from models.gig_workflow import GigStatus
 from models.ids import decode_id
+from models.room_events import RoomMemberEvent, RoomReadReceipt
 from models.store.sql import Position
 from models.user import AccountEvent, Role
 from resolvers.operation import Operation
+from resolvers.room_members import names_in_rooms
 from schema.activity import Change, changes_of, concrete_events, names, sentence_of
 from schema.board_presence import BoardPresence, PresenceChanged
 from schema.graph import Followed, Scope, argument, attached, declare, reference
@@ -36,6 +38,8 @@ from schema.notes import notes
 from schema.notifications import NotificationCounts, NotificationType, counts_for
 from schema.payloads import Auth, Needs
 from schema.places import stream_cursor
+from schema.room_events import MESSAGE_EVENTS, message_event
+from schema.rooms import ChatCounts, all_counts_for
 from schema.scalars import Markdown, StreamCursor
 from schema.type_names import (
     Application,
@@ -48,6 +52,7 @@ from schema.type_names import (
     Gig,
     Invitation,
     Person,
+    Room,
     Task,
     TaskChecklist,
     TaskChecklistItem,
@@ -149,6 +154,8 @@ _LINKS: dict[str, tuple[str, Any, str]] = {
     "item_id": ("item", TaskChecklistItem, f"The item it is about, {_TODAY}."),
     "attachment_id": ("attachment", Attachment, f"The file it is about, {_TODAY}."),
     "comment_id": ("comment", TaskComment, f"The comment it is about, {_TODAY}."),
+    "room_id": ("room", Room, f"The room it is about, {_TODAY}."),
+    "other_id": ("other", Person, f"Whom it is about, {_TODAY}."),
 }
 # Named after what has the status, so that one selection can hold several kinds of facts: fields of one name must agree.
 _STATUSES: dict[Any, str] = {
@@ -166,16 +173,23 @@ _VALUES = {
     "sides": "Which sides it is about.",
     "parts": "What changed, as the API names it.",
     "unseen": "How many notifications were unseen then.",
-    "unread": "How many notifications were unread then.",
+    "unread": "How many notifications, or messages of the room, were unread then.",
     "key": "What the keys of its tasks began with then.",
     "name": "What it was called then.",
     "category": "What it meant to stand in the column then.",
     "wip_limit": "How many tasks it was to hold at most then; null: any number.",
     "wip_is_hard": "Whether that limit refused more.",
     "color": "Its color then.",
-    "number": "Its number on the board, which never changes.",
+    "number": "Of a task, its number on the board, which never changes; of reading, the number in the room's log up to which was read.",
     "relation": "How the one stands to the other.",
     "emoji": "The emoji.",
+    "mentions": "How many unread messages spoke to you then.",
+    "shows_receipts": "Whether they are.",
+    "room_kind": "What the room is for.",
+    "room_role": "What they could do in the room from then on.",
+    "is_muted": "Whether you wanted to be told of mentions only.",
+    "is_hidden": "Whether you put it out of your sight.",
+    "is_favorite": "Whether you wanted to have it first.",
     "is_on": "Whether it was put there; otherwise it was taken back.",
     "until": "When the suspension was to end by itself; null: when somebody ends it.",
     "role": "The role.",
@@ -252,6 +266,13 @@ class _Kind:
         if issubclass(kind, AccountEvent):
             annotations["account"] = User | None
             namespace["account"] = reference("person_id", f"The account it is about, {_TODAY}.")
+        if issubclass(kind, RoomMemberEvent | RoomReadReceipt):
+            annotations["person"] = Person | None
+            namespace["person"] = reference("person_id", f"The member it is about, {_TODAY}.")
+            annotations["person_name"] = str | None
+            namespace["person_name"] = attached(
+                names_in_rooms, "person_id", "What the member is called.", is_personal=False
+            )
         annotations["note"] = Markdown | None
         namespace["note"] = attached(
             notes,
@@ -285,6 +306,8 @@ class GigCountsChanged:
 
 
 def _event_of(fact: LoggedFact) -> Any:
+    if fact.kind in MESSAGE_EVENTS:
+        return message_event(fact)
     if fact.kind != COUNTS_CHANGED:
         return KINDS[fact.kind].read(fact)
     event: Any = object.__new__(GigCountsChanged)
@@ -296,7 +319,9 @@ if TYPE_CHECKING:
     StreamEvent = Any
 else:
     StreamEvent = Annotated[
-        Union[(*(kind.type for kind in KINDS.values()), GigCountsChanged, *CONTROL)],
+        Union[
+            (*(kind.type for kind in KINDS.values()), *MESSAGE_EVENTS.values(), GigCountsChanged, *CONTROL)
+        ],
         strawberry.union(
             "StreamEvent",
             description="A fact, or a word about the stream itself: StreamReady, StreamGap, StreamReset, StreamHeartbeat, StreamEnd, PresenceChanged.",
@@ -330,6 +355,11 @@ class StreamItem:
         counts_for,
         "cursor",
         "How many of your notifications wait for you now: the badge. Zeros for an anonymous caller.",
+    )
+    chat_counts: ChatCounts | None = attached(
+        all_counts_for,
+        "cursor",
+        "What you have not read in all your rooms now. Zeros for an anonymous caller.",
     )
 
 
@@ -374,9 +404,10 @@ def _followed(
     shared_by: Viewer = ANONYMOUS,
     merges: Callable[[Mapping[str, Any]], bool] | None = None,
     beside: tuple[type, ...] = (),
+    twin: Callable[[str], str] | None = None,
 ) -> Any:
     field = declare(
-        Followed(stream, tells, subject, shared_by, merges, beside),
+        Followed(stream, tells, subject, shared_by, merges, beside, twin),
         f"{description} Everything after `after` once, in order, then what happens from now on.",
         is_subscription=True,
         directives=[Auth(requires=needs)],
@@ -391,6 +422,14 @@ def _stream_of_gig(op: Operation, gig_id: str, after: str | None = None) -> str:
 
 def _stream_of_board(op: Operation, board_id: str, after: str | None = None) -> str:
     return f"board:{decode_id('board', board_id, path=('boardId',))}"
+
+
+def _stream_of_room(op: Operation, room_id: str, after: str | None = None) -> str:
+    return f"room:{decode_id('room', room_id, path=('roomId',))}"
+
+
+def _state_of_room(stream: str) -> str:
+    return stream.replace("room:", "roomstate:", 1)
 
 
 def _stream_of_viewer(op: Operation, after: str | None = None, topics: Sequence[Topic] | None = None) -> str:
@@ -437,6 +476,16 @@ class Subscription:
         subject=access.visible_boards,
         shared_by=Viewer(roles=frozenset({Role.ADMIN})),
         beside=(BoardPresence,),
+    )
+    room_events: StreamItem = _followed(
+        _stream_of_room,
+        Needs.SIGNED_IN,
+        "What happens in a room that you belong to: what is said and done to messages in one order, what becomes of the room and "
+        "its members in another. A room that is not there, or that you do not belong to, is refused.",
+        argument("room_id", strawberry.ID, "The room."),
+        subject=access.visible_rooms,
+        shared_by=PLATFORM,
+        twin=_state_of_room,
     )
     viewer_events: StreamItem = _followed(
         _stream_of_viewer,

@@ -10,6 +10,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 
 from auth.viewer import SignInRequired
 from models.errors import DomainError, Invalid, NotAllowed, OutcomeUnknown, Refusals
+from models.store.chat import StoreAway
 from resolvers.operation import Operation
 from schema.cost import MAX_COST, Cost, excess_cost
 from schema.documents import Document, Documents, Refused
@@ -258,6 +259,9 @@ def _expected(cause: BaseException) -> tuple[str, dict[str, Any]] | None:
     if isinstance(cause, OutcomeUnknown):
         message = "The connection to the database broke while saving. Look whether it happened, or repeat it with the same idempotency key."
         return message, {"code": "OUTCOME_UNKNOWN", "retryable": True}
+    if isinstance(cause, StoreAway):
+        message = "Messages cannot be reached just now; everything else works. Try again."
+        return message, {"code": "UNAVAILABLE", "retryable": True}
     return None
 
 

@@ -473,6 +473,8 @@ class Followed(Declaration):
     """Set where streams of gigs are merged into the stream: whether they are for these arguments."""
     beside: tuple[type, ...] = ()
     """Types that only words about the stream lead to, never facts: what is selected of them is made for each follower."""
+    twin: Callable[[str], str] | None = None
+    """Set where a second stream about the same subject is told, too: its name, from that of the first."""
 
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
         raise LookupError("streams are followed by schema.streaming")

@@ -11,7 +11,7 @@ from schema.node import Node
     User,
     scope=access.visible_people,
     name="Person",
-    description="Somebody you share a board with.",
+    description="Somebody you share a board or a room of chat with.",
 )
 class PersonType(Node):
     name: str = column(User.name, "The person's name.")

@@ -55,8 +55,8 @@ def place_of(op: Operation, cursor: str | None, stream: str) -> int | None:
     return numbers[stream]
 
 
-def vector_of(op: Operation, cursor: str | None, stream: str) -> dict[str, int] | None:
-    """The numbers that a cursor stands for, of `stream` among them; None without one. A cursor of `stream` alone will do.
+def vector_of(op: Operation, cursor: str | None, *streams: str) -> dict[str, int] | None:
+    """The numbers that a cursor stands for, of one of `streams` among them; None without one. A cursor of one alone will do.
 
     Raises `Invalid` and `NewEpoch`.
     """
@@ -68,7 +68,7 @@ def vector_of(op: Operation, cursor: str | None, stream: str) -> dict[str, int] 
         raise Invalid(("after",), "CURSOR", text)
     epoch, *place = orjson.loads(message)
     numbers: dict[str, int] = place[0] if isinstance(place[0], dict) else {place[0]: place[1]}
-    if stream not in numbers:
+    if not any(stream in numbers for stream in streams):
         raise _of_another_stream()
     if epoch != op.services.epoch:
         raise NewEpoch

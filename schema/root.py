@@ -18,8 +18,10 @@ from schema import (
     gig_acts,
     invitations,
     jobs,
+    message_acts,
     notifications,
     profiles,
+    room_acts,
     task_acts,
 )
 from schema.accounts import UserType
@@ -32,11 +34,13 @@ from schema.events import Subscription
 from schema.gig_browsing import GigQuery
 from schema.graph import NODES, AnyNode, Own, argument, declare
 from schema.jobs import JobQuery
+from schema.messages import MessageQuery
 from schema.node import Node, key_of_one, keys_of_several
 from schema.notifications import NotificationQuery
 from schema.payloads import MEMBERS
 from schema.profiles import ProfileQuery
 from schema.rate_limit import RateLimitQuery
+from schema.rooms import RoomQuery
 from schema.scalars import SCALARS
 from schema.skills import SkillQuery
 
@@ -55,8 +59,10 @@ MUTATIONS = sorted(
             gig_acts,
             invitations,
             jobs,
+            message_acts,
             notifications,
             profiles,
+            room_acts,
             task_acts,
         )
         for field in vars(module).values()
@@ -96,6 +102,8 @@ class Query(
     ApplicationQuery,
     ContractQuery,
     BoardQuery,
+    RoomQuery,
+    MessageQuery,
     ProfileQuery,
     SkillQuery,
     NotificationQuery,

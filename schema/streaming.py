@@ -8,6 +8,7 @@ import asyncio
 import dataclasses
 import functools
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from graphql import GraphQLError, OperationType, located_error
 
 from models.errors import DomainError, Invalid
 from models.presence import Attendance, Present
+from models.store.chat import StoreAway
 from models.store.sql import Position, patiently
 from resolvers.operation import Operation
 from schema.board_presence import PresenceChanged, shown
@@ -51,12 +53,15 @@ from schema.graph import Context
 from schema.places import NewEpoch, place_of, stream_cursor, vector_cursor, vector_of
 from schema.planner.operation import OperationPlan, batch_execute, name_of
 from schema.planner.roots import Run, SubscriptionPlan
+from schema.room_events import SAID, fill
 from schema.scalars import StreamCursor
 from subscriptions.follow import Ahead, EndReason, Follower, Gap, Streams, Teller, TooOld, Unseen
 from subscriptions.log import LoggedFact
 from subscriptions.merge import Merged, follow_all
+from subscriptions.pair import Pair, follow_both
 
 _BEGUN = Frame(b"", None)
+AnyFollower = Follower | Merged | Pair
 _NOT_FOR_ALL = Frame(b"", None)
 """In place of a frame that not everybody may see; each makes their own."""
 
@@ -114,8 +119,10 @@ class _Subscriber:
         "_key",
         "_op",
         "_own",
+        "_pair",
         "_people",
         "_plan",
+        "_reads",
         "_ready",
         "_replayed",
         "_schema",
@@ -145,6 +152,9 @@ class _Subscriber:
         self._is_ready = False
         self._heart: _Heart | None = None
         self._people: _People | None = None
+        self._pair: Pair | None = None
+        # What is said in rooms is read before it is shown.
+        self._reads = bool(self._plan.item.reads or self._plan.shows & SAID)
         variables = _canonical(self._variables, without=self._plan.after_variable)
         self._own = _Class((self._plan, variables, op.viewer.user_id, op.viewer.roles), op)
         self._shared: _Class | None = None
@@ -160,8 +170,10 @@ class _Subscriber:
             followed = self._plan.followed
             arguments = self._arguments = self._plan.read(self._ready.values)
             stream = followed.stream(self._op, **arguments)
-            read_place = place_of if followed.merges is None else vector_of
-            after: Any = read_place(self._op, arguments.get("after"), stream)
+            names = (stream,) if followed.twin is None else (stream, followed.twin(stream))
+            is_one = followed.merges is None and followed.twin is None
+            read_place: Any = place_of if is_one else vector_of
+            after: Any = read_place(self._op, arguments.get("after"), *names)
         except NewEpoch:
             yield _BEGUN
             beginning = stream_cursor(self._op, Position(stream, 0))
@@ -169,17 +181,12 @@ class _Subscriber:
             return
         except Exception as error:
             raise self._located(error) from error
-        viewer = self._op.viewer
         try:
-            if followed.merges is None:
-                following: Any = streams.follow(stream, viewer, after=after)
-            else:
-                with_gigs = followed.merges(arguments)
-                following = follow_all(streams, self._op.db, viewer, after=after, with_gigs=with_gigs)
-            async with following as follower:
+            async with self._following(streams, names, after) as follower:
                 yield _BEGUN
                 if StreamHeartbeat.__name__ in self._plan.shows:
                     self._heart = _Heart(follower, streams.heartbeat_s)
+                self._pair = follower if isinstance(follower, Pair) else None
                 if isinstance(follower, Follower):
                     follower.sees_presence = PresenceChanged.__name__ in self._plan.shows
                 is_last = False
@@ -189,38 +196,52 @@ class _Subscriber:
                         yield frame
         except (Unseen, Ahead) as error:
             raise self._located(_refused(error, stream)) from error
+        except StoreAway as error:
+            raise self._located(error) from error
         finally:
             if self._heart is not None:
                 self._heart.stop()
 
-    async def _more(self, follower: Follower | Merged) -> tuple[list[Frame], bool]:
+    def _following(
+        self, streams: Streams, names: Sequence[str], after: Any
+    ) -> AbstractAsyncContextManager[AnyFollower]:
+        followed, viewer = self._plan.followed, self._op.viewer
+        if followed.twin is not None:
+            places = {name: None if after is None else after.get(name) for name in names}
+            return follow_both(streams, places, viewer)
+        if followed.merges is not None:
+            with_gigs = followed.merges(self._arguments)
+            return follow_all(streams, self._op.db, viewer, after=after, with_gigs=with_gigs)
+        return streams.follow(names[0], viewer, after=after)
+
+    async def _more(self, follower: AnyFollower) -> tuple[list[Frame], bool]:
         """The next frames, and whether they are the last."""
         if not self._is_ready and follower.has_caught_up:
             self._is_ready = True
-            if isinstance(follower, Follower):
-                self._have_told_at_once(follower)
+            for leg in _legs(follower):
+                self._have_told_at_once(leg)
             return [await self._word(follower, StreamReady(replayed=self._replayed))], False
         if self._heart is not None and self._heart.has_beaten():
             return [await self._word(follower, StreamHeartbeat(lag=follower.lag))], False
         if (people := self._others(follower)) is not None:
             return [await self._word(follower, PresenceChanged(people=shown(people)))], False
-        number_before = follower.number if isinstance(follower, Follower) else 0
+        before = [Position(leg.stream, leg.number) for leg in _legs(follower)]
         try:
             facts = await follower.take()
         except Gap as gap:
-            before, behind = self._cursor(follower, gap.before), self._cursor(follower)
-            word = StreamGap(from_=before, to=behind, reason=ResetReason.NOT_KEPT)
+            start, behind = self._cursor(follower, gap.before), self._cursor(follower)
+            word = StreamGap(from_=start, to=behind, reason=ResetReason.NOT_KEPT)
             return [await self._control(behind, word)], False
         except TooOld:
             return [await self._word(follower, StreamReset(reason=ResetReason.NOT_KEPT))], True
         if follower.ended is not None:
             return [await self._word(follower, StreamEnd(reason=follower.ended))], True
         picked = self._picked(follower, facts)
-        if isinstance(follower, Follower):
+        if not isinstance(follower, Merged):
             frames = await self._rendered(picked)
             if follower.ended is EndReason.ACCESS_LOST and self._plan.followed.shared_by.is_admin:
                 # It was lost while these were made, which may have waited for the database: what they show may be from after it.
-                place = stream_cursor(self._op, Position(follower.stream, number_before))
+                place = _cursor_of(self._op, before)
                 return [await self._control(place, StreamEnd(reason=follower.ended))], True
         else:
             frames = await self._rendered_of_all(follower, picked)
@@ -228,11 +249,11 @@ class _Subscriber:
             self._replayed += len(frames)
         return frames, False
 
-    async def _word(self, follower: Follower | Merged, event: Any) -> Frame:
+    async def _word(self, follower: AnyFollower, event: Any) -> Frame:
         """A word about the stream, with the place it has come to."""
         return await self._control(self._cursor(follower), event)
 
-    def _others(self, follower: Follower | Merged) -> Sequence[Present] | None:
+    def _others(self, follower: AnyFollower) -> Sequence[Present] | None:
         """Who is there now, if that is to be told; None if not."""
         if not isinstance(follower, Follower) or not follower.sees_presence:
             return None
@@ -242,9 +263,9 @@ class _Subscriber:
             self._people = _People(self._op.services.attendance)
         return self._people.changed(follower.stream)
 
-    def _cursor(self, follower: Follower | Merged, at: LoggedFact | Position | None = None) -> StreamCursor:
+    def _cursor(self, follower: AnyFollower, at: LoggedFact | Position | None = None) -> StreamCursor:
         """The place that the follower has come to, or had at this fact or number of one stream."""
-        if isinstance(follower, Merged):
+        if not isinstance(follower, Follower):
             return vector_cursor(self._op, follower.place(at))
         number = follower.number if at is None else at.number
         return stream_cursor(self._op, Position(follower.stream, number))
@@ -253,7 +274,7 @@ class _Subscriber:
         if self._send_at_once is not None:
             follower.teller = Teller(
                 (self._shared or self._own).key,
-                self._rendered if self._plan.item.reads else None,
+                self._rendered if self._reads else None,
                 functools.partial(self._tell_at_once, follower, self._send_at_once),
             )
 
@@ -264,7 +285,17 @@ class _Subscriber:
         frames = [frame for fact in facts if (frame := self._at_hand(fact)) is not None]
         return len(frames) == len(facts) and (not frames or send_at_once(frames))
 
-    def _picked(self, follower: Follower | Merged, facts: Sequence[LoggedFact]) -> Sequence[LoggedFact]:
+    def _item(self, fact: LoggedFact) -> StreamItem:
+        item = item_of(self._op, fact)
+        if self._pair is not None:
+            item.cursor = vector_cursor(self._op, self._pair.place(fact))
+        return item
+
+    def _name(self, group: _Class, fact: LoggedFact) -> Hashable:
+        """What the frame of a fact is kept by: beside the class, the place in the other stream, which its cursor names, too."""
+        return group.key if self._pair is None else (group.key, self._pair.number_beside(fact))
+
+    def _picked(self, follower: AnyFollower, facts: Sequence[LoggedFact]) -> Sequence[LoggedFact]:
         tells = self._plan.followed.tells
         if tells is None:
             return facts
@@ -292,7 +323,7 @@ class _Subscriber:
                 *await self._rendered_for(group, facts[old:]),
             ]
         while not any(fact.is_old for fact in facts):
-            found = [fact.rendered.get(group.key) for fact in facts]
+            found = [fact.rendered.get(self._name(group, fact)) for fact in facts]
             frames = [made for made in found if isinstance(made, Frame)]
             if len(frames) == len(found):
                 return frames
@@ -301,36 +332,40 @@ class _Subscriber:
             else:
                 # Somebody else is at it. Shielded: who is cancelled while waiting would cancel it for all who wait.
                 await asyncio.shield(next(made for made in found if isinstance(made, asyncio.Future)))
-        return await self._made(group, [item_of(self._op, fact) for fact in facts])
+        return await self._made(group, [self._item(fact) for fact in facts])
 
     def _at_hand(self, fact: LoggedFact) -> Frame | None:
         """The frame of a fact if it was made for somebody else, or can be made without reading anything."""
         group = self._shared or self._own
-        made = fact.rendered.get(group.key)
+        made = fact.rendered.get(self._name(group, fact))
         if made is _NOT_FOR_ALL:
-            made = fact.rendered.get(self._own.key)
-        elif made is None and not self._plan.item.reads and not fact.is_old:
-            item = item_of(self._op, fact)
+            made = fact.rendered.get(self._name(self._own, fact))
+        elif made is None and not self._reads and not fact.is_old:
+            item = self._item(fact)
             try:
                 data = self._plan.item.assemble(item, ())
             except Exception:  # told by the batch execution, to each who asks
                 return None
-            made = fact.rendered[group.key] = Frame(to_json({"data": {self._key: data}}), item.cursor)
+            made = fact.rendered[self._name(group, fact)] = Frame(
+                to_json({"data": {self._key: data}}), item.cursor
+            )
         return made if isinstance(made, Frame) else None
 
     async def _render(self, facts: Sequence[LoggedFact], group: _Class) -> None:
         done = asyncio.get_running_loop().create_future()
-        for fact in facts:
-            fact.rendered[group.key] = done
+        names = [self._name(group, fact) for fact in facts]
+        for fact, name in zip(facts, names, strict=True):
+            fact.rendered[name] = done
         try:
-            made = await self._made(group, [item_of(self._op, fact) for fact in facts])
-            for fact, frame in zip(facts, made, strict=True):
-                if not fact.is_old:
-                    fact.rendered[group.key] = frame
+            made = await self._made(group, [self._item(fact) for fact in facts])
+            for fact, name, frame in zip(facts, names, made, strict=True):
+                # Not if it was taken away meanwhile: it may show what was deleted.
+                if not fact.is_old and fact.rendered.get(name) is done:
+                    fact.rendered[name] = frame
         except BaseException:
             # Whoever waits for these makes them itself.
-            for fact in facts:
-                fact.rendered.pop(group.key, None)
+            for fact, name in zip(facts, names, strict=True):
+                fact.rendered.pop(name, None)
             raise
         finally:
             done.set_result(None)
@@ -352,6 +387,8 @@ class _Subscriber:
 
         async def read() -> list[Any]:
             # Fresh for each batch of events: what was read for an earlier one is not true any more.
+            if self._plan.shows & SAID:
+                await fill(group.op, [item.event for item in items])
             return await show(
                 Run(Context(group.op, requested=self._ready.requested), self._ready.values), items
             )
@@ -391,7 +428,7 @@ class _Subscriber:
 class _Heart:
     """Beats until it is stopped. It never waits: the follower looks at it before it waits for something to tell."""
 
-    def __init__(self, follower: Follower | Merged, every_s: float) -> None:
+    def __init__(self, follower: AnyFollower, every_s: float) -> None:
         self._follower = follower
         self._every_s = every_s
         self._is_due = False
@@ -436,6 +473,19 @@ def _only(plan: OperationPlan) -> tuple[str, SubscriptionPlan]:
     (key, found), *_ = plan.plans.items()
     assert isinstance(found, SubscriptionPlan)
     return key, found
+
+
+def _legs(follower: AnyFollower) -> Sequence[Follower]:
+    """The followers of single streams that can be told at once."""
+    if isinstance(follower, Follower):
+        return (follower,)
+    return follower.legs if isinstance(follower, Pair) else ()
+
+
+def _cursor_of(op: Operation, places: Sequence[Position]) -> StreamCursor:
+    if len(places) == 1:
+        return stream_cursor(op, places[0])
+    return vector_cursor(op, {place.stream: place.number for place in places})
 
 
 def _refused(error: Exception, stream: str) -> DomainError:

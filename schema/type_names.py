@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from schema.invitations import InvitationType
     from schema.people import PersonType
     from schema.profiles import ClientType, FreelancerType
+    from schema.rooms import RoomType
     from schema.task_parts import TaskChecklistItemType, TaskChecklistType, TaskCommentType
     from schema.tasks import TaskType
 
@@ -38,3 +39,4 @@ Task = Annotated["TaskType", strawberry.lazy("schema.tasks")]
 TaskChecklist = Annotated["TaskChecklistType", strawberry.lazy("schema.task_parts")]
 TaskChecklistItem = Annotated["TaskChecklistItemType", strawberry.lazy("schema.task_parts")]
 TaskComment = Annotated["TaskCommentType", strawberry.lazy("schema.task_parts")]
+Room = Annotated["RoomType", strawberry.lazy("schema.rooms")]

@@ -33,12 +33,13 @@ from auth.revocation import LossKind, RevokedSessions
 from auth.viewer import Viewer
 from models.event import Audience
 from models.presence import Attendance
+from models.store.chat import ChatStore, StoreAway
 from models.store.sql import Database, Position
 from models.vocabulary import Vocabulary
 from subscriptions.broker import Broker
-from subscriptions.log import LoggedFact, heads, horizon_now, moved_since, read_after
+from subscriptions.log import CHAT, LoggedFact, Logs, horizon_now, is_of_chat, moved_since
 from subscriptions.presence import Presence
-from subscriptions.sight import may_follow, may_take_sight
+from subscriptions.sight import blinded_by, may_follow
 
 TAIL = 1_000
 """Facts kept of each followed stream, for followers that are a little behind."""
@@ -121,6 +122,10 @@ class _Tail:
         """Add what is new, and tell everybody. Whoever comes or goes meanwhile finds the new facts here."""
         before = self.number
         new = [fact for fact in facts if fact.number > before]
+        if any(fact.takes_words_back for fact in new):
+            # What was made of earlier facts shows them, or quotes them.
+            for fact in self.facts:
+                fact.rendered.clear()
         for fact in new:
             self.facts.append(fact)
             self.number = fact.number
@@ -146,8 +151,8 @@ class Follower:
     """One subscriber's place in one stream. Of facts that are not for its viewer, it tells no more than all may know."""
 
     __slots__ = (
-        "_db",
         "_is_nudged",
+        "_logs",
         "_loop",
         "_waiting",
         "begun",
@@ -162,7 +167,7 @@ class Follower:
         "viewer",
     )
 
-    def __init__(self, tail: _Tail, viewer: Viewer, db: Database) -> None:
+    def __init__(self, tail: _Tail, viewer: Viewer, logs: Logs) -> None:
         self.stream = tail.stream
         self.viewer = viewer
         self.number = -1
@@ -178,7 +183,7 @@ class Follower:
         self.sees_presence = False
         """Whether to be nudged when somebody comes to the subject, leaves it, or does something else there."""
         self.tail = tail
-        self._db = db
+        self._logs = logs
         # Kept: each time it is asked for costs a system call.
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[None] | None = None
@@ -241,8 +246,8 @@ class Follower:
         Raises `TooOld` and `Gap`.
         """
         try:
-            facts = await read_after(self._db, {self.stream: self.number}, limit=PAGE)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            facts = await self._logs.read_after({self.stream: self.number}, limit=PAGE)
+        except (SQLAlchemyError, StoreAway, OSError, TimeoutError) as error:
             _log.warning("a replay waits", exc_info=error, extra={"stream": self.stream})
             await asyncio.sleep(_RETRY_S)
             return None
@@ -276,6 +281,10 @@ class Follower:
         self._is_nudged = True
         self._wake()
 
+    def wait_on(self, waiting: asyncio.Future[None] | None) -> None:
+        """Who waits for several followers at once waits on this, in place of their `take`; None once they wait no more."""
+        self._waiting = waiting
+
     @property
     def is_waiting(self) -> bool:
         """Whether `take` waits for something to happen."""
@@ -296,6 +305,17 @@ class Follower:
         self.wake()
 
 
+class _Lane:
+    """Streams that are read from one place: those of another that is away do not wait for it."""
+
+    def __init__(self) -> None:
+        self.grown: set[str] = set()
+        self.has_grown = asyncio.Event()
+        self.problem: str | None = None
+        self.waited_s = 0.0
+        """For what is being prepared, in this round."""
+
+
 class Streams:
     """All follows of this process."""
 
@@ -304,27 +324,27 @@ class Streams:
         db: Database,
         broker: Broker,
         *,
+        chat: ChatStore | None = None,
         attendance: Attendance | None = None,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
+        """Without `chat`, no room can be followed."""
         self.broker = broker
         self._attendance = attendance or Attendance()
         self._presence = Presence(self._attendance, broker, self._show_presence)
         self.heartbeat_s = heartbeat_s
         self.administered = asyncio.Event()
         """Set when something was done, in whatever process, that administrators are told: maybe to somebody who follows."""
-        self.problem: str | None = None
-        """Why facts are not handed out now, as the class of an error; None while they are."""
         self._db = db
+        self._chat = chat
+        self._logs = Logs(db, chat)
         self._tails: dict[str, _Tail] = {}
-        self._grown: set[str] = set()
-        self._has_grown = asyncio.Event()
+        self._usual, self._of_rooms = _Lane(), _Lane()
         self._horizon: int | None = None
+        self._mark_of_rooms: str | None = None
         self._swept = asyncio.Event()
         """Set, and replaced, with each sweep: the database answers."""
         self._preparing: set[asyncio.Future[object]] = set()
-        self._waited_s = 0.0
-        """For what is being prepared, in this round."""
         self._is_stopping = False
         self._nobody_follows = asyncio.Event()
         self._nobody_follows.set()
@@ -332,6 +352,16 @@ class Streams:
     @property
     def followers(self) -> int:
         return sum(len(tail.followers) for tail in self._tails.values())
+
+    @property
+    def problem(self) -> str | None:
+        """Why facts are not handed out now, as the class of an error; None while they are."""
+        return self._usual.problem
+
+    @property
+    def problem_of_rooms(self) -> str | None:
+        """The same for what is said in rooms."""
+        return self._of_rooms.problem
 
     # -- what has grown ------------------------------------------------------------------------------------------------
 
@@ -352,9 +382,11 @@ class Streams:
             self.administered.set()
 
     def _mark(self, streams: Iterable[str]) -> None:
-        self._grown.update(stream for stream in streams if stream in self._tails)
-        if self._grown:
-            self._has_grown.set()
+        for stream in streams:
+            if stream in self._tails:
+                lane = self._of_rooms if is_of_chat(stream) else self._usual
+                lane.grown.add(stream)
+                lane.has_grown.set()
 
     async def sweep(self) -> None:
         """Find what no hint told of."""
@@ -370,6 +402,18 @@ class Streams:
         self._swept.set()
         self._swept = asyncio.Event()
 
+    async def sweep_rooms(self) -> None:
+        """The same for what is said in rooms."""
+        rooms = [name for name in self._tails if is_of_chat(name)]
+        if not rooms or self._chat is None:
+            self._mark_of_rooms = None
+            return
+        is_first = self._mark_of_rooms is None
+        moved = await self._chat.moved_since(self._mark_of_rooms)
+        self._mark_of_rooms = moved.mark
+        heads = {f"{CHAT}{room_id}": number for room_id, number in moved.heads.items()}
+        self._mark(rooms if is_first else [name for name in heads if self._is_behind(name, heads[name])])
+
     def _is_behind(self, stream: str, number: int) -> bool:
         tail = self._tails.get(stream)
         return tail is not None and tail.number < number
@@ -381,23 +425,27 @@ class Streams:
         beside = [
             asyncio.create_task(self.broker.run(self.heard, self._presence.told)),
             asyncio.create_task(self._presence.run()),
+            asyncio.create_task(self._run_lane(self._of_rooms)),
         ]
         try:
-            while True:
-                await self._has_grown.wait()
-                began = time.monotonic()
-                self._waited_s = 0.0
-                await self._hand_out_or_retry()
-                took_s = time.monotonic() - began - self._waited_s
-                if took_s > SHORT_S:
-                    # Most of a delivery is its system call. Where many follow what happens often, what happens in the pause is
-                    # told together; and half of the time is left for everybody else.
-                    await asyncio.sleep(min(took_s, MOST_PAUSE_S))
+            await self._run_lane(self._usual)
         finally:
             running: list[asyncio.Future[Any]] = [*beside, *self._preparing]
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+    async def _run_lane(self, lane: _Lane) -> None:
+        while True:
+            await lane.has_grown.wait()
+            began = time.monotonic()
+            lane.waited_s = 0.0
+            await self._hand_out_or_retry(lane)
+            took_s = time.monotonic() - began - lane.waited_s
+            if took_s > SHORT_S:
+                # Most of a delivery is its system call. Where many follow what happens often, what happens in the pause is
+                # told together; and half of the time is left for everybody else.
+                await asyncio.sleep(min(took_s, MOST_PAUSE_S))
 
     def _show_presence(self, stream: str) -> None:
         tail = self._tails.get(stream)
@@ -405,41 +453,42 @@ class Streams:
             if follower.sees_presence:
                 follower.nudge()
 
-    async def _hand_out_or_retry(self) -> None:
-        self._has_grown.clear()
-        grown, self._grown = self._grown, set()
+    async def _hand_out_or_retry(self, lane: _Lane) -> None:
+        lane.has_grown.clear()
+        grown, lane.grown = lane.grown, set()
         try:
-            await self._hand_out(grown)
+            await self._hand_out(grown, lane)
         except Exception as error:  # the database is gone, most likely; nothing is lost, only late
-            if self.problem is None:
+            if lane.problem is None:
                 _log.warning("facts wait", exc_info=error)
-            self.problem = type(error).__name__
+            lane.problem = type(error).__name__
             self._mark(grown)
             await asyncio.sleep(_RETRY_S)
         else:
-            if self.problem is not None:
+            if lane.problem is not None:
                 _log.info("facts are handed out again")
-            self.problem = None
+            lane.problem = None
 
-    async def _hand_out(self, grown: Collection[str]) -> None:
+    async def _hand_out(self, grown: Collection[str], lane: _Lane) -> None:
         tails = {name: tail for name in grown if (tail := self._tails.get(name)) and tail.number >= 0}
         if not tails:
             return
         places = {name: tail.number for name, tail in tails.items()}
         by_stream: dict[str, list[LoggedFact]] = {}
-        for fact in await read_after(self._db, places, limit=PAGE):
+        for fact in await self._logs.read_after(places, limit=PAGE):
             by_stream.setdefault(fact.stream, []).append(fact)
-        changed = [name for name, facts in by_stream.items() if any(map(may_take_sight, facts))]
-        await self._end_the_blind(changed)
+        await self._end_the_blind([
+            name for facts in by_stream.values() for fact in facts for name in blinded_by(fact)
+        ])  # fmt: skip
         for name, facts in by_stream.items():
             # Nobody's tail if all have left; who came since begins with the head, which may be further on.
             if (tail := tails[name]) is self._tails.get(name):
-                await self._prepare(tail, facts)
+                await self._prepare(tail, facts, lane)
                 await tail.extend(facts)
                 if len(facts) == PAGE:
                     self._mark([name])
 
-    async def _prepare(self, tail: _Tail, facts: Sequence[LoggedFact]) -> None:
+    async def _prepare(self, tail: _Tail, facts: Sequence[LoggedFact], lane: _Lane) -> None:
         """Have made once what several are told. What takes too long is waited for by those alone who want it, and what fails is
         made by each of them as it comes."""
         of_kind: dict[Hashable, list[Follower]] = defaultdict(list)
@@ -458,7 +507,7 @@ class Streams:
                 preparation.add_done_callback(self._prepared)
             began = time.monotonic()
             await asyncio.wait(beginning, timeout=PREPARE_S)
-            self._waited_s += time.monotonic() - began
+            lane.waited_s += time.monotonic() - began
 
     def _prepared(self, preparation: asyncio.Future[object]) -> None:
         self._preparing.discard(preparation)
@@ -489,7 +538,7 @@ class Streams:
         begun: list[tuple[_Tail, Follower, int | None]] = []
         for stream, after in places.items():
             tail = self._tails.setdefault(stream, _Tail(stream))
-            begun.append((tail, Follower(tail, viewer, self._db), after))
+            begun.append((tail, Follower(tail, viewer, self._logs), after))
             # First of all: whatever is committed, or takes the sight away, from now on finds the follower here.
             tail.followers.add(begun[-1][1])
             self._nobody_follows.clear()
@@ -542,7 +591,7 @@ class Streams:
             for tail, _, after in beginning
             if tail.number < 0 or (after is not None and after > tail.number)
         ]
-        found = await heads(self._db, unknown) if unknown else {}
+        found = await self._logs.heads(unknown) if unknown else {}
         for tail, follower, after in beginning:
             head = found.get(tail.stream)
             if head is not None:
@@ -563,7 +612,9 @@ class Streams:
         await self._end_the_blind(list(self._tails))
 
     async def _end_the_blind(self, names: Sequence[str]) -> None:
-        followers = [f for name in names if name in self._tails for f in self._tails[name].followers]
+        followers = [
+            f for name in dict.fromkeys(names) if name in self._tails for f in self._tails[name].followers
+        ]
         if not followers:
             return
         seeing = await may_follow(self._db, followers)

@@ -1,6 +1,7 @@
 """Reading the log of streams: facts after a place, the heads, and which heads have moved."""
 
-from collections.abc import Hashable, Iterable, Mapping
+import asyncio
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -9,8 +10,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from models.chat import ChatFact, ChatKind
 from models.event import EVENTS, Audience
 from models.notification import NotificationsChanged
+from models.store.chat import ChatStore
 from models.store.sql import Database
 
 COUNTS_CHANGED = "GigCountsChanged"
@@ -48,6 +51,11 @@ class LoggedFact:
         kind = EVENTS.get(self.kind)
         return kind is not None and kind.joins
 
+    @property
+    def takes_words_back(self) -> bool:
+        """Whether nobody is to be shown any more what somebody said before it."""
+        return self.kind == CHAT_KINDS[ChatKind.DELETED]
+
     def notifies(self, user_id: UUID | None) -> bool:
         """Whether it tells this person of what others did, or how many notifications are left after what they did."""
         kind = EVENTS.get(self.kind)
@@ -78,6 +86,72 @@ class LoggedFact:
                 remark_id=None, payload={"gig_id": self.payload["gig_id"]}, rendered={},
             )  # fmt: skip
         return self.others
+
+
+CHAT = "room:"
+"""What the names of streams begin with that are logs of the chat store; all others are in PostgreSQL."""
+CHAT_KINDS = {
+    ChatKind.SENT: "MessageSent",
+    ChatKind.EDITED: "MessageEdited",
+    ChatKind.DELETED: "MessageDeleted",
+    ChatKind.REACTED: "MessageReacted",
+    ChatKind.UNREACTED: "MessageUnreacted",
+    ChatKind.PINNED: "MessagePinned",
+    ChatKind.UNPINNED: "MessageUnpinned",
+}
+
+
+def is_of_chat(stream: str) -> bool:
+    return stream.startswith(CHAT)
+
+
+def room_of(stream: str) -> UUID:
+    return UUID(stream.removeprefix(CHAT))
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Reads streams from where they are kept: logs of rooms from the chat store, all others from PostgreSQL.
+
+    A call of `read_after` is about streams of one kind. Of rooms all raise `StoreAway`.
+    """
+
+    db: Database
+    chat: ChatStore | None = None
+
+    async def read_after(self, places: Mapping[str, int], *, limit: int) -> list[LoggedFact]:
+        """The facts after each place, by stream and number; at most `limit` of a stream."""
+        if not any(map(is_of_chat, places)):
+            return await read_after(self.db, places, limit=limit)
+        read = (
+            self._of_chat.facts_after(room_of(name), number, limit=limit) for name, number in places.items()
+        )
+        return [_logged(fact) for facts in await asyncio.gather(*read) for fact in facts]
+
+    async def heads(self, streams: Collection[str]) -> dict[str, int]:
+        """The highest number of each stream; 0 for one that has no fact yet."""
+        of_chat = [name for name in streams if is_of_chat(name)]
+        others = [name for name in streams if not is_of_chat(name)]
+        found = await heads(self.db, others) if others else {}
+        if of_chat:
+            rooms = await self._of_chat.heads([room_of(name) for name in of_chat])
+            found |= {name: rooms[room_of(name)] for name in of_chat}
+        return found
+
+    @property
+    def _of_chat(self) -> ChatStore:
+        if self.chat is None:
+            raise LookupError("these streams are read without a chat store")
+        return self.chat
+
+
+def _logged(fact: ChatFact) -> LoggedFact:
+    """A fact of a room's log, told to whoever sees the room. What was said is not in it: the message it leads to says that."""
+    payload = {"room_id": fact.room_id, "message_id": fact.message_id, "reaction": fact.reaction}
+    return LoggedFact(
+        f"{CHAT}{fact.room_id}", fact.seq, fact.id, CHAT_KINDS[fact.kind], Audience.PUBLIC, fact.author_id, None, None,
+        None, fact.at, payload,
+    )  # fmt: skip
 
 
 async def read_after(db: Database, places: Mapping[str, int], *, limit: int) -> list[LoggedFact]:

@@ -7,12 +7,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from auth.access import visible_boards, visible_gigs
+from auth.access import visible_boards, visible_gigs, visible_rooms
 from auth.viewer import Viewer
 from models.board import Board
 from models.board_events import BoardMemberLeft
 from models.gig import Gig
 from models.gig_workflow import HIDDEN
+from models.room import Room
+from models.room_events import RoomMemberLeft, RoomMemberRemoved
 from models.store.sql import Database
 from subscriptions.log import LoggedFact
 
@@ -26,12 +28,22 @@ F = TypeVar("F", bound=Following)
 _HIDDEN = frozenset(status.value for status in HIDDEN)
 
 
-def may_take_sight(fact: LoggedFact) -> bool:
-    """Whether somebody may see less of the subject after it: a gig's visibility, or a status in which it is hidden; who
-    belongs to a board."""
-    if fact.kind == BoardMemberLeft.__name__:
-        return True
-    return fact.payload.get("after") in _HIDDEN or "visibility" in (fact.payload.get("changes") or ())
+_PARTINGS = frozenset({BoardMemberLeft.__name__, RoomMemberLeft.__name__, RoomMemberRemoved.__name__})
+
+
+def blinded_by(fact: LoggedFact) -> tuple[str, ...]:
+    """The streams of which somebody may see less after it: through a gig's visibility, or a status in which it is hidden; who
+    belongs to a board or a room."""
+    kind, _, name = fact.stream.partition(":")
+    is_parting = fact.kind in _PARTINGS
+    if is_parting and kind == "roomstate":
+        return (fact.stream, f"room:{name}")
+    may = (
+        is_parting
+        or fact.payload.get("after") in _HIDDEN
+        or "visibility" in (fact.payload.get("changes") or ())
+    )
+    return (fact.stream,) if may else ()
 
 
 async def may_follow(db: Database, followers: Iterable[F]) -> set[F]:
@@ -61,6 +73,8 @@ async def may_follow(db: Database, followers: Iterable[F]) -> set[F]:
 _SUBJECTS: dict[str, tuple[Any, Callable[[Viewer], sa.ColumnElement[bool]]]] = {
     "gig": (Gig, visible_gigs),
     "board": (Board, visible_boards),
+    "room": (Room, visible_rooms),
+    "roomstate": (Room, visible_rooms),
 }
 
 

@@ -68,7 +68,7 @@ async def _make_template(cluster: EmbeddedCluster, name: str) -> None:
     await migrations.migrate(cluster.url(draft))
     services = await make_test_services(cluster.url(draft), Clock())
     await load_skills(Operation(services))
-    await services.db.close()
+    await services.close()
     # The name appears only when everything is in it, so that an interrupted run leaves no half template.
     await migrations.rename_database(cluster.url("postgres"), draft, name)
 
@@ -130,7 +130,7 @@ async def shared_services(database_url: str) -> AsyncIterator[Services]:
     """The pools are opened once for all tests of the worker; connecting is most of what a small test would cost."""
     services = await make_test_services(database_url, Clock())
     yield services
-    await services.db.close()
+    await services.close()
 
 
 @pytest.fixture
@@ -149,4 +149,4 @@ async def empty_world(empty_database_url: str, clock: Clock, schema: Executable)
     """Like `world`, in a database where nobody else is."""
     services = await make_test_services(empty_database_url, clock)
     yield World(services, clock, schema)
-    await services.db.close()
+    await services.close()

@@ -28,13 +28,15 @@ from models.gig_content import GigContent
 from models.ids import new_id
 from models.store.chat_keys import ChatKeys
 from models.store.chat_sql import Statements
+from models.store.chat_words import ChatWords
+from models.store.chats import chat_store_from
 from models.store.files import DirectoryFiles
 from models.store.sql import Act, Database
 from models.stream import Fact, StreamEpoch
 from models.user import Role
 from resolvers import accounts, applications, contracts, files, gigs
 from resolvers.applications import Bid
-from resolvers.operation import Operation, Rules, Services
+from resolvers.operation import Chat, Operation, Rules, Services
 from resolvers.views import ViewCounter
 from schema.execution import Executable, Request, execute
 from tests.chat_keys import ring_of
@@ -87,8 +89,17 @@ async def make_test_services(database_url: str, clock: Clock, *, rules: Rules | 
         revoked=RevokedSessions(),
         views=ViewCounter(),
         files=_files(),
-        chat_keys=ChatKeys(Statements(database_url, size=2), ring_of(0)),
+        chat=make_test_chat(database_url),
     )
+
+
+def make_test_chat(database_url: str, *, chat_url: str = "sql:") -> Chat:
+    """Like the product's; connections are opened when they are needed."""
+    statements = Statements(database_url, size=4)
+    searches = Statements(database_url, size=2, is_generic=False)
+    store = chat_store_from(chat_url, database_url=database_url, pool_size=8)
+    words = ChatWords(statements, searches)
+    return Chat(store, ChatKeys(statements, ring_of(1)), words, (statements, searches))
 
 
 def services_of(shared: Services, clock: Clock) -> Services:

@@ -38,6 +38,7 @@ class Health:
         errors = {
             **self.background,
             "streams": self.streams.problem,
+            "chat streams": self.streams.problem_of_rooms,
             "broker": self.streams.broker.problem,
         }
         tasks = {name: "ok" if error is None else f"failing: {error}" for name, error in errors.items()}

@@ -99,6 +99,12 @@ class ChatStore(Protocol):
         self, room_id: UUID, message_id: UUID, *, at: int | None = None
     ) -> ChatMessage | None: ...
 
+    async def messages(self, room_id: UUID, message_ids: Collection[UUID]) -> dict[UUID, ChatMessage]:
+        """Those of these messages that the room has, as they stand now."""
+
+    async def repeat_of(self, room_id: UUID, author_id: UUID, client_id: str) -> ChatFact | None:
+        """What the author wrote in the room under that client id, if anything."""
+
     async def facts_about(self, room_id: UUID, message_id: UUID) -> list[ChatFact]:
         """Everything that happened to a message, its sending first."""
 
@@ -184,6 +190,14 @@ class OptimisticLog(ABC):
         messages = fold([fact for fact in facts if at is None or fact.seq <= at])
         return messages[0] if messages else None
 
+    async def messages(self, room_id: UUID, message_ids: Collection[UUID]) -> dict[UUID, ChatMessage]:
+        wanted = list(dict.fromkeys(message_ids))
+        found: dict[UUID, ChatMessage] = {}
+        for start in range(0, len(wanted), MAX_PAGE):
+            facts = await self._facts_of(room_id, wanted[start : start + MAX_PAGE])
+            found |= {message.id: message for message in fold(facts)}
+        return found
+
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What `ask` answers; asked again while the store is away, for as long as patience lasts. Only for what may be done
         twice."""
@@ -218,6 +232,10 @@ class OptimisticLog(ABC):
 
     @abstractmethod
     async def facts_about(self, room_id: UUID, message_id: UUID) -> list[ChatFact]: ...
+
+    @abstractmethod
+    async def _facts_of(self, room_id: UUID, message_ids: Sequence[UUID]) -> list[ChatFact]:
+        """Everything that happened to some messages, in any order."""
 
 
 def page_of(

@@ -93,6 +93,7 @@ QUESTIONS: Mapping[str, Question] = {
     "repeat": Question("room_author_client", ("room", "author", "client")),
     "messages": Question("room_kind_seq", ("room", "kind"), "seq"),
     "facts about messages": Question("room_message_seq", ("room", "message"), "seq"),
+    "facts of messages": Question("room_message_seq", ("room", "message")),
     "message sent": Question("_id", ("_id",), besides=("room", "kind")),
     "moved": Question("stamp", (), "stamp"),
 }
@@ -132,6 +133,7 @@ class MongoChatStore(OptimisticLog):
             write_concern=WriteConcern("majority", wtimeout=round(timeout_s * 1000)),
             read_concern=ReadConcern("majority"),
         )[COLLECTION]
+        self._is_prepared = False
         # What this process knows of heads. It may be behind, never ahead: only what was acknowledged is noted.
         self._heads: OrderedDict[UUID, int] = OrderedDict()
 
@@ -140,6 +142,7 @@ class MongoChatStore(OptimisticLog):
         for name, index in INDEXES.items():
             model = IndexModel(list(index.keys), name=name, unique=index.is_unique)
             await self._again(partial(self._facts.create_indexes, [model]))
+        self._is_prepared = True
 
     async def close(self) -> None:
         await self._client.close()
@@ -172,6 +175,10 @@ class MongoChatStore(OptimisticLog):
         if sent is None:
             return []
         return [sent, *await self._about(room_id, [message_id], up_to=None)]
+
+    async def repeat_of(self, room_id: UUID, author_id: UUID, client_id: str) -> ChatFact | None:
+        found = await self._find("repeat", {"room": room_id, "author": author_id, "client": client_id})
+        return found[0] if found else None
 
     async def facts_after(self, room_id: UUID, seq: int, *, limit: int) -> list[ChatFact]:
         return await self._find(
@@ -234,6 +241,9 @@ class MongoChatStore(OptimisticLog):
         return done.matched_count == 1
 
     async def _try(self, draft: ChatDraft) -> Appended | None:
+        if not self._is_prepared:
+            # Nothing is written before the indexes are there that keep it from being written twice.
+            await self.prepare()
         head = self._heads.get(draft.room_id)
         if head is None:
             head = await self._read_head(draft.room_id)
@@ -257,6 +267,9 @@ class MongoChatStore(OptimisticLog):
             "message sent", {"_id": message_id, "room": room_id, "kind": ChatKind.SENT.value}
         )
         return found[0] if found else None
+
+    async def _facts_of(self, room_id: UUID, message_ids: Sequence[UUID]) -> list[ChatFact]:
+        return await self._find("facts of messages", {"room": room_id, "message": {"$in": list(message_ids)}})
 
     async def _about(
         self, room_id: UUID, message_ids: Sequence[UUID], *, up_to: int | None

@@ -122,6 +122,10 @@ class SqlChatStore(OptimisticLog):
     async def facts_about(self, room_id: UUID, message_id: UUID) -> list[ChatFact]:
         return [_fact(row) for row in await self._fetch(_ABOUT, room_id, message_id)]
 
+    async def repeat_of(self, room_id: UUID, author_id: UUID, client_id: str) -> ChatFact | None:
+        rows = await self._fetch(_REPEATED, room_id, author_id, client_id)
+        return _fact(rows[0]) if rows else None
+
     async def facts_after(self, room_id: UUID, seq: int, *, limit: int) -> list[ChatFact]:
         return [_fact(row) for row in await self._fetch(_AFTER, room_id, seq, limit)]
 
@@ -166,6 +170,9 @@ class SqlChatStore(OptimisticLog):
     async def _sent(self, room_id: UUID, message_id: UUID) -> ChatFact | None:
         rows = await self._fetch(_SENT, room_id, message_id)
         return _fact(rows[0]) if rows else None
+
+    async def _facts_of(self, room_id: UUID, message_ids: Sequence[UUID]) -> list[ChatFact]:
+        return [_fact(row) for row in await self._fetch(_OF_SEVERAL, room_id, list(message_ids))]
 
     async def _fetch(self, text: str, *arguments: Any) -> list[Any]:
         return await self._asked(lambda: self._statements.fetch(text, *arguments))
@@ -243,6 +250,16 @@ _ABOUT = """
     select * from chat_fact where id = $2 and room_id = $1 and kind = 'SENT'
     union all
     (select * from chat_fact where message_id = $2 and room_id = $1 and kind <> 'SENT' order by seq)
+"""
+
+_REPEATED = "select * from chat_fact where room_id = $1 and author_id = $2 and client_id = $3"
+
+# A join, so that each message is looked up in the indexes; see `Statements` for what a plan of any size would do.
+_OF_SEVERAL = """
+    with wanted as (select distinct id from unnest(cast($2 as uuid[])) as ids(id))
+    select f.* from wanted join chat_fact f on f.id = wanted.id where f.room_id = $1 and f.kind = 'SENT'
+    union all
+    select f.* from wanted join chat_fact f on f.message_id = wanted.id and f.kind <> 'SENT' where f.room_id = $1
 """
 
 _AFTER = "select * from chat_fact where room_id = $1 and seq > $2 order by seq limit $3"

@@ -23,6 +23,7 @@ from sqlmodel import SQLModel
 
 from models.errors import BY_CONSTRAINT, DomainError, IdempotencyConflict, NotFound, OutcomeUnknown
 from models.idempotency import Outcome
+from models.store.chat import StoreAway
 from models.store.counting import count_statement, counting_statements
 from models.store.facts import (
     CLAIM_KEY,
@@ -316,6 +317,8 @@ class Transaction(Ledger):
 def is_away(error: BaseException) -> bool:
     """Whether an error of a read says that the database cannot be asked now, rather than what is wrong with the question."""
     cause: BaseException | None = error
+    if isinstance(error, StoreAway):
+        return True
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return True

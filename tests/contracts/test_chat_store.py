@@ -364,3 +364,28 @@ async def test_a_room_of_a_hundred_thousand_messages(chat_url: str, database_url
     assert texts(middle) == [f"message {number}" for number in range(count // 2 - 25, count // 2 + 26)]
     assert (await store.append_fact(sent(room))).fact.seq == count + 1
     await store.close()
+
+
+async def test_several_messages_are_read_at_once_each_as_it_stands(store: ChatStore) -> None:
+    room_id, other = new_id(), new_id()
+    first, second, elsewhere = sent(room_id), sent(room_id), sent(other)
+    edit = about(first, ChatKind.EDITED, text="edited")
+    await write(store, first, second, edit, about(second, ChatKind.DELETED), elsewhere)
+
+    found = await store.messages(room_id, [second.id, first.id, first.id, elsewhere.id, new_id()])
+
+    assert found == {draft.id: await store.message(room_id, draft.id) for draft in (first, second)}
+    assert found[first.id].words == ChatFact.of(edit, seq=3)
+    assert found[second.id].words is None
+    assert await store.messages(room_id, []) == {}
+
+
+async def test_what_an_author_wrote_under_a_client_id_is_found(store: ChatStore) -> None:
+    room_id = new_id()
+    draft = sent(room_id, client_id="k")
+    await write(store, draft)
+
+    assert await store.repeat_of(room_id, draft.author_id, "k") == ChatFact.of(draft, seq=1)
+    assert await store.repeat_of(room_id, draft.author_id, "other") is None
+    assert await store.repeat_of(room_id, new_id(), "k") is None
+    assert await store.repeat_of(new_id(), draft.author_id, "k") is None

@@ -77,7 +77,7 @@ async def demo_world(empty_databases: EmptyDatabases, schema: Executable) -> Asy
         services = await make_test_services(url, clock, rules=Rules(gigs_need_approval=True))
         assert await demo.build_world(services)
         yield World(services, clock, schema)
-        await services.db.close()
+        await services.close()
 
 
 async def test_the_world_is_built_once_and_holds_gigs_at_every_stage(demo_world: World) -> None:

@@ -75,13 +75,13 @@ async def say(world: World, store: SqlChatStore, room_id: UUID, author: Viewer, 
         room_id=room_id, id=id, kind=ChatKind.SENT, message_id=id, author_id=author.require_user(), client_id=str(id),
         at=world.clock(), sealed=Sealed(id, b"to be sealed", b""),
     )  # fmt: skip
-    sealed = await world.services.chat_keys.seal(text.encode(), Place.of(draft), at=world.clock())
+    sealed = await world.services.chat.keys.seal(text.encode(), Place.of(draft), at=world.clock())
     await store.append_fact(replace(draft, sealed=sealed))
 
 
 async def read(world: World, store: SqlChatStore, room_id: UUID) -> list[str | Unreadable]:
     facts = await store.facts_after(room_id, 0, limit=100)
-    words = await world.services.chat_keys.unseal(facts)
+    words = await world.services.chat.keys.unseal(facts)
     return [text if isinstance(text, Unreadable) else text.decode() for text in words]
 
 

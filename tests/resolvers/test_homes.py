@@ -94,14 +94,23 @@ HOMES = {
     "admin_act": "'user:' || account_id",
     **dict.fromkeys(
         ("stream_head", "fact"),
-        "coalesce((select 'gig:' || gig_id from board where 'board:' || board.id = stream), stream)",
+        "coalesce((select 'gig:' || gig_id from board where 'board:' || board.id = stream), "
+        "regexp_replace(stream, '^roomstate:', 'room:'))",
     ),
+    "room": "coalesce('gig:' || gig_id, 'room:' || id)",
+    "room_member": "(select coalesce('gig:' || gig_id, 'room:' || id) from room where room.id = room_id)",
+    **dict.fromkeys(
+        ("room_message", "room_progress", "room_notice"),
+        "(select coalesce('gig:' || gig_id, 'room:' || id) from room where room.id = room_id)",
+    ),
+    "chat_preference": "'user:' || user_id",
+    "person_block": "'user:' || blocker_id",
     "chat_fact": "'room:' || room_id",
     "chat_key": "'room:' || room_id",
     "chat_word": "'room:' || room_id",
 }
 # Written by the operator's commands, not by anybody's act.
-OF_THE_PLATFORM = {"skill", "skill_name", "stream_epoch", "seed_version", "alembic_version"}
+OF_THE_PLATFORM = {"chat_mark", "skill", "skill_name", "stream_epoch", "seed_version", "alembic_version"}
 
 
 async def homes_written(world: World, act: Awaitable[object], names: Mapping[str, UUID | None]) -> set[str]:

@@ -143,7 +143,7 @@ async def test_a_gig_that_has_moved_on_is_left_alone(world: World) -> None:
 async def other_worker(world: World, database_url: str) -> AsyncIterator[Operation]:
     services = await make_test_services(database_url, world.clock)
     yield Operation(services)
-    await services.db.close()
+    await services.close()
 
 
 async def test_two_workers_do_each_job_once(world: World, other_worker: Operation, worked: Work) -> None:

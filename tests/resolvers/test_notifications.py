@@ -479,6 +479,8 @@ def test_only_kinds_that_name_people_are_told() -> None:
         "TaskUnrelated",
         "AccountErased", "ContractStarted", "GigCancelled", "GigCompleted", "GigCreated", "GigEdited", "GigFellBack", "GigFilled", "GigPaused",
         "GigPublished", "GigReopened", "GigResumed", "GigSubmittedForApproval", "NotificationsChanged", "ProfileEdited",
+        "ChatPreferenceSet", "PersonBlocked", "PersonUnblocked", "RoomReadMarked", "RoomReadReceipt", "RoomArchived", "RoomCreated", "RoomEdited", "RoomMemberAdded", "RoomMemberLeft",
+        "RoomMemberRemoved", "RoomMemberRoleSet", "RoomPreferenceSet", "RoomUnarchived",
     }  # fmt: skip
     assert {n for n, kind in concrete.items() if kind.notice and kind.notice.is_decision} == {
         "ApplicationAccepted", "ContractCompleted", "ContractEnded",

@@ -38,4 +38,4 @@ async def rich(own_database_url: str, schema: Executable) -> AsyncIterator[RichS
     clock = Clock()
     services = await make_test_services(own_database_url, clock)
     yield await RichStage.cast(World(services, clock, schema))
-    await services.db.close()
+    await services.close()

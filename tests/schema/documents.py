@@ -75,6 +75,8 @@ IDS = {
     "file": ("kept", "removed", "missing"),
     "comment": ("kept", "answer", "deleted", "missing"),
     "person": ("applicant", "hired", "owner", "missing"),
+    "room": ("group", "direct", "contract", "missing"),
+    "message": ("first", "answer", "deleted", "missing"),
 }  # fmt: skip
 """Things the stage must have, by the prefix of their ids."""
 
@@ -83,7 +85,7 @@ PREFIXES = {
     for name in (
         "Gig", "Application", "Contract", "Feedback", "GigInvitation", "GigQuestion", "User", "Freelancer", "Client", "Skill",
         "Session", "Job", "Notification", "Board", "BoardColumn", "BoardLabel", "Task", "TaskChecklist", "TaskComment", "Person",
-        "AdminAct",
+        "AdminAct", "Room",
     )
 } | {"... on TaskChecklistItem": "item", "... on Attachment": "file"}  # fmt: skip
 """Which ids a type has, by its type condition."""
@@ -551,6 +553,12 @@ class _Writer:
     ) -> tuple[dict[str, Any], int]:
         """Arguments of a connection, and how many items it may answer."""
         given: dict[str, Any] = {}
+        if not is_followed and "around" in arguments and self.chance(30):
+            given = {
+                "around": self.value(arguments["around"].type, "around"),
+                "first": self.choose((1, 2, 3)),
+            }
+            return given | self.named(arguments), given["first"]
         if not is_followed and self.chance(20):
             given = self.from_cursor(f"{parent}.{name}")
         else:
@@ -576,8 +584,16 @@ class _Writer:
             self.follow = f"v{next(self.names)}"
             self.declared[self.follow] = "String"
             given["before" if backwards else "after"] = _Use(self.follow)
+        given |= self.named(arguments)
         items = {key: given[key] for key in self.random.sample(list(given), len(given))}
         return items, min(size, 20)
+
+    def named(self, arguments: dict[str, GraphQLArgument]) -> dict[str, Any]:
+        """What the list is of, where a root field says that. Cursors are of one room, which is asked for most of the time."""
+        if "roomId" not in arguments:
+            return {}
+        value = self.value(arguments["roomId"].type, "roomId") if self.chance(30) else _mark("room", "group")
+        return {"roomId": self.perhaps_variable(arguments["roomId"], value)}
 
     def pair_relevance(self, given: dict[str, Any]) -> None:
         by_relevance = any(key["field"] == _Word("RELEVANCE") for key in given.get("orderBy", ()))
@@ -686,6 +702,7 @@ class _Writer:
         prefixes = {
             "any": "skill", "all": "skill", "none": "skill", "clientId": "client", "accountId": "user", "actorId": "user", "node": None, "nodes": None,
             "columns": "column", "assignees": "person", "labels": "label",
+            "roomId": "room", "around": "message", "threadId": "message", "messageVersions": "message", "messageReaders": "message", "authorId": "person", "mentionedId": "person",
         }  # fmt: skip
         prefix = prefixes.get(hint, hint)
         if self.is_sour and self.chance(40):

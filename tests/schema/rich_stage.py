@@ -16,6 +16,7 @@ from models.contract import EndReason
 from models.gig import BudgetKind, GigVisibility, SkillNeed
 from models.gig_content import WantedSkill
 from models.ids import encode_id
+from models.message import Content
 from models.profile import SkillLevel
 from models.task import TaskPriority, TaskRelationKind
 from models.user import Session
@@ -28,8 +29,10 @@ from resolvers import (
     gigs,
     invitations,
     jobs,
+    messages,
     notifications,
     profiles,
+    rooms,
     task_files,
     task_talk,
     tasks,
@@ -37,7 +40,7 @@ from resolvers import (
 from resolvers.operation import Rules
 from resolvers.tasks import BOTTOM
 from tests.schema.documents import IDS, PAGES, Case
-from tests.schema.stage import AXES, Scene, Stage, key
+from tests.schema.stage import AXES, EMOJI, Scene, Stage, key
 from tests.schema.two_executors import by_batches
 from tests.world import World
 
@@ -74,6 +77,10 @@ _LISTS = {
     "Task.texts": ("owner", 'task(id: "<task.paint>") { texts'),
     "TaskComment.versions": ("owner", 'node(id: "<comment.kept>") { ... on TaskComment { versions'),
     "Task.comments": ("owner", 'task(id: "<task.paint>") { comments'),
+    "Query.rooms": ("owner", "rooms"),
+    "Query.personBlocks": ("owner", "personBlocks"),
+    "Query.messages": ("owner", 'messages(roomId: "<room.group>")'),
+    "Room.members": ("owner", 'room(id: "<room.group>") { members'),
 }
 
 
@@ -120,7 +127,8 @@ class RichStage:
         return self.cursors[list_name][min(int(number), len(self.cursors[list_name]) - 1)]
 
     async def _cursors(self, viewer: str, way: str) -> list[str]:
-        document = "{ " + way + f"(first: {PAGES}) {{ edges {{ cursor }} }}" + " }" * (way.count("{") + 1)
+        asked = f"{way[:-1]}, first: {PAGES})" if way.endswith(")") else f"{way}(first: {PAGES})"
+        document = f"{{ {asked} {{ edges {{ cursor }} }}" + " }" * (way.count("{") + 1)
         body = await by_batches(self.world, self.filled(document), None, self.stage[viewer])
         found = body["data"]
         while "edges" not in found:
@@ -153,6 +161,7 @@ class _Story:
         await self.bids()
         await self.work()
         await self.boards()
+        await self.chat()
         await self.what_stands_alone()
 
     def pass_time(self) -> None:
@@ -349,6 +358,38 @@ class _Story:
         self.ids["item"] |= kept["item"] | {"removed": encode_id("item", item.entity_id)}
         self.ids["comment"] |= kept["comment"] | {
             "answer": scene.answer, "deleted": encode_id("comment", comment.entity_id)
+        }  # fmt: skip
+
+    async def chat(self) -> None:
+        """In a group a message was edited, one answers and quotes it, one was deleted; somebody is blocked."""
+        stage, world = self.stage, self.world
+        owner, hired = stage.as_("owner"), stage.as_("hired")
+        scene = await stage.room(self.board)
+        room_id, first = key(scene.room), key(scene.message)
+        content = Content("Which white, please?", mentions_room=True)
+        await messages.edit_message(hired, room_id, first, content)
+        answer, _ = await messages.send_message(
+            owner, room_id, Content("The cheap one.", answers_id=first, quote_id=first)
+        )
+        gone, _ = await messages.send_message(owner, room_id, Content("No.", mention_ids=(key(scene.mate),)))
+        await messages.delete_message(owner, room_id, gone.entity_id)
+        await messages.react_to_message(owner, room_id, first, EMOJI, is_on=True)
+        await messages.pin_message(owner, room_id, first, is_on=True)
+        await rooms.set_preference(hired, room_id, {"is_favorite": True})
+        applicant = stage["applicant"].user_id
+        assert applicant is not None
+        direct = await rooms.open_direct(owner, applicant)
+        await rooms.block_person(owner, applicant)
+        of_contract = await world.rows(
+            "select id from room where contract_id = :id", id=key(self.ids["contract"]["working"])
+        )
+        self.ids["room"] |= {
+            "group": scene.room, "direct": encode_id("room", direct.entity_id),
+            "contract": encode_id("room", of_contract[0][0]),
+        }  # fmt: skip
+        self.ids["message"] |= {
+            "first": scene.message, "answer": encode_id("message", answer.entity_id),
+            "deleted": encode_id("message", gone.entity_id),
         }  # fmt: skip
 
     async def notifications(self) -> None:

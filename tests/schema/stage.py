@@ -9,6 +9,7 @@ from typeid import TypeID
 from auth.viewer import ANONYMOUS, Viewer
 from models.gig_content import Question, WantedSkill
 from models.ids import encode_id, new_id
+from models.message import Content
 from models.profile import Visibility
 from models.task import TaskRelationKind
 from models.user import Role
@@ -19,7 +20,9 @@ from resolvers import (
     feedback,
     gigs,
     invitations,
+    messages,
     profiles,
+    rooms,
     task_files,
     task_talk,
     tasks,
@@ -180,6 +183,25 @@ class Stage:
         )
         assert act is not None
         scene.ids |= {"task": encode_id("task", receipt.entity_id), "act": encode_id("act", act.id)}
+        return scene
+
+    async def room(self, scene: Scene | None = None) -> Scene:
+        """Working, and a group of `owner` with `hired`, in which `hired` said something; `mate` is the person of `hired`."""
+        scene = scene or await self.working()
+        owner, hired = self.as_("owner"), self.as_("hired")
+        mate = self.id("person", "hired")
+        made = await rooms.create_group(owner, "Paint", [key(mate)], is_read_only=False)
+        said, _ = await messages.send_message(hired, made.entity_id, Content("Which white?"))
+        await messages.react_to_message(hired, made.entity_id, said.entity_id, EMOJI, is_on=True)
+        scene.ids |= {
+            "room": encode_id("room", made.entity_id), "mate": mate,
+            "message": encode_id("message", said.entity_id),
+        }  # fmt: skip
+        return scene
+
+    async def pinned(self) -> Scene:
+        scene = await self.room()
+        await messages.pin_message(self.as_("owner"), key(scene.room), key(scene.message), is_on=True)
         return scene
 
     async def furnished(self) -> Scene:

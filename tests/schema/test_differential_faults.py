@@ -53,6 +53,9 @@ WAYS = {
         "{ boards(first: 2) { nodes { id tasks(first: 3) { nodes { id FIELD } } } } }",
     ],
     "TaskComment": ['{ task(id: "<task.paint>") { title comments { nodes { id FIELD } } } }'],
+    "Room": ["{ rooms(first: 3) { nodes { id FIELD } } }", '{ room(id: "<room.group>") { title FIELD } }'],
+    "RoomMember": ['{ room(id: "<room.group>") { title members { nodes { role FIELD } } } }'],
+    "PersonBlock": ["{ personBlocks { nodes { createdAt FIELD } } }"],
     "Job": ['{ jobs(first: 2) { nodes { id FIELD } } }', '{ node(id: "<job.expiry>") { id ... on Job { FIELD } } }'],
 }  # fmt: skip
 

@@ -19,7 +19,9 @@ DOCUMENT = """{ encryptionStatus { wrappingKeys { id bits isCurrent inForce reti
 
 def with_ring(world: World, url: str, ring: KeyRing) -> World:
     keys = ChatKeys(Statements(url, size=1), ring)
-    return World(replace(world.services, chat_keys=keys), world.clock, world.schema)
+    return World(
+        replace(world.services, chat=replace(world.services.chat, keys=keys)), world.clock, world.schema
+    )
 
 
 def text_of(world: World) -> str:
@@ -33,16 +35,16 @@ async def test_a_rotation_shows_from_the_first_key_to_the_last(
     boss, began = await old.admin(Role.SUPER_ADMIN), text_of(old)
     rooms = [new_id() for _ in range(3)]
     for room_id in rooms:
-        await old.services.chat_keys.in_force(room_id, boss.user_id, at=old.clock())
-    await old.services.chat_keys.in_force(rooms[0], None, at=old.clock())
+        await old.services.chat.keys.in_force(room_id, boss.user_id, at=old.clock())
+    await old.services.chat.keys.in_force(rooms[0], None, at=old.clock())
     old.clock.move(timedelta(days=100))
-    await old.services.chat_keys.retire_some(made_before=old.clock(), at=old.clock(), limit=1)
+    await old.services.chat.keys.retire_some(made_before=old.clock(), at=old.clock(), limit=1)
     new = with_ring(old, empty_database_url, ring_of(1, 0))
     first, second = ring_of(0).current, ring_of(1).current
 
     before = (await old.data(boss, DOCUMENT))["encryptionStatus"]
     during = (await new.data(boss, DOCUMENT))["encryptionStatus"]
-    await rewrap(new.services.chat_keys, Rotation(), lambda _: None)
+    await rewrap(new.services.chat.keys, Rotation(), lambda _: None)
     after = (await new.data(boss, DOCUMENT))["encryptionStatus"]
 
     all_of_first = {
@@ -72,7 +74,7 @@ async def test_a_missing_key_and_a_key_for_development_are_warned_of(
 ) -> None:
     old = with_ring(empty_world, empty_database_url, ring_of(0))
     boss = await old.admin(Role.SUPER_ADMIN)
-    await old.services.chat_keys.in_force(new_id(), boss.user_id, at=old.clock())
+    await old.services.chat.keys.in_force(new_id(), boss.user_id, at=old.clock())
     ring = KeyRing([pem_path(1).read_text()], is_for_development=True)
     careless = with_ring(old, empty_database_url, ring)
 
@@ -90,7 +92,7 @@ async def test_a_missing_key_and_a_key_for_development_are_warned_of(
 async def test_no_part_of_any_key_is_told(empty_world: World, empty_database_url: str) -> None:
     world = with_ring(empty_world, empty_database_url, ring_of(0))
     boss = await world.admin(Role.SUPER_ADMIN)
-    key = await world.services.chat_keys.in_force(new_id(), boss.user_id, at=world.clock())
+    key = await world.services.chat.keys.in_force(new_id(), boss.user_id, at=world.clock())
     (row,) = await world.rows("select wrapped from chat_key")
 
     told = json.dumps(await world.data(boss, DOCUMENT))

@@ -8,10 +8,11 @@ import pytest
 from auth.viewer import ANONYMOUS
 from models.ids import encode_id
 from models.store.sql import Database
+from resolvers import rooms
 from resolvers.operation import Operation
 from schema.execution import Request, execute
 from schema.graph import NODES
-from tests.schema.stage import Stage
+from tests.schema.stage import Stage, key
 
 CODES: dict[str, tuple[str, dict[str, Any], str]] = {
     "nothing": ("", {}, "GRAPHQL_PARSE_FAILED"),
@@ -89,7 +90,8 @@ async def test_an_anonymous_mutation_is_asked_to_sign_in(stage: Stage) -> None:
 
 
 async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: Stage) -> None:
-    scene = await stage.judged(await stage.furnished())
+    scene = await stage.judged(await stage.room(await stage.furnished()))
+    await rooms.add_members(stage.as_("owner"), key(scene.room), [stage["admin"].require_user()])
     job = await stage.expiring()
     ids = {
         "gig": scene.gig, "question": scene.question, "application": scene.application,
@@ -97,7 +99,7 @@ async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: S
         "user": stage.id("user", "owner"), "client": stage.id("client", "owner"),
         "freelancer": stage.id("freelancer", "hired"), "job": job.job, "board": scene.board, "column": scene.todo,
         "label": scene.label, "task": scene.task, "checklist": scene.checklist, "item": scene.item,
-        "comment": scene.comment, "person": stage.id("person", "hired"), "file": scene.file,
+        "comment": scene.comment, "person": stage.id("person", "hired"), "file": scene.file, "room": scene.room,
         "adminact": encode_id("adminact", (await stage.world.rows("select id from admin_act limit 1"))[0][0]),
     }  # fmt: skip
     document = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
@@ -108,7 +110,7 @@ async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: S
     assert [node["__typename"] for node in found] == [
         "Gig", "GigQuestion", "Application", "Contract", "GigInvitation", "Feedback", "User", "Client", "Freelancer", "Job",
         "Board", "BoardColumn", "BoardLabel", "Task", "TaskChecklist", "TaskChecklistItem", "TaskComment", "Person",
-        "Attachment", "AdminAct",
+        "Attachment", "Room", "AdminAct",
     ]  # fmt: skip
     assert set(NODES) == set(ids) | {"skill", "session", "notification"}
 

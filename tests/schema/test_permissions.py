@@ -12,7 +12,19 @@ import pytest
 import strawberry
 
 from models.ids import encode_id
-from resolvers import administration, applications, contracts, gigs, invitations, notifications, tasks
+from models.profile import Visibility
+from resolvers import (
+    administration,
+    applications,
+    contracts,
+    gigs,
+    invitations,
+    notifications,
+    profiles,
+    reading,
+    tasks,
+)
+from resolvers.applications import Answer
 from schema.root import MUTATIONS
 from tests.schema.stage import AXES, CALLERS, EMOJI, Scene, Stage, key
 from tests.world import PASSWORD
@@ -44,6 +56,10 @@ BY_NOTIFIED = cells("NOT_FOUND", owner="APPLIED")
 CLIENTS = cells("APPLIED", freelancer="NOT_ALLOWED", applicant="NOT_ALLOWED", hired="NOT_ALLOWED")
 
 
+IN_ROOM = cells("NOT_FOUND", hired="APPLIED", owner="APPLIED")
+OWNS_ROOM = cells("NOT_FOUND", hired="NOT_ALLOWED", owner="APPLIED")
+
+
 @dataclass(frozen=True)
 class Row:
     """`scene` is what the mutation is tried on, anew for every caller who may; `input` is made of its ids."""
@@ -56,6 +72,41 @@ class Row:
 
 def of(what: str, /, **more: Any) -> Callable[[Scene, str], dict[str, Any]]:
     return lambda scene, caller: {"id": scene.ids[what]} | more
+
+
+async def hidden_applicant(stage: Stage) -> Scene:
+    """Somebody who hides their profile, and has applied for a gig of `owner`."""
+    scene, hidden = await stage.open(), await stage.world.freelancer()
+    private = {"visibility": Visibility.PRIVATE}
+    await profiles.edit_freelancer(stage.world.as_(hidden), private, expected_version=None)
+    answers = (Answer(key(scene.question), "Often."),)
+    await applications.submit_application(
+        stage.world.as_(hidden), key(scene.gig), stage.world.bid(answers=answers)
+    )
+    return Scene({"person": encode_id("freelancer", hidden.require_user())})
+
+
+async def read_room(stage: Stage) -> Scene:
+    scene = await stage.room()
+    for name in ("owner", "hired"):
+        await reading.mark_read(stage.as_(name), key(scene.room), up_to=None)
+    return scene
+
+
+def person(scene: Scene, caller: str) -> dict[str, Any]:
+    return {"personId": scene.ids["person"]}
+
+
+def of_mate(**more: Any) -> Callable[[Scene, str], dict[str, Any]]:
+    return lambda scene, caller: {"id": scene.room, "personId": scene.mate} | more
+
+
+def in_room(**more: Any) -> Callable[[Scene, str], dict[str, Any]]:
+    return lambda scene, caller: {"roomId": scene.room} | more
+
+
+def to_message(**more: Any) -> Callable[[Scene, str], dict[str, Any]]:
+    return lambda scene, caller: {"roomId": scene.room, "id": scene.message} | more
 
 
 def after(scene: MakeScene, act: Callable[[Stage, Scene], Awaitable[object]]) -> MakeScene:
@@ -112,9 +163,9 @@ async def archived(stage: Stage, scene: Scene) -> None:
 
 
 async def somebody(stage: Stage) -> Scene:
-    """A person of no account to anybody else."""
-    person = await stage.world.freelancer("Somebody")
-    return Scene({"user": encode_id("user", person.require_user())})
+    """Whom everybody knows and nobody has anything to do with."""
+    user_id = (await stage.world.freelancer("Somebody")).require_user()
+    return Scene({"user": encode_id("user", user_id), "person": encode_id("freelancer", user_id)})
 
 
 async def suspended(stage: Stage, scene: Scene) -> None:
@@ -249,6 +300,32 @@ MUTATION_ROWS: dict[str, Row] = {
     "commentDelete": Row("SIGNED_IN", BY_EITHER, Stage.furnished, of("comment")),
     "commentReact": Row("SIGNED_IN", BY_EITHER, Stage.furnished, of("comment", emoji="🎉")),
     "commentUnreact": Row("SIGNED_IN", BY_EITHER, Stage.furnished, of("comment", emoji=EMOJI)),
+    # Not even administrators know of a room that they do not belong to.
+    "roomOpenDirect": Row("SIGNED_IN", cells("NOT_FOUND", owner="APPLIED", admin="APPLIED", super_admin="APPLIED"),
+        hidden_applicant, person),
+    "roomCreate": Row("SIGNED_IN", SIGNED_IN, Stage.open, lambda scene, _: {"title": "Ours"}),
+    "roomEdit": Row("SIGNED_IN", OWNS_ROOM, Stage.room, of("room", title="New")),
+    "roomArchive": Row("SIGNED_IN", OWNS_ROOM, Stage.room, of("room")),
+    "roomUnarchive": Row("SIGNED_IN", OWNS_ROOM | {"owner": "NOOP"}, Stage.room, of("room")),
+    "roomMembersAdd": Row("SIGNED_IN", OWNS_ROOM | {"owner": "NOOP"}, Stage.room,
+        lambda scene, _: {"id": scene.room, "personIds": [scene.mate]}),
+    "roomMemberRemove": Row("SIGNED_IN", OWNS_ROOM, Stage.room, of_mate()),
+    "roomMemberSetRole": Row("SIGNED_IN", OWNS_ROOM, Stage.room, of_mate(role="MODERATOR")),
+    "roomLeave": Row("SIGNED_IN", cells("NOT_FOUND", hired="APPLIED", owner="LAST_OWNER"), Stage.room, of("room")),
+    "roomPreferenceSet": Row("SIGNED_IN", IN_ROOM, Stage.room, of("room", isMuted=True)),
+    "roomMarkRead": Row("SIGNED_IN", IN_ROOM, Stage.room, of("room")),
+    "roomMarkUnread": Row("SIGNED_IN", cells("NOT_FOUND", hired="APPLIED", owner="APPLIED"), read_room,
+        lambda scene, _: {"id": scene.room, "from": scene.message}),
+    "chatReceiptsSet": Row("SIGNED_IN", cells("NOOP"), Stage.open, lambda scene, _: {"isOn": True}),
+    "personBlock": Row("SIGNED_IN", SIGNED_IN, somebody, person),
+    "personUnblock": Row("SIGNED_IN", cells("NOOP"), somebody, person),
+    "messageSend": Row("SIGNED_IN", IN_ROOM, Stage.room, in_room(text="The cheap one.")),
+    "messageEdit": Row("SIGNED_IN", IN_ROOM | {"owner": "NOT_ALLOWED"}, Stage.room, to_message(text="Which?")),
+    "messageDelete": Row("SIGNED_IN", IN_ROOM, Stage.room, to_message()),
+    "messageReact": Row("SIGNED_IN", IN_ROOM, Stage.room, to_message(emoji="🎉")),
+    "messageUnreact": Row("SIGNED_IN", IN_ROOM | {"owner": "NOOP"}, Stage.room, to_message(emoji=EMOJI)),
+    "messagePin": Row("SIGNED_IN", OWNS_ROOM, Stage.room, to_message()),
+    "messageUnpin": Row("SIGNED_IN", OWNS_ROOM, Stage.pinned, to_message()),
     "jobRetry": Row("ADMIN", cells("NOT_ALLOWED", admin="NOOP", super_admin="NOOP"), Stage.expiring, of("job")),
 }  # fmt: skip
 

@@ -9,8 +9,9 @@ from strawberry.types.base import StrawberryObjectDefinition
 
 from models.gig import GigVisibility
 from models.ids import encode_id
+from models.message import Content
 from models.profile import SkillLevel
-from resolvers import administration, gigs, invitations, profiles
+from resolvers import administration, gigs, invitations, messages, profiles, reading, rooms
 from resolvers.operation import Rules
 from schema.connections import ConnectionOf
 from schema.graph import Declaration, Many, One, Source, declared_fields
@@ -40,7 +41,9 @@ ROWS = {
     "Application.gig":                "-      -      -      shown  -      shown  shown  shown",
     "Application.freelancer":         "-      -      -      shown  -      shown  shown  shown",
     "Application.answers":            "-      -      -      1      -      1      1      1",
+    "Application.room":              "-      -      -      shown  -      shown  none   none",
     "Contract.note":                  "-      -      -      -      shown  shown  shown  shown",
+    "Contract.room":                  "-      -      -      -      shown  shown  none   none",
     "Contract.gig":                   "-      -      -      -      shown  shown  shown  shown",
     "Contract.application":           "-      -      -      -      shown  shown  shown  shown",
     "Contract.client":                "-      -      -      -      shown  shown  shown  shown",
@@ -105,6 +108,16 @@ ROWS = {
     "TaskComment.reactions":          "-      -      -      -      2      2      2      2",
     "TaskComment.versions":           "-      -      -      -      1      1      1      1",
     "TaskReaction.person":            "-      -      -      -      2      2      2      2",
+    # What people say to each other, no administrator reads.
+    "Room.gig":                       "-      -      -      -      none   none   -      -",
+    "Room.application":               "-      -      -      -      none   none   -      -",
+    "Room.contract":                  "-      -      -      -      none   none   -      -",
+    "Room.members":                   "-      -      -      -      2      2      -      -",
+    "Room.membership":                "-      -      -      -      shown  shown  -      -",
+    "Room.counts":                    "-      -      -      -      shown  shown  -      -",
+    "Room.viewer":                    "-      -      -      -      shown  shown  -      -",
+    "RoomMember.person":              "-      -      -      -      2      2      -      -",
+    "PersonBlock.person":             "-      -      -      -      -      -      -      -",
     # What was said to the owner alone, an administrator does not read either.
     "Notification.actorName":         "-      -      -      -      -      shown  -      -",
     "Notification.gig":               "-      -      -      -      -      shown  -      -",
@@ -127,8 +140,8 @@ SELECTIONS = {
     "Gig": "client { id } skills { id } requirements { need } questions { id } applications { totalCount } "
     "viewerApplications { totalCount } contracts { totalCount } invitations { totalCount } "
     "activity(first: 100) { totalCount } board { id } statusNote isSaved",
-    "Application": "note gig { id } freelancer { id } answers { body }",
-    "Contract": "note gig { id } application { id } client { id } freelancer { id } feedback { id } "
+    "Application": "note gig { id } room { id } freelancer { id } answers { body }",
+    "Contract": "note gig { id } room { id } application { id } client { id } freelancer { id } feedback { id } "
     "feedbackState { closesAt }",
     "Feedback": "authorName",
     "GigSkill": "requirements { skill { id } }",
@@ -154,6 +167,8 @@ SELECTIONS = {
     "TaskChecklistItem": "assignee { id }",
     "TaskComment": "author { id } task { id } thread { id } mentions { id } reactions { emoji } versions { totalCount }",
     "TaskReaction": "reactions { person { id } }",
+    "Room": "gig { id } application { id } contract { id } members { totalCount } membership { role } counts { unread } viewer { can }",
+    "RoomMember": "members { nodes { person { id } } }",
     "Notification": "actorName gig { id } application { id } contract { id } invitation { id } task { id } note",
     "User": "freelancer { id } client { id } sessions { totalCount } suspensionReason",
     "AdminAct": "actor { id } account { id } reason",
@@ -167,6 +182,7 @@ REACHED_FROM = {
     "TaskRelation": "Task",
     "BoardText": "Task",
     "TaskReaction": "TaskComment",
+    "RoomMember": "Room",
 }
 
 
@@ -198,7 +214,12 @@ def relations_of(schema: strawberry.Schema) -> list[str]:
 async def scene(stage: Stage) -> Scene:
     expertise = [profiles.Expertise(await stage.world.skill(), SkillLevel.EXPERT, 3)]
     await profiles.set_expertise(stage.as_("hired"), expertise, expected_version=None)
-    scene = await stage.judged(await stage.furnished())
+    scene = await stage.judged(await stage.room(await stage.furnished()))
+    await messages.send_message(stage.as_("owner"), key(scene.room), Content("The cheap one."))
+    await reading.mark_read(stage.as_("hired"), key(scene.room), up_to=None)
+    await reading.mark_read(stage.as_("owner"), key(scene.room), up_to=key(scene.message))
+    await messages.send_message(stage.as_("hired"), key(scene.room), Content("Good."))
+    await rooms.block_person(stage.as_("owner"), key(stage.id("person", "hired")))
     told = "select id from notification where user_id = :id and kind = 'WorkSubmitted'"
     rows = await stage.world.rows(told, id=stage["owner"].user_id)
     somebody = await stage.world.client("Somebody")
@@ -232,6 +253,7 @@ async def test_each_relation_shows_each_caller_what_the_table_says(
         "TaskChecklistItem": scene.item,
         "TaskComment": scene.comment,
         "AdminAct": scene.adminact,
+        "Room": scene.room,
     }
 
     answers = [
@@ -292,6 +314,16 @@ QUERY_ROWS = {
     "adminActs":    "0     0     0     0     0     0     1     1",
     "encryptionStatus": "UNAUTHENTICATED FORBIDDEN FORBIDDEN FORBIDDEN FORBIDDEN FORBIDDEN FORBIDDEN shown",
     "notificationPreferences": "0 18 18 18    18    18    18    18",
+    "room":         "none  none  none  none  shown shown none  none",
+    "rooms":        "0     0     0     0     1     1     0     0",
+    "messages":     "none  none  none  none  3     3     none  none",
+    "message":      "none  none  none  none  shown shown none  none",
+    "messageVersions": "0  0     0     0     1     1     0     0",
+    "messageReaders": "0   0     0     0     1     1     0     0",
+    "messageSearch": "0    0     0     0     1     1     0     0",
+    "chatCounts":   "0     0     0     0     0     1     0     0",
+    "chatShowsReceipts": "true true true true true true true true",
+    "personBlocks": "0     0     0     0     0     1     0     0",
     "viewer":       "none  shown shown shown shown shown shown shown",
     "node":         "none  none  none  none  shown shown shown shown",
     "nodes":        "1     1     1     2     2     3     3     3",
@@ -331,6 +363,16 @@ async def test_each_root_query_shows_each_caller_what_the_table_says(
         "notifications": "notifications(first: 1) { nodes { id } }",
         "notificationCounts": "notificationCounts { unread }",
         "notificationPreferences": "notificationPreferences { isOn }",
+        "room": f'room(id: "{scene.room}") {{ id }}',
+        "rooms": "rooms(where: {kind: {eq: GROUP}}) { nodes { id } }",
+        "messages": f'messages(roomId: "{scene.room}") {{ nodes {{ text }} }}',
+        "message": f'message(roomId: "{scene.room}", id: "{scene.message}") {{ text }}',
+        "messageVersions": f'messageVersions(roomId: "{scene.room}", id: "{scene.message}") {{ text }}',
+        "messageReaders": f'messageReaders(roomId: "{scene.room}", id: "{scene.message}") {{ person {{ id }} }}',
+        "messageSearch": 'messageSearch(query: "cheap") { text }',
+        "chatCounts": "chatCounts { unread }",
+        "chatShowsReceipts": "chatShowsReceipts",
+        "personBlocks": "personBlocks { nodes { person { id } } }",
         "viewer": "viewer { id }",
         "node": f'node(id: "{scene.contract}") {{ id }}',
         "nodes": f'nodes(ids: ["{scene.gig}", "{scene.application}", "{scene.contract}"]) {{ id }}',
@@ -421,7 +463,7 @@ async def test_every_path_to_a_gig_shows_it_to_the_same_people(what: str, stage:
 
 
 async def test_node_hides_what_the_root_lookups_hide(stage: Stage, scene: Scene) -> None:
-    ids = [id for name, id in scene.ids.items() if name not in {"title", "act"}]
+    ids = [id for name, id in scene.ids.items() if name not in {"title", "act", "message"}]
     ids += [stage.id(prefix, name) for prefix, name in
             [("user", "owner"), ("client", "owner"), ("freelancer", "hired"), ("freelancer", "applicant"), ("person", "owner"),
              ("person", "hired")]]  # fmt: skip

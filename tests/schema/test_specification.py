@@ -59,7 +59,7 @@ async def make_scene(own_database_url: str, schema: Executable) -> AsyncIterator
         await world.application(await world.freelancer(name), gigs["Third"], price=Decimal(price))
     ids = {title: encode_id("gig", id) for title, id in gigs.items()}
     yield lambda executor: Scene(world, client, ids, executor)
-    await services.db.close()
+    await services.close()
 
 
 @pytest.fixture(params=[by_plan, by_batches], ids=["plan", "batches"])

@@ -101,8 +101,11 @@ async def start(database_url: str, world: World) -> AsyncIterator[StartWorker]:
 
     async def start_worker(broker: Broker | None = None) -> Worker:
         services = await make_test_services(database_url, world.clock)
-        streams = Streams(services.db, broker or MemoryBroker(), attendance=services.attendance)
-        services.db.on_facts = streams.committed
+        chat = services.chat
+        streams = Streams(
+            services.db, broker or MemoryBroker(), chat=chat.store, attendance=services.attendance
+        )
+        services.db.on_facts = chat.on_facts = streams.committed
         worker = Worker(World(services, world.clock, world.schema), streams)
         started.append((worker, asyncio.create_task(streams.run())))
         return worker
@@ -111,4 +114,4 @@ async def start(database_url: str, world: World) -> AsyncIterator[StartWorker]:
     for worker, task in started:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await worker.world.services.db.close()
+        await worker.world.services.close()

@@ -25,6 +25,7 @@ from models.stream import Fact
 from models.user import Role
 from resolvers import applications, boards, contracts, gigs, invitations
 from subscriptions import follow as following
+from subscriptions import log
 from subscriptions.broker import Heard, MemoryBroker, Told, ignore
 from subscriptions.follow import Ahead, EndReason, Follower, Gap, TooOld, Unseen
 from subscriptions.log import read_after
@@ -617,7 +618,7 @@ async def test_an_end_while_the_log_is_read_leaves_the_place_before_what_was_not
             follower.end(EndReason.SERVER_STOPPING)
             return await read_after(*arguments, **options)
 
-        monkeypatch.setattr(following, "read_after", read_while_it_ends)
+        monkeypatch.setattr(log, "read_after", read_while_it_ends)
         assert await follower.take() == []
 
         assert follower.number == 0

@@ -11,6 +11,7 @@ import pytest
 from auth.viewer import ANONYMOUS
 from resolvers import gigs
 from subscriptions import follow as following
+from subscriptions import log
 from subscriptions.broker import MemoryBroker
 from subscriptions.follow import EndReason, Follower, Streams, Teller
 from subscriptions.log import LoggedFact, read_after
@@ -103,8 +104,8 @@ async def test_what_was_read_for_followers_who_left_is_not_taken_for_the_newest_
 
     async with streams.follow(stream, ANONYMOUS):
         await gigs.pause_gig(worker.world.as_(owner), gig_id)
-        monkeypatch.setattr(following, "read_after", read_slowly)
-        handing_out = asyncio.create_task(streams._hand_out([stream]))
+        monkeypatch.setattr(log, "read_after", read_slowly)
+        handing_out = asyncio.create_task(streams._hand_out([stream], streams._usual))
         await was_read.wait()
     await gigs.resume_gig(worker.world.as_(owner), gig_id)
     monkeypatch.setattr(following, "may_follow", look_slowly)

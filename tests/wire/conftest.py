@@ -19,7 +19,7 @@ async def api(
     services = await make_test_services(database_url, clock)
     async with serving_services(services, tmp_path_factory.mktemp("local")) as client:
         yield Api(client, World(services, clock, schema))
-    await services.db.close()
+    await services.close()
 
 
 @pytest.fixture

@@ -16,7 +16,10 @@ from tests.wire.server import Log, serving_services, until
 from tests.world import Clock, World
 
 VERSION = "0.1.0"
-TASKS = {"streams", "broker", "sweep", "sight", "revocations", "jobs", "views", "retention", "taxonomy"}
+TASKS = {
+    "streams", "broker", "sweep", "sight", "revocations", "jobs", "views", "retention", "taxonomy", "chat", "chat sweep",
+    "chat streams", "chat projection", "chat notices",
+}  # fmt: skip
 
 
 async def administer(database_url: str, statement: str, *, inside: bool = False) -> None:
@@ -50,9 +53,9 @@ async def test_a_healthy_server_names_its_adapters_and_counts_no_dead_job(
     assert answer.json() == {
         "status": "ok",
         "version": VERSION,
-        "adapters": {"sql": "embedded", "broker": "memory", "files": "directory"},
+        "adapters": {"sql": "embedded", "chat": "sql", "broker": "memory", "files": "directory"},
         "background": dict.fromkeys(
-            ("streams", "broker", "sweep", "sight", "revocations", "jobs", "views", "retention", "taxonomy"),
+            TASKS,
             "ok",
         ),
         "unplanned": {},
@@ -126,6 +129,6 @@ async def test_without_the_database_it_lives_but_is_not_ready_until_the_database
 
     assert away.status_code == 503
     assert away.json()["status"] == "unavailable"
-    assert away.json()["adapters"] == {"sql": "embedded", "broker": "memory"}
+    assert away.json()["adapters"] == {"sql": "embedded", "chat": "sql", "broker": "memory"}
     assert str(name) not in away.text
     assert live.status_code == 200

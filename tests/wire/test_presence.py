@@ -46,7 +46,7 @@ async def product(
                 await app.stop()
                 server.should_exit = True
     finally:
-        await services.db.close()
+        await services.close()
 
 
 @asynccontextmanager

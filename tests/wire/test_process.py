@@ -398,7 +398,7 @@ async def test_production_refuses_a_database_whose_people_have_public_passwords(
 ) -> None:
     services = await make_test_services(empty_database_url, Clock())
     await build_world(services)
-    await services.db.close()
+    await services.close()
 
     with production(empty_database_url) as variables:
         said = refusal(run("run", **variables))

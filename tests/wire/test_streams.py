@@ -47,7 +47,7 @@ async def product(
                 await app.stop()
                 server.should_exit = True
     finally:
-        await services.db.close()
+        await services.close()
 
 
 def free_port() -> int:

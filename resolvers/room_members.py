@@ -1,0 +1,58 @@
+"""How those who ask stand to rooms, and what people are called there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from models.room import Room, RoomKind, RoomMember, RoomRole
+from models.user import User
+from resolvers.operation import Operation
+from resolvers.rooms import is_blocked_between
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The caller's part in a room."""
+
+    kind: RoomKind
+    role: RoomRole
+    is_muted: bool
+    is_hidden: bool
+    is_favorite: bool
+    is_read_only: bool
+    is_archived: bool
+    is_blocked: bool
+
+
+async def parts_in(op: Operation, room_ids: Sequence[UUID]) -> dict[UUID, Part]:
+    """Of those of the rooms to which the caller belongs."""
+    statement = (
+        sa.select(
+            col(Room.id),
+            col(Room.kind),
+            col(RoomMember.role),
+            col(RoomMember.is_muted),
+            col(RoomMember.is_hidden),
+            col(RoomMember.is_favorite),
+            col(Room.is_read_only),
+            col(Room.archived_at).is_not(None).label("is_archived"),
+            is_blocked_between(col(Room.low_id), col(Room.high_id)).label("is_blocked"),
+        )
+        .join(RoomMember, col(RoomMember.room_id) == col(Room.id))
+        .where(
+            col(Room.id).in_(room_ids),
+            col(RoomMember.user_id) == op.viewer.user_id,
+            col(RoomMember.left_at).is_(None),
+        )
+    )
+    return {row[0]: Part(*tuple(row)[1:]) for row in await op.db.fetch(statement)}
+
+
+async def names_in_rooms(op: Operation, user_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """What people are called, for whoever sees a room in which they are, or were: profiles may be hidden, not who writes to
+    one. Whether the caller sees the room was decided before."""
+    statement = sa.select(col(User.id), col(User.name)).where(col(User.id).in_(user_ids))
+    return {row.id: row.name for row in await op.db.fetch(statement)}

@@ -1,0 +1,241 @@
+"""What people have read: counts are exact whatever happened since, and markers go back only when somebody says so."""
+
+import pytest
+import sqlalchemy as sa
+
+from auth.viewer import Viewer
+from models.message import Content
+from models.store.chat_keys import Unreadable
+from resolvers import messages, projection, reading, rooms
+from resolvers.reading import AllCounts, Counts
+from tests.resolvers.rooms import direct, group, id_of, said, say
+from tests.world import World, kinds, race
+
+
+async def counts(world: World, who: Viewer, room_id: object) -> tuple[int, int]:
+    found: Counts = (await reading.counts_in(world.as_(who), [room_id]))[room_id]  # type: ignore[list-item, index]
+    return found.unread, found.mentions
+
+
+async def test_unread_are_messages_of_others_that_stand_and_mentions_those_that_speak_to_one(
+    world: World,
+) -> None:
+    one, other, third = await world.client(), await world.freelancer(), await world.freelancer()
+    room_id = await group(world, one, other, third)
+    gone = await said(world, one, room_id, "gone", mention_ids=(id_of(other),))
+    await say(world, one, room_id, "to you", mention_ids=(id_of(other),))
+    await say(world, other, room_id, "mine")
+    kept = await said(world, third, room_id, "to all", mentions_room=True)
+    assert await counts(world, other, room_id) == (3, 3)
+
+    await messages.delete_message(world.as_(one), room_id, gone)
+    await messages.edit_message(world.as_(third), room_id, kept, Content("to nobody"))
+    await messages.react_to_message(world.as_(one), room_id, kept, "👍", is_on=True)
+
+    assert await counts(world, other, room_id) == (2, 1)
+    assert await counts(world, third, room_id) == (2, 0)
+    assert await counts(world, one, room_id) == (2, 0)
+    assert await reading.counts_in(world.as_(await world.client()), [room_id]) == {}
+
+
+async def test_a_marker_never_goes_back_but_when_one_says_unread_from_here(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, one, other)
+    first, second, third = [await said(world, one, room_id, text) for text in ("1", "2", "3")]
+    op = world.as_(other)
+
+    assert (await reading.mark_read(op, room_id, up_to=second)).outcome == "APPLIED"
+    assert (await reading.mark_read(op, room_id, up_to=first)).outcome == "NOOP"
+    assert await counts(world, other, room_id) == (1, 0)
+    assert (await reading.mark_read(op, room_id, up_to=None)).outcome == "APPLIED"
+    assert await counts(world, other, room_id) == (0, 0)
+    assert (await reading.mark_unread(op, room_id, from_id=second)).outcome == "APPLIED"
+    assert (await reading.mark_unread(op, room_id, from_id=third)).outcome == "NOOP"
+    assert await counts(world, other, room_id) == (2, 0)
+
+    rows = await world.rows(
+        "select kind, payload from fact where stream = :stream and kind like 'RoomRead%' order by number",
+        stream=f"user:{other.user_id}",
+    )
+    told = [(row.payload["number"], row.payload["unread"]) for row in rows]
+    assert told == [(2, 1), (3, 0), (1, 2)]
+
+
+async def test_markers_that_race_end_at_the_highest(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, one, other)
+    ids = [await said(world, one, room_id, str(number)) for number in range(10)]
+
+    await race(reading.mark_read(world.as_(other), room_id, up_to=id) for id in ids)
+
+    found = (await reading.counts_in(world.as_(other), [room_id]))[room_id]
+    assert found == Counts(unread=0, mentions=0, read_number=10)
+
+
+async def test_all_rooms_are_counted_muted_ones_for_mentions_alone(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    quiet, loud = await group(world, one, other), await direct(world, one, other)
+    await rooms.set_preference(world.as_(other), quiet, {"is_muted": True})
+    await say(world, one, quiet, "hm")
+    await say(world, one, quiet, "you", mention_ids=(id_of(other),))
+    await say(world, one, loud, "hello")
+    await say(world, one, loud, "hello?")
+
+    assert await reading.counts_of_all(world.as_(other)) == AllCounts(unread=3, mentions=1, rooms=2)
+    await reading.mark_read(world.as_(other), quiet, up_to=None)
+    assert await reading.counts_of_all(world.as_(other)) == AllCounts(unread=2, mentions=0, rooms=1)
+
+
+async def test_readers_are_those_who_let_others_know_and_only_members_ask(world: World) -> None:
+    one, other, third = await world.client(), await world.freelancer(), await world.freelancer()
+    room_id = await group(world, one, other, third)
+    message_id = await said(world, one, room_id)
+    await reading.set_receipts(world.as_(third), is_on=False)
+    for who in (one, other, third):
+        await reading.mark_read(world.as_(who), room_id, up_to=None)
+
+    assert await reading.readers_of(world.as_(one), room_id, message_id) == [id_of(other)]
+    assert await reading.readers_of(world.as_(await world.admin()), room_id, message_id) is None
+    # What was read while it was off is not told later; what is read then is not taken back by an unread marker.
+    await reading.set_receipts(world.as_(third), is_on=True)
+    await reading.mark_unread(world.as_(other), room_id, from_id=message_id)
+    assert await reading.readers_of(world.as_(one), room_id, message_id) == [id_of(other)]
+    rows = await world.rows(
+        "select person_id from fact where stream = :stream and kind = 'RoomReadReceipt' order by number",
+        stream=f"roomstate:{room_id}",
+    )
+    assert [row.person_id for row in rows] == [id_of(one), id_of(other)]
+
+
+async def test_who_does_not_belong_to_a_room_marks_nothing_and_no_other_rooms_message_marks(
+    world: World,
+) -> None:
+    one, other, stranger = await world.client(), await world.freelancer(), await world.client()
+    room_id, elsewhere = await direct(world, one, other), await direct(world, one, stranger)
+    here, there = await said(world, one, room_id), await said(world, one, elsewhere)
+    await projection.catch_up(world.as_(one), [room_id, elsewhere])
+    before = await world.footprint()
+
+    assert kinds(await race([
+        reading.mark_read(world.as_(stranger), room_id, up_to=None),
+        reading.mark_unread(world.as_(stranger), room_id, from_id=here),
+        reading.mark_read(world.as_(other), room_id, up_to=there),
+    ])) == {"NotFound": 3}  # fmt: skip
+
+    assert await world.footprint() == before
+
+
+async def test_who_comes_later_has_nothing_unread_of_before(world: World) -> None:
+    one, other, late = await world.client(), await world.freelancer(), await world.freelancer()
+    room_id = await group(world, one, other)
+    await say(world, one, room_id)
+    await projection.catch_up(world.as_(one), [room_id])
+
+    await rooms.add_members(world.as_(one), room_id, [id_of(late)])
+    await say(world, one, room_id, "welcome")
+
+    assert await counts(world, late, room_id) == (1, 0)
+    assert await counts(world, other, room_id) == (2, 0)
+
+
+# -- the projection ----------------------------------------------------------------------------------------------------------
+
+
+async def test_projecting_again_or_from_the_beginning_changes_nothing(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, one, other)
+    first = await said(world, one, room_id, "first word", mention_ids=(id_of(other),))
+    await say(world, other, room_id, "answer", answers_id=first)
+    await messages.pin_message(world.as_(one), room_id, first, is_on=True)
+    op = world.as_(one)
+    assert await projection.project(op, room_id) == 3
+    looks = "select * from room_message where room_id = :id order by seq"
+    before = await world.rows(looks, id=room_id)
+    words = await world.rows("select * from chat_word where room_id = :id order by seq", id=room_id)
+
+    assert await projection.project(op, room_id) == 0
+    async with world.services.db.transaction(actor_id=None, at=world.clock()) as tx:
+        await tx.execute(sa.text("delete from room_progress where room_id = :id").bindparams(id=room_id))
+    outcomes = await race(projection.project(op, room_id) for _ in range(5))
+
+    assert sum(outcome for outcome in outcomes if isinstance(outcome, int)) == 3
+    assert await world.rows(looks, id=room_id) == before
+    assert await world.rows("select * from chat_word where room_id = :id order by seq", id=room_id) == words
+    assert [(row.thread_id, row.is_pinned, list(row.mention_ids)) for row in before] == [
+        (None, True, [id_of(other)]), (first, False, [])
+    ]  # fmt: skip
+
+
+async def test_the_sweep_finds_rooms_that_no_hint_told_of(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, one, other)
+    await projection.sweep(world.as_(one))
+    await say(world, one, room_id)
+
+    await projection.sweep(world.as_(one))
+
+    rows = await world.rows("select seq from room_progress where room_id = :id", id=room_id)
+    assert [row.seq for row in rows] == [1]
+
+
+@pytest.mark.parametrize("members", [3])
+async def test_sending_writes_no_row_for_any_member(world: World, members: int) -> None:
+    people = [await world.client(), *[await world.freelancer() for _ in range(members)]]
+    room_id = await group(world, *people)
+    await say(world, people[0], room_id, "first")
+    await projection.catch_up(world.as_(people[0]), [room_id])
+    before = await world.footprint()
+
+    await say(world, people[0], room_id, "all of you", mentions_room=True)
+    await projection.catch_up(world.as_(people[0]), [room_id])
+
+    grown = {
+        name: count - before[name]
+        for name, count in (await world.footprint()).items()
+        if count != before[name]
+    }
+    assert grown == {"chat_fact": 1, "chat_word": 1, "room_message": 1}
+
+
+async def test_what_an_erased_author_said_still_counts_and_is_not_found(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, one, other)
+    await say(world, one, room_id, "secret")
+    await world.services.chat.keys.destroy(id_of(one))
+
+    assert await counts(world, other, room_id) == (1, 0)
+    page = await messages.page_of_messages(world.as_(other), room_id, limit=1)
+    assert page is not None and page.messages[0].words is Unreadable.DESTROYED
+
+
+# -- threads and pins --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_thread_and_the_pinned_ones_are_paged_both_ways(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, one, other)
+    first = await said(world, one, room_id, "0")
+    answers = [await said(world, other, room_id, str(number), answers_id=first) for number in (1, 2, 3)]
+    await say(world, one, room_id, "elsewhere")
+    for id in (first, answers[2]):
+        await messages.pin_message(world.as_(one), room_id, id, is_on=True)
+
+    async def page(*, thread: bool, **asked: int) -> tuple[list[str], bool, bool]:
+        found = await messages.page_of_some(
+            world.as_(other),
+            room_id,
+            thread_id=first if thread else None,
+            is_pinned=not thread,
+            limit=2,
+            **asked,
+        )
+        assert found is not None
+        texts = [one.words.text for one in found.messages if isinstance(one.words, Content)]
+        return texts, found.has_before, found.has_after
+
+    assert await page(thread=True) == (["2", "3"], True, False)
+    assert await page(thread=True, before=3) == (["0", "1"], False, True)
+    assert await page(thread=True, after=0) == (["0", "1"], False, True)
+    assert await page(thread=False) == (["0", "3"], False, False)
+    stranger = world.as_(await world.client())
+    assert await messages.page_of_some(stranger, room_id, thread_id=first, is_pinned=False, limit=2) is None
