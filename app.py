@@ -417,7 +417,7 @@ def load_chat_ring(settings: Settings) -> KeyRing:
             raise SettingsError(f"Keys cannot be kept in LOCAL_DIRECTORY: {error}.") from error
         if is_new:
             say(
-                f"WARNING: made a key for development, {path}. Whoever loses it loses every chat message, and whoever "
+                f"WARNING: made a key for development, {path}. Whoever loses it loses every chat message and snippet, and whoever "
                 "has it and the database can read them. Production takes CHAT_KEYS instead."
             )
     try:
@@ -711,7 +711,7 @@ def rotate_keys(settings: Settings, arguments: argparse.Namespace) -> int:
 
     code = _do_on_database(settings, rotate)
     say(
-        f"Wrapped {report.rewrapped:,} keys anew, replaced {report.retired:,}, sealed {report.resealed:,} messages anew, "
+        f"Wrapped {report.rewrapped:,} keys anew, replaced {report.retired:,}, sealed {report.resealed:,} texts anew, "
         f"destroyed {report.dropped:,} old keys."
     )
     if report.not_settled:
@@ -719,9 +719,7 @@ def rotate_keys(settings: Settings, arguments: argparse.Namespace) -> int:
             f"{report.not_settled:,} old keys may just have been used. Run this again in ten minutes to destroy them."
         )
     if report.forged or report.unreadable:
-        say(
-            f"{report.forged:,} keys and {report.unreadable:,} messages do not open: they were tampered with."
-        )
+        say(f"{report.forged:,} keys and {report.unreadable:,} texts do not open: they were tampered with.")
     return code or int(bool(report.forged or report.unreadable))
 
 

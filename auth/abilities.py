@@ -84,6 +84,17 @@ class RoomAction(Vocabulary):
     LEAVE = "LEAVE", "`roomLeave`"
 
 
+class SnippetAction(Vocabulary):
+    """What can be done to a snippet."""
+
+    REVISE = "REVISE", "`snippetRevise`"
+    RENAME = "RENAME", "`snippetRename`"
+    ARCHIVE = "ARCHIVE", "`snippetArchive`"
+    RESTORE = "RESTORE", "`snippetRestore`"
+    SHARE = "SHARE", "`snippetShareWithContract`, `snippetShareByLink`"
+    COMMENT = "COMMENT", "`snippetCommentAdd`"
+
+
 A = TypeVar("A", bound=Vocabulary)
 _ADMIN_ACTIONS = frozenset({GigAction.APPROVE, GigAction.REJECT, GigAction.REQUEST_CHANGES})
 
@@ -193,6 +204,25 @@ def on_room(
         RoomAction.SET_ROLES: a_group or (None if role is RoomRole.OWNER else "Only its owners can."),
         RoomAction.LEAVE: a_group,
     }
+
+
+def on_snippet(
+    viewer: Viewer, owner_id: UUID, *, may_revise: bool, is_archived: bool
+) -> dict[SnippetAction, str | None]:
+    """Of somebody who sees it; `may_revise` if a share lets them."""
+    is_owner = viewer.user_id == owner_id
+    answers: dict[SnippetAction, str | None] = {}
+    for action in SnippetAction:
+        if action is SnippetAction.COMMENT or is_owner:
+            reason = None
+        elif action is SnippetAction.REVISE:
+            reason = None if may_revise else "Only the owner can, and those whom a share lets."
+        else:
+            reason = "Only the owner can."
+        if reason is None and is_archived is (action is not SnippetAction.RESTORE):
+            reason = "The snippet is archived." if is_archived else "The snippet is not archived."
+        answers[action] = reason
+    return answers
 
 
 def _by_workflow(

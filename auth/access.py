@@ -25,6 +25,14 @@ from models.invitation import GigInvitation, InvitationStatus
 from models.notification import Notification
 from models.profile import ClientProfile, FreelancerProfile, Visibility
 from models.room import PersonBlock, Room, RoomMember
+from models.snippet import (
+    Snippet,
+    SnippetComment,
+    SnippetShare,
+    SnippetText,
+    SnippetVersion,
+    SubmittedSnippet,
+)
 from models.stream import Fact
 from models.task import TaskComment, TaskReaction
 from models.user import Session, User, UserStatus
@@ -185,6 +193,77 @@ def visible_reactions(viewer: Viewer) -> Clause:
 def own_uploads(viewer: Viewer) -> Clause:
     """Of `Attachment`: files that one uploaded and hung on nothing yet."""
     return _is(viewer, col(Attachment.uploader_id)) & col(Attachment.subject_id).is_(None)
+
+
+def visible_snippets(viewer: Viewer) -> Clause:
+    """The owner, and the two sides of each contract that it is shared with. Administrators see no more than others: what is
+    written is as secret as messages."""
+    if viewer.user_id is None:
+        return NOTHING
+    shared = sa.select(col(SnippetShare.snippet_id)).where(
+        col(SnippetShare.contract_id).in_(_contracts_of(viewer)), col(SnippetShare.ended_at).is_(None)
+    )
+    return (col(Snippet.owner_id) == viewer.user_id) | _in_array(
+        col(Snippet.id), shared.correlate_except(SnippetShare)
+    )
+
+
+def _contracts_of(viewer: Viewer) -> sa.Select[UUID]:
+    """Those that the viewer is a side of, in whatever status."""
+    me = viewer.user_id
+    sides = (col(Contract.client_id) == me) | (col(Contract.freelancer_id) == me)
+    return sa.select(col(Contract.id)).where(sides).correlate_except(Contract)
+
+
+def on_visible_snippets(snippet_id: Mapped[UUID]) -> Callable[[Viewer], Clause]:
+    """A scope for rows of a table that belong to the snippet in this column."""
+
+    def scope(viewer: Viewer) -> Clause:
+        if viewer.user_id is None:
+            return NOTHING
+        seen = sa.exists().where(col(Snippet.id) == snippet_id, visible_snippets(viewer))
+        return seen.correlate_except(Snippet)
+
+    return scope
+
+
+def visible_snippet_versions(viewer: Viewer) -> Clause:
+    """With their snippet; what was submitted with work, both sides of the contract see for ever."""
+    if viewer.user_id is None:
+        return NOTHING
+    submitted = sa.select(col(SubmittedSnippet.version_id)).where(
+        col(SubmittedSnippet.contract_id).in_(_contracts_of(viewer))
+    )
+    return on_visible_snippets(col(SnippetVersion.snippet_id))(viewer) | _in_array(
+        col(SnippetVersion.id), submitted.correlate_except(SubmittedSnippet)
+    )
+
+
+def visible_snippet_texts(viewer: Viewer) -> Clause:
+    """Wordings of comments, but not of one that was taken away. The code is read by its version."""
+    spoken = sa.exists().where(
+        col(SnippetComment.id) == col(SnippetText.subject_id), col(SnippetComment.deleted_at).is_(None)
+    )
+    return on_visible_snippets(col(SnippetText.snippet_id))(viewer) & spoken.correlate_except(SnippetComment)
+
+
+def visible_snippet_shares(viewer: Viewer) -> Clause:
+    """The owner of the snippet sees all, the sides of a contract those with it."""
+    if viewer.user_id is None:
+        return NOTHING
+    own = sa.exists().where(
+        col(Snippet.id) == col(SnippetShare.snippet_id), col(Snippet.owner_id) == viewer.user_id
+    )
+    return own.correlate_except(Snippet) | col(SnippetShare.contract_id).in_(_contracts_of(viewer))
+
+
+def visible_submissions(viewer: Viewer) -> Clause:
+    """Of `SubmittedSnippet`: whoever sees the contract."""
+    if viewer.is_admin:
+        return EVERYTHING
+    if viewer.user_id is None:
+        return NOTHING
+    return col(SubmittedSnippet.contract_id).in_(_contracts_of(viewer))
 
 
 def visible_people(viewer: Viewer) -> Clause:

@@ -116,8 +116,14 @@ class Tokens:
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def hash_of(refresh_token: str) -> bytes:
-    return sha256(refresh_token.encode()).digest()
+def new_link_token() -> str:
+    """256 random bits, for whoever has a link."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_of(token: str) -> bytes:
+    """What is kept of a random token: it cannot be guessed, so nothing slow or salted is needed."""
+    return sha256(token.encode()).digest()
 
 
 def new_private_key() -> str:

@@ -240,7 +240,7 @@ async def build(cluster: EmbeddedCluster, database: str, size: WorldSize, *, reb
     await migrations.migrate(cluster.url(draft))
     services = await make_test_services(cluster.url(draft), Clock())
     await load_skills(Operation(services))
-    await services.db.close()
+    await services.close()
     dsn = f"postgresql://postgres@/{draft}?host={cluster.socket_directory}&port={cluster.port}"
     await write_world(dsn, size)
     await migrations.drop_database(admin, database)

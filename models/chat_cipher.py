@@ -12,7 +12,8 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from models.chat import ChatDraft, ChatKind, Sealed
+from models.chat import ChatDraft, Sealed
+from models.vocabulary import Vocabulary
 
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 _PURPOSE = b"skillsync chat words 1\0"
@@ -35,13 +36,16 @@ class DataKey:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where words belong. All of it is chosen before they are appended; the number is not known yet."""
+    """Where words belong. All of it is chosen before they are appended; the number is not known yet.
+
+    Of a snippet's text, the room is the snippet, the message the version or comment, and the fact the text itself.
+    """
 
     room_id: UUID
     author_id: UUID
     message_id: UUID
     fact_id: UUID
-    kind: ChatKind
+    kind: Vocabulary
 
     @classmethod
     def of(cls, draft: ChatDraft) -> Self:

@@ -35,6 +35,7 @@ class Topic(Vocabulary):
     CONTRACTS = "CONTRACTS", "Work that you do, or that is done for you."
     BOARDS = "BOARDS", "Tasks on boards that are given to you, speak to you, or that you watch."
     ROOMS = "ROOMS", "Rooms of chat that you come into, leave, or set up for yourself."
+    SNIPPETS = "SNIPPETS", "Code that is shared with you, and what is said about yours or to you."
     FEEDBACK = "FEEDBACK", "Feedback after the work."
     PROFILE = "PROFILE", "Changes of your own profile."
     ACCOUNT = "ACCOUNT", "What administrators do to your account."

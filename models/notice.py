@@ -13,6 +13,7 @@ class NotificationCategory(Vocabulary):
     CONTRACTS = "CONTRACTS", "Work that you do, or that is done for you."
     FEEDBACK = "FEEDBACK", "Feedback after the work; what it says is never part of a notification."
     TASKS = "TASKS", "Tasks on boards that are given to you, speak to you, or that you watch."
+    SNIPPETS = "SNIPPETS", "Code that is shared with you, and what is said about yours or to you."
     SYSTEM = (
         "SYSTEM",
         "What the platform or its administrators did to your gig or your account. Cannot be switched off.",
@@ -29,6 +30,9 @@ class NotificationReason(Vocabulary):
     YOU_ARE_ASSIGNED = "YOU_ARE_ASSIGNED", "The task is yours to do, or was."
     YOU_ARE_MENTIONED = "YOU_ARE_MENTIONED", "A comment speaks to you."
     YOU_WATCH_IT = "YOU_WATCH_IT", "You watch the task or work on it."
+    YOU_ARE_GIVEN_IT = "YOU_ARE_GIVEN_IT", "It was shared with you."
+    YOU_OWN_IT = "YOU_OWN_IT", "The snippet is yours."
+    YOU_SPOKE_IN_IT = "YOU_SPOKE_IN_IT", "You said something in the thread."
     IT_IS_YOUR_ACCOUNT = "IT_IS_YOUR_ACCOUNT", "It is about your account."
 
 

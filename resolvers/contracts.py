@@ -1,5 +1,6 @@
 """The work itself: progress, hand-in, approval, rest and end. The gig's own status follows."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from resolvers.jobs import schedule
 from resolvers.notices import tell
 from resolvers.operation import Operation
 from resolvers.remarks import require_remark, write_remark
+from resolvers.snippets import NamedVersion, submit_versions
 
 
 async def report_progress(
@@ -34,12 +36,16 @@ async def report_progress(
         return tx.done(contract.id)
 
 
-async def submit_work(op: Operation, contract_id: UUID, *, note: str | None) -> Receipt:
+async def submit_work(
+    op: Operation, contract_id: UUID, *, note: str | None, snippets: Sequence[NamedVersion] = ()
+) -> Receipt:
+    """With versions of snippets, if any are named: both sides see these for ever."""
     async with op.transaction() as tx:
         _, contract = await _lock_gig_then_contract(op, tx, contract_id)
         _require_freelancer(op, contract)
         remark_id = await write_remark(op, tx, note)
         await tell(op, tx, contract.submit_work(remark_id=remark_id, at=op.now()))
+        await submit_versions(op, tx, contract, snippets, path="snippetVersions")
         return tx.done(contract.id)
 
 

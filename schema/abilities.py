@@ -5,13 +5,20 @@ from typing import Any, Generic, TypeVar
 
 import strawberry
 
-from auth.abilities import ApplicationAction, BoardAction, ContractAction, GigAction, RoomAction
+from auth.abilities import (
+    ApplicationAction,
+    BoardAction,
+    ContractAction,
+    GigAction,
+    RoomAction,
+    SnippetAction,
+)
 from models.workflow import Workflow
 from schema.words import words
 
 A = TypeVar("A")
 
-for _actions in (GigAction, ApplicationAction, ContractAction, BoardAction, RoomAction):
+for _actions in (GigAction, ApplicationAction, ContractAction, BoardAction, RoomAction, SnippetAction):
     words(_actions)
 
 

@@ -16,9 +16,11 @@ from models.errors import InvalidTransition, NotFound, StaleVersion
 from models.feedback import Feedback as FeedbackRow
 from models.ids import decode_id
 from models.room import Room as RoomRow
+from models.snippet import SubmittedSnippet
 from models.vocabulary import Vocabulary
 from resolvers import contracts, feedback
 from resolvers.operation import Operation
+from resolvers.snippets import NamedVersion
 from schema.abilities import Abilities, Transition, abilities, transitions
 from schema.connections import Connection, connection
 from schema.filters import DateTimeFilter, Equality, compares
@@ -30,6 +32,7 @@ from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, VERSION, Answer, MutationPayload, Needs, mutation
 from schema.profiles import ClientType, FreelancerType
 from schema.scalars import Markdown
+from schema.snippet_parts import SubmittedSnippetType
 from schema.type_names import Application, Feedback, Gig, Room
 from schema.words import words
 
@@ -113,6 +116,11 @@ class ContractType(Node):
     application: Application | None = one(Contract.application_id, "The application it came of.")
     client: ClientType | None = one(Contract.client_id, "Who pays.")
     freelancer: FreelancerType | None = one(Contract.freelancer_id, "Who works.")
+    submitted_snippets: list[SubmittedSnippetType] = many(
+        SubmittedSnippet.contract_id,
+        "Versions of snippets that were handed in with the work, oldest submission first.",
+        order=[SubmittedSnippet.contract_version, SubmittedSnippet.version_id],
+    )
     feedback: list[Feedback] = many(
         FeedbackRow.contract_id,
         "What the two sides said. Until the reveal you see only your own.",
@@ -189,6 +197,21 @@ class ContractNoteInput(ContractActInput):
     note: str | None = strawberry.field(default=None, description="At most 2,000 characters.")
 
 
+@strawberry.input(description="A version of a snippet, and the hash that says which content is meant.")
+class SnippetVersionNameInput:
+    id: strawberry.ID = strawberry.field(description="The version; you have to see it.")
+    sha256: str = strawberry.field(description="Its `sha256`; another one is refused.")
+
+
+@strawberry.input(description="Input of `contractSubmitWork`.")
+class ContractSubmitWorkInput(ContractNoteInput):
+    snippet_versions: list[SnippetVersionNameInput] = strawberry.field(
+        default_factory=list,
+        description="Versions of snippets that are a part of the work, at most 20. Both sides see these from then on, whatever "
+        "becomes of the snippets' shares.",
+    )
+
+
 @strawberry.input(description="Input of `contractReportProgress`.")
 class ContractProgressInput(ContractNoteInput):
     percent: int = strawberry.field(description="0 to 100; not a promise, it may go down.")
@@ -232,8 +255,14 @@ async def contract_report_progress(op: Operation, input: ContractProgressInput) 
 
 
 @mutation(ContractPayload, *_MOVES, needs=Needs.FREELANCER, description="Hand the work in for approval.")
-async def contract_submit_work(op: Operation, input: ContractNoteInput) -> Answer:
-    return await contracts.submit_work(op, _id(input), note=input.note)
+async def contract_submit_work(op: Operation, input: ContractSubmitWorkInput) -> Answer:
+    named = [
+        NamedVersion(
+            decode_id("snippetversion", one.id, path=("snippetVersions", str(index), "id")), one.sha256
+        )
+        for index, one in enumerate(input.snippet_versions)
+    ]
+    return await contracts.submit_work(op, _id(input), note=input.note, snippets=named)
 
 
 @mutation(

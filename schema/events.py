@@ -53,6 +53,10 @@ from schema.type_names import (
     Invitation,
     Person,
     Room,
+    Snippet,
+    SnippetComment,
+    SnippetShare,
+    SnippetVersion,
     Task,
     TaskChecklist,
     TaskChecklistItem,
@@ -156,6 +160,10 @@ _LINKS: dict[str, tuple[str, Any, str]] = {
     "comment_id": ("comment", TaskComment, f"The comment it is about, {_TODAY}."),
     "room_id": ("room", Room, f"The room it is about, {_TODAY}."),
     "other_id": ("other", Person, f"Whom it is about, {_TODAY}."),
+    "snippet_id": ("snippet", Snippet, f"The snippet, {_TODAY}."),
+    "snippet_version_id": ("snippet_version", SnippetVersion, f"The version it is about, {_TODAY}."),
+    "snippet_comment_id": ("snippet_comment", SnippetComment, f"The comment it is about, {_TODAY}."),
+    "share_id": ("share", SnippetShare, f"The share it is about, {_TODAY}."),
 }
 # Named after what has the status, so that one selection can hold several kinds of facts: fields of one name must agree.
 _STATUSES: dict[Any, str] = {
@@ -190,6 +198,10 @@ _VALUES = {
     "is_muted": "Whether you wanted to be told of mentions only.",
     "is_hidden": "Whether you put it out of your sight.",
     "is_favorite": "Whether you wanted to have it first.",
+    "version_number": "The number of the version.",
+    "sha256": "SHA-256 of the version's content, as 64 hexadecimal digits.",
+    "share_kind": "With whom it is or was shared.",
+    "may_revise": "Whether they could write new versions from then on.",
     "is_on": "Whether it was put there; otherwise it was taken back.",
     "until": "When the suspension was to end by itself; null: when somebody ends it.",
     "role": "The role.",
@@ -432,6 +444,10 @@ def _state_of_room(stream: str) -> str:
     return stream.replace("room:", "roomstate:", 1)
 
 
+def _stream_of_snippet(op: Operation, snippet_id: str, after: str | None = None) -> str:
+    return f"snippet:{decode_id('snippet', snippet_id, path=('snippetId',))}"
+
+
 def _stream_of_viewer(op: Operation, after: str | None = None, topics: Sequence[Topic] | None = None) -> str:
     if topics is not None and not topics:
         raise Invalid(("topics",), "COUNT", "Name a topic, or leave `topics` out for all of them.", min="1")
@@ -486,6 +502,14 @@ class Subscription:
         subject=access.visible_rooms,
         shared_by=PLATFORM,
         twin=_state_of_room,
+    )
+    snippet_events: StreamItem = _followed(
+        _stream_of_snippet,
+        Needs.SIGNED_IN,
+        "What happens to a snippet, in order: fold it into what you read with the snippet's `streamCursor` to keep it up to date. "
+        "A snippet that is not there, or that you may not see, is refused.",
+        argument("snippet_id", strawberry.ID, "The snippet."),
+        subject=access.visible_snippets,
     )
     viewer_events: StreamItem = _followed(
         _stream_of_viewer,

@@ -30,7 +30,7 @@ from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
 from schema.places import stream_cursor
 from schema.scalars import Markdown, StreamCursor
-from schema.type_names import Application, Contract, Gig, Invitation, Task
+from schema.type_names import Application, Contract, Gig, Invitation, Snippet, Task
 from schema.words import words
 
 for _vocabulary in (NotificationCategory, NotificationReason, NotificationChannel):
@@ -60,7 +60,7 @@ class NotificationType(Node):
     )
     group_key: str = column(
         Notification.group_key,
-        "Opaque; the same for all that tell the same kind of thing about the same gig, to be shown as one: “3 people applied”.",
+        "Opaque; the same for all that tell the same kind of thing about the same thing, to be shown as one: “3 people applied”.",
     )
     actor_name: str | None = source(
         names,
@@ -68,7 +68,7 @@ class NotificationType(Node):
         key=Notification.actor_id,
     )
     gig: Gig | None = one(
-        Notification.gig_id, "The gig; null once you may not see it, or if it is about your account."
+        Notification.gig_id, "The gig; null if it is about none, and once you may not see it."
     )
     application: Application | None = one(
         Notification.application_id,
@@ -83,6 +83,9 @@ class NotificationType(Node):
     )
     task: Task | None = one(
         Notification.task_id, "The task it is about; null if it is about none, or you may not see it."
+    )
+    snippet: Snippet | None = one(
+        Notification.snippet_id, "The snippet it is about; null if it is about none, or you may not see it."
     )
     note: Markdown | None = source(
         notes,

@@ -22,6 +22,7 @@ from schema import (
     notifications,
     profiles,
     room_acts,
+    snippet_acts,
     task_acts,
 )
 from schema.accounts import UserType
@@ -43,6 +44,7 @@ from schema.rate_limit import RateLimitQuery
 from schema.rooms import RoomQuery
 from schema.scalars import SCALARS
 from schema.skills import SkillQuery
+from schema.snippets import SnippetQuery
 
 # In order of the alphabet, so that moving a module does not move the snapshot.
 MUTATIONS = sorted(
@@ -63,6 +65,7 @@ MUTATIONS = sorted(
             notifications,
             profiles,
             room_acts,
+            snippet_acts,
             task_acts,
         )
         for field in vars(module).values()
@@ -104,6 +107,7 @@ class Query(
     BoardQuery,
     RoomQuery,
     MessageQuery,
+    SnippetQuery,
     ProfileQuery,
     SkillQuery,
     NotificationQuery,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from schema.people import PersonType
     from schema.profiles import ClientType, FreelancerType
     from schema.rooms import RoomType
+    from schema.snippet_parts import SnippetCommentType, SnippetShareType, SnippetVersionType
+    from schema.snippets import SnippetType
     from schema.task_parts import TaskChecklistItemType, TaskChecklistType, TaskCommentType
     from schema.tasks import TaskType
 
@@ -40,3 +42,7 @@ TaskChecklist = Annotated["TaskChecklistType", strawberry.lazy("schema.task_part
 TaskChecklistItem = Annotated["TaskChecklistItemType", strawberry.lazy("schema.task_parts")]
 TaskComment = Annotated["TaskCommentType", strawberry.lazy("schema.task_parts")]
 Room = Annotated["RoomType", strawberry.lazy("schema.rooms")]
+Snippet = Annotated["SnippetType", strawberry.lazy("schema.snippets")]
+SnippetVersion = Annotated["SnippetVersionType", strawberry.lazy("schema.snippet_parts")]
+SnippetComment = Annotated["SnippetCommentType", strawberry.lazy("schema.snippet_parts")]
+SnippetShare = Annotated["SnippetShareType", strawberry.lazy("schema.snippet_parts")]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from auth.access import visible_boards, visible_gigs, visible_rooms
+from auth.access import visible_boards, visible_gigs, visible_rooms, visible_snippets
 from auth.viewer import Viewer
 from models.board import Board
 from models.board_events import BoardMemberLeft
@@ -15,6 +15,8 @@ from models.gig import Gig
 from models.gig_workflow import HIDDEN
 from models.room import Room
 from models.room_events import RoomMemberLeft, RoomMemberRemoved
+from models.snippet import Snippet
+from models.snippet_events import SnippetShareEnded
 from models.store.sql import Database
 from subscriptions.log import LoggedFact
 
@@ -28,12 +30,19 @@ F = TypeVar("F", bound=Following)
 _HIDDEN = frozenset(status.value for status in HIDDEN)
 
 
-_PARTINGS = frozenset({BoardMemberLeft.__name__, RoomMemberLeft.__name__, RoomMemberRemoved.__name__})
+_PARTINGS = frozenset(
+    {
+        BoardMemberLeft.__name__,
+        RoomMemberLeft.__name__,
+        RoomMemberRemoved.__name__,
+        SnippetShareEnded.__name__,
+    }
+)
 
 
 def blinded_by(fact: LoggedFact) -> tuple[str, ...]:
     """The streams of which somebody may see less after it: through a gig's visibility, or a status in which it is hidden; who
-    belongs to a board or a room."""
+    belongs to a board or a room; with whom a snippet is shared."""
     kind, _, name = fact.stream.partition(":")
     is_parting = fact.kind in _PARTINGS
     if is_parting and kind == "roomstate":
@@ -75,6 +84,7 @@ _SUBJECTS: dict[str, tuple[Any, Callable[[Viewer], sa.ColumnElement[bool]]]] = {
     "board": (Board, visible_boards),
     "room": (Room, visible_rooms),
     "roomstate": (Room, visible_rooms),
+    "snippet": (Snippet, visible_snippets),
 }
 
 

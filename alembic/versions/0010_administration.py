@@ -4,13 +4,13 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
 _REASONS = [
     "YOU_ARE_THE_CLIENT", "YOU_APPLIED", "YOU_ARE_INVITED", "YOU_WORK_ON_IT", "YOU_ARE_ASSIGNED", "YOU_ARE_MENTIONED",
-    "YOU_WATCH_IT",
+    "YOU_WATCH_IT", "YOU_ARE_GIVEN_IT", "YOU_OWN_IT", "YOU_SPOKE_IN_IT",
 ]  # fmt: skip
 _APPEND_ONLY = """
     create function admin_act_is_append_only() returns trigger language plpgsql as $$
@@ -24,7 +24,6 @@ _APPEND_ONLY = """
 def upgrade() -> None:
     _allow("users", "status", "user_status", ["ACTIVE", "SUSPENDED", "ERASED"])
     _allow("notification", "reason", "notification_reason", [*_REASONS, "IT_IS_YOUR_ACCOUNT"])
-    op.alter_column("notification", "gig_id", nullable=True)
     op.add_column("users", sa.Column("suspended_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("users", sa.Column("suspension_remark_id", sa.Uuid(), nullable=True))
     op.add_column("users", sa.Column("access_version", sa.Integer(), nullable=False, server_default="0"))
@@ -115,8 +114,7 @@ def _allow(table: str, column: str, kind: str, words: list[str]) -> None:
 def downgrade() -> None:
     op.drop_table("admin_act")
     op.execute("drop function admin_act_is_append_only()")
-    op.execute("delete from notification where gig_id is null")
-    op.alter_column("notification", "gig_id", nullable=False)
+    op.execute("delete from notification where reason = 'IT_IS_YOUR_ACCOUNT'")
     for name in ("email_trigram", "name_trigram", "access_changed_at", "roles", "not_active", "newest"):
         op.drop_index(f"ix_users_{name}", table_name="users")
     op.drop_constraint(op.f("ck_users_until_of_suspension"), "users")

@@ -84,7 +84,7 @@ class ChatKeys:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ring = ring
-        self._statements = statements
+        self.statements = statements
         self._kept_s = kept_s
         self._most_kept = most_kept
         self._clock = clock
@@ -105,8 +105,15 @@ class ChatKeys:
 
     async def unseal(self, facts: Sequence[ChatFact]) -> list[bytes | Unreadable]:
         """The words of each fact, which must have some. Raises `WrappingKeyMissing` and `StoreAway`."""
-        keys = await self.opened({fact.sealed.key_id for fact in facts if fact.sealed})
-        return [_words(fact, keys) for fact in facts]
+        places = [Place.of(fact) for fact in facts]
+        return await self.unseal_at([
+            (fact.sealed, place) for fact, place in zip(facts, places, strict=True) if fact.sealed
+        ])  # fmt: skip
+
+    async def unseal_at(self, texts: Sequence[tuple[Sealed, Place]]) -> list[bytes | Unreadable]:
+        """What each says that was sealed for its place. Raises `WrappingKeyMissing` and `StoreAway`."""
+        keys = await self.opened({sealed.key_id for sealed, _ in texts})
+        return [_words(sealed, place, keys) for sealed, place in texts]
 
     # -- keys --------------------------------------------------------------------------------------------------------
 
@@ -132,7 +139,7 @@ class ChatKeys:
                 more, missing = self._kept(missing)
                 until = self._clock() + self._kept_s
                 rows = (
-                    [_wrapped(row) for row in await self._statements.fetch(_BY_ID, list(missing))]
+                    [_wrapped(row) for row in await self.statements.fetch(_BY_ID, list(missing))]
                     if missing
                     else []
                 )
@@ -150,18 +157,18 @@ class ChatKeys:
 
         May be repeated. Keys go first: who indexes words holds on to their key while writing, and finds none afterwards.
         """
-        gone = await self._statements.fetch(_DESTROY, author_id)
-        await self._statements.fetch(_FORGET_WORDS, author_id)
+        gone = await self.statements.fetch(_DESTROY, author_id)
+        await self.statements.fetch(_FORGET_WORDS, author_id)
         for row in gone:
             self._opened.pop(row["id"], None)
             self._in_force.pop((row["room_id"], author_id), None)
         return len(gone)
 
     async def status(self) -> list[KeyStatus]:
-        return [KeyStatus(*row) for row in await self._statements.fetch(_STATUS)]
+        return [KeyStatus(*row) for row in await self.statements.fetch(_STATUS)]
 
     async def index_status(self) -> IndexStatus:
-        (row,) = await self._statements.fetch(_INDEX_STATUS)
+        (row,) = await self.statements.fetch(_INDEX_STATUS)
         return IndexStatus(int(row["keys"]), int(row["messages"]))
 
     # -- what rotation needs -----------------------------------------------------------------------------------------
@@ -170,7 +177,7 @@ class ChatKeys:
         """Wrap some of the keys that an older key of the ring wraps by the current one, in the order of their ids; which
         were, and which do not open."""
         older = [id for id in self.ring.ids if id != self.ring.current]
-        rows = [_wrapped(row) for row in await self._statements.fetch(_WRAPPED_BY, older, after, limit)]
+        rows = [_wrapped(row) for row in await self.statements.fetch(_WRAPPED_BY, older, after, limit)]
         opened = await self._in_thread(rows)
         wrapped = {
             row: self.ring.wrap(key.secret, belongs_to=row.belongs_to)
@@ -179,47 +186,50 @@ class ChatKeys:
         }
         before = [row.wrapping_key for row in wrapped]
         ids = [row.id for row in wrapped]
-        await self._statements.fetch(_REWRAP, ids, before, list(wrapped.values()), self.ring.current)
+        await self.statements.fetch(_REWRAP, ids, before, list(wrapped.values()), self.ring.current)
         return ids, [row.id for row in rows if row not in wrapped]
 
     async def count_not_current(self) -> int:
         """Keys that another key than the current one wraps, whether the ring holds it or not."""
-        return int((await self._statements.fetch(_COUNT_OLDER, self.ring.current))[0]["count"])
+        return int((await self.statements.fetch(_COUNT_OLDER, self.ring.current))[0]["count"])
 
     async def retire_some(self, *, made_before: datetime, at: datetime, limit: int) -> int:
         """Take some of the authors' keys out of force; the next word gets a new one, everywhere within `kept_s`."""
-        retired = await self._statements.fetch(_RETIRE, made_before, at, limit)
+        retired = await self.statements.fetch(_RETIRE, made_before, at, limit)
         for row in retired:
             self._in_force.pop((row["room_id"], row["author_id"]), None)
         return len(retired)
 
     async def rooms_with_retired(self) -> list[UUID]:
-        return [row["room_id"] for row in await self._statements.fetch(_RETIRED_ROOMS)]
+        return [row["room_id"] for row in await self.statements.fetch(_RETIRED_ROOMS)]
+
+    async def snippets_with_retired(self) -> list[UUID]:
+        return [row["room_id"] for row in await self.statements.fetch(_RETIRED_SNIPPETS)]
 
     async def retired_in(self, room_id: UUID) -> dict[UUID, int]:
         """Each retired key of the room, and up to which number it seals nothing any more."""
-        return {row["id"]: row["swept"] for row in await self._statements.fetch(_RETIRED_IN, room_id)}
+        return {row["id"]: row["swept"] for row in await self.statements.fetch(_RETIRED_IN, room_id)}
 
     async def note_swept(self, ids: Iterable[UUID], *, up_to: int) -> None:
-        await self._statements.fetch(_NOTE_SWEPT, list(ids), up_to)
+        await self.statements.fetch(_NOTE_SWEPT, list(ids), up_to)
 
     async def drop_swept(self, room_id: UUID, *, head: int, retired_before: datetime) -> int:
         """Destroy retired keys that seal nothing up to `head`, if nobody can have used them since."""
-        return len(await self._statements.fetch(_DROP_SWEPT, room_id, head, retired_before))
+        return len(await self.statements.fetch(_DROP_SWEPT, room_id, head, retired_before))
 
     # -- within ------------------------------------------------------------------------------------------------------
 
     async def _find_in_force(self, room_id: UUID, author_id: UUID | None) -> WrappedKey | None:
         if author_id is None:
-            rows = await self._statements.fetch(_OF_SEARCH, room_id)
+            rows = await self.statements.fetch(_OF_SEARCH, room_id)
         else:
-            rows = await self._statements.fetch(_OF_AUTHOR, room_id, author_id)
+            rows = await self.statements.fetch(_OF_AUTHOR, room_id, author_id)
         return _wrapped(rows[0]) if rows else None
 
     async def _make(self, room_id: UUID, author_id: UUID | None, *, at: datetime) -> WrappedKey:
         made = WrappedKey(new_id(), room_id, author_id, self.ring.current, b"")
         wrapped = self.ring.wrap(os.urandom(KEY_BYTES), belongs_to=made.belongs_to)
-        await self._statements.fetch(_MAKE, made.id, room_id, author_id, self.ring.current, wrapped, at)
+        await self.statements.fetch(_MAKE, made.id, room_id, author_id, self.ring.current, wrapped, at)
         # Of those who make one at once, one wins, and all use it.
         found = await self._find_in_force(room_id, author_id)
         return found or await self._make(room_id, author_id, at=at)
@@ -264,15 +274,14 @@ class ChatKeys:
             cache.popitem(last=False)
 
 
-def _words(fact: ChatFact, keys: Mapping[UUID, DataKey | None]) -> bytes | Unreadable:
-    assert fact.sealed is not None
-    if fact.sealed.key_id not in keys:
+def _words(sealed: Sealed, place: Place, keys: Mapping[UUID, DataKey | None]) -> bytes | Unreadable:
+    if sealed.key_id not in keys:
         return Unreadable.DESTROYED
-    key = keys[fact.sealed.key_id]
+    key = keys[sealed.key_id]
     if key is None:
         return Unreadable.FORGED
     try:
-        return unseal(fact.sealed, key=key, place=Place.of(fact))
+        return unseal(sealed, key=key, place=place)
     except WordsForged:
         return Unreadable.FORGED
 
@@ -327,7 +336,15 @@ _RETIRE = """
         select id from chat_key where retired_at is null and author_id is not null and created_at < $1 limit $3
     ) returning room_id, author_id
 """
-_RETIRED_ROOMS = "select distinct room_id from chat_key where retired_at is not null order by room_id"
+# What is written in a snippet is not in the log of a room: see `snippet_rotation.py`.
+_RETIRED_ROOMS = """
+    select distinct room_id from chat_key k where retired_at is not null
+    and not exists (select from snippet s where s.id = k.room_id) order by room_id
+"""
+_RETIRED_SNIPPETS = """
+    select distinct room_id from chat_key k where retired_at is not null
+    and exists (select from snippet s where s.id = k.room_id) order by room_id
+"""
 _RETIRED_IN = "select id, swept from chat_key where room_id = $1 and retired_at is not null"
 _NOTE_SWEPT = """
     update chat_key set swept = $2

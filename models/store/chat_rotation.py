@@ -9,8 +9,9 @@ from models.chat import ChatFact
 from models.chat_cipher import Place
 from models.store.chat import ChatStore
 from models.store.chat_keys import ChatKeys, Unreadable
+from models.store.snippet_rotation import drop_unused, reseal, texts_under
 
-PAGE = 500
+PAGE, SNIPPET_PAGE = 500, 100
 # Processes hold a key in force for a minute at most, and try to append for seconds.
 SETTLED = timedelta(minutes=10)
 
@@ -58,6 +59,8 @@ async def renew(
         report.retired += done
     for room_id in await keys.rooms_with_retired():
         await _reseal_room(store, keys, room_id, report, on_progress, at=at)
+    for snippet_id in await keys.snippets_with_retired():
+        await _reseal_snippet(keys, snippet_id, report, on_progress, at=at)
 
 
 async def _reseal_room(
@@ -87,6 +90,27 @@ async def _reseal_room(
         await keys.note_swept(retired, up_to=seq)
         on_progress(len(facts))
     dropped = await keys.drop_swept(room_id, head=seq, retired_before=at - SETTLED)
+    report.dropped += dropped
+    report.not_settled += len(retired) - dropped
+
+
+async def _reseal_snippet(
+    keys: ChatKeys, snippet_id: UUID, report: Rotation, on_progress: Callable[[int], None], *, at: datetime
+) -> None:
+    """Its texts are rows, each with the id of its key: what is left under a retired one is asked for, page by page."""
+    retired = await keys.retired_in(snippet_id)
+    last = UUID(int=0)
+    while texts := await texts_under(keys.statements, list(retired), after=last, limit=SNIPPET_PAGE):
+        found = await keys.unseal_at([(text.sealed, text.place) for text in texts])
+        for text, words in zip(texts, found, strict=True):
+            if words is Unreadable.FORGED:
+                report.unreadable += 1
+            elif not isinstance(words, Unreadable):
+                await reseal(keys.statements, text, await keys.seal(words, text.place, at=at))
+                report.resealed += 1
+        last = texts[-1].id
+        on_progress(len(texts))
+    dropped = await drop_unused(keys.statements, snippet_id, retired_before=at - SETTLED)
     report.dropped += dropped
     report.not_settled += len(retired) - dropped
 

@@ -122,7 +122,7 @@ def test_an_operator_copies_and_rotates(
     assert (copied, rotated, again) == (0, 0, 0)
     said = capsys.readouterr().err
     assert "Copied 3 facts of 1 rooms. In both stores: 3 facts, SHA-256 " in said
-    assert "Wrapped 3 keys anew, replaced 3, sealed 3 messages anew, destroyed 0 old keys." in said
+    assert "Wrapped 3 keys anew, replaced 3, sealed 3 texts anew, destroyed 0 old keys." in said
     assert "3 old keys may just have been used. Run this again in ten minutes" in said
     assert "Copied 0 facts of 1 rooms. In both stores: 3 facts, SHA-256 " in said
 

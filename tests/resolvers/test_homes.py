@@ -31,15 +31,20 @@ from resolvers import (
     invitations,
     notifications,
     profiles,
+    snippet_shares,
+    snippet_talk,
+    snippets,
     task_files,
     task_talk,
     tasks,
 )
 from resolvers.profiles import Expertise
 from tests.resolvers.boards import BOTTOM, TOP, board_stage
+from tests.resolvers.snippets import shelf
 from tests.world import PASSWORD, World
 
-# Where a row lives, in SQL. A job lives with its subject, a remark with its author, a board and all on it with its gig.
+# Where a row lives, in SQL. A job lives with its subject, a remark with its author, a board and all on it with its gig, a
+# snippet and all on it with its owner.
 HOMES = {
     "users": "'user:' || id",
     "session": "'user:' || user_id",
@@ -88,6 +93,14 @@ HOMES = {
         "'gig:' || (select gig_id from board join task_comment on board.id = board_id "
         "where task_comment.id = comment_id)",
     ),
+    "snippet": "'user:' || owner_id",
+    **dict.fromkeys(
+        ("snippet_version", "snippet_text", "snippet_comment", "snippet_share"),
+        "'user:' || (select owner_id from snippet where snippet.id = snippet_id)",
+    ),
+    "snippet_mention": "'user:' || (select owner_id from snippet join snippet_comment on snippet.id = snippet_id "
+    "where snippet_comment.id = comment_id)",
+    "submitted_snippet": "'gig:' || (select gig_id from contract where contract.id = contract_id)",
     "job": "case when kind in ('end_suspension', 'finish_erasure') then 'user:' || subject_id else "
     "'gig:' || coalesce((select gig_id from contract where contract.id = subject_id), "
     "(select gig_id from board where board.id = subject_id), subject_id) end",
@@ -95,6 +108,7 @@ HOMES = {
     **dict.fromkeys(
         ("stream_head", "fact"),
         "coalesce((select 'gig:' || gig_id from board where 'board:' || board.id = stream), "
+        "(select 'user:' || owner_id from snippet where 'snippet:' || snippet.id = stream), "
         "regexp_replace(stream, '^roomstate:', 'room:'))",
     ),
     "room": "coalesce('gig:' || gig_id, 'room:' || id)",
@@ -106,7 +120,7 @@ HOMES = {
     "chat_preference": "'user:' || user_id",
     "person_block": "'user:' || blocker_id",
     "chat_fact": "'room:' || room_id",
-    "chat_key": "'room:' || room_id",
+    "chat_key": "coalesce((select 'user:' || owner_id from snippet where snippet.id = room_id), 'room:' || room_id)",
     "chat_word": "'room:' || room_id",
 }
 # Written by the operator's commands, not by anybody's act.
@@ -388,6 +402,45 @@ async def test_each_act_on_a_board_writes_its_gig_and_whom_it_speaks_to(world: W
         (lambda: boards.undo(client, ids["act"]), gig),
         (lambda: tasks.archive_task(client, two), gig),
         (lambda: tasks.restore_task(client, two, column_id=None, position=BOTTOM), gig),
+    ]
+
+    for at, (act, expected) in enumerate(story):
+        assert (at, await homes_written(world, act(), names)) == (at, expected)
+
+
+async def test_each_act_on_a_snippet_writes_its_owner_and_whom_it_speaks_to(world: World) -> None:
+    hired = await world.hired()
+    made = await shelf(world, hired=hired)
+    names = {"gig": hired.gig_id, "client": hired.client.user_id, "freelancer": hired.freelancer.user_id}
+    own, told = {"user:client"}, {"user:client", "user:freelancer"}
+    ids: dict[str, UUID] = {}
+
+    async def keep(name: str, act: Awaitable[UUID]) -> None:
+        ids[name] = await act
+
+    async def submit() -> None:
+        rows = await world.rows("select id, sha256 from snippet_version where snippet_id = :id", id=made.id)
+        named = [snippets.NamedVersion(rows[0].id, rows[0].sha256)]
+        await contracts.submit_work(made.other, hired.contract_id, note=None, snippets=named)
+
+    story: list[tuple[Callable[[], Awaitable[object]], set[str]]] = [
+        (lambda: made.revise("x"), own),
+        (lambda: keep("said", made.say()), own),
+        (lambda: made.answer(ids["said"], mentions=[hired.freelancer.require_user()]), told),
+        (lambda: snippet_talk.resolve_thread(made.owner, ids["said"]), told),
+        (lambda: snippet_talk.reopen_thread(made.owner, ids["said"]), own),
+        (lambda: snippet_talk.edit_comment(made.other, ids["said"], "Well."), own),
+        (lambda: snippet_talk.delete_comment(made.other, ids["said"]), own),
+        (lambda: snippets.rename_snippet(made.owner, made.id, {"title": "T"}, expected_version=None), own),
+        (lambda: snippet_shares.end_share(made.owner, made.share_id), own),
+        (
+            lambda: snippet_shares.share_with_contract(
+                made.owner, made.id, hired.contract_id, may_revise=True
+            ),
+            told,
+        ),
+        (lambda: snippets.archive_snippet(made.owner, made.id), own),
+        (submit, {"gig:gig", "user:freelancer", "user:client"}),
     ]
 
     for at, (act, expected) in enumerate(story):

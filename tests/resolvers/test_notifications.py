@@ -481,6 +481,8 @@ def test_only_kinds_that_name_people_are_told() -> None:
         "GigPublished", "GigReopened", "GigResumed", "GigSubmittedForApproval", "NotificationsChanged", "ProfileEdited",
         "ChatPreferenceSet", "PersonBlocked", "PersonUnblocked", "RoomReadMarked", "RoomReadReceipt", "RoomArchived", "RoomCreated", "RoomEdited", "RoomMemberAdded", "RoomMemberLeft",
         "RoomMemberRemoved", "RoomMemberRoleSet", "RoomPreferenceSet", "RoomUnarchived",
+        "SnippetArchived", "SnippetCommentDeleted", "SnippetCommentEdited", "SnippetCommented", "SnippetCreated", "SnippetRenamed",
+        "SnippetRestored", "SnippetRevised", "SnippetShareEnded", "SnippetShared", "SnippetThreadReopened", "SnippetThreadResolved",
     }  # fmt: skip
     assert {n for n, kind in concrete.items() if kind.notice and kind.notice.is_decision} == {
         "ApplicationAccepted", "ContractCompleted", "ContractEnded",

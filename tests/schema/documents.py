@@ -74,6 +74,10 @@ IDS = {
     "item": ("kept", "removed", "missing"),
     "file": ("kept", "removed", "missing"),
     "comment": ("kept", "answer", "deleted", "missing"),
+    "snippet": ("kept", "archived", "missing"),
+    "snippetversion": ("first", "latest", "submitted", "missing"),
+    "snippetcomment": ("kept", "answer", "deleted", "missing"),
+    "snippetshare": ("contract", "link", "missing"),
     "person": ("applicant", "hired", "owner", "missing"),
     "room": ("group", "direct", "contract", "missing"),
     "message": ("first", "answer", "deleted", "missing"),
@@ -86,6 +90,7 @@ PREFIXES = {
         "Gig", "Application", "Contract", "Feedback", "GigInvitation", "GigQuestion", "User", "Freelancer", "Client", "Skill",
         "Session", "Job", "Notification", "Board", "BoardColumn", "BoardLabel", "Task", "TaskChecklist", "TaskComment", "Person",
         "AdminAct", "Room",
+        "Snippet", "SnippetVersion", "SnippetComment", "SnippetShare",
     )
 } | {"... on TaskChecklistItem": "item", "... on Attachment": "file"}  # fmt: skip
 """Which ids a type has, by its type condition."""
@@ -703,6 +708,7 @@ class _Writer:
             "any": "skill", "all": "skill", "none": "skill", "clientId": "client", "accountId": "user", "actorId": "user", "node": None, "nodes": None,
             "columns": "column", "assignees": "person", "labels": "label",
             "roomId": "room", "around": "message", "threadId": "message", "messageVersions": "message", "messageReaders": "message", "authorId": "person", "mentionedId": "person",
+            "from": "snippetversion", "to": "snippetversion",
         }  # fmt: skip
         prefix = prefixes.get(hint, hint)
         if self.is_sour and self.chance(40):

@@ -18,6 +18,7 @@ from models.gig_content import WantedSkill
 from models.ids import encode_id
 from models.message import Content
 from models.profile import SkillLevel
+from models.snippet import SnippetLanguage
 from models.task import TaskPriority, TaskRelationKind
 from models.user import Session
 from resolvers import (
@@ -33,6 +34,8 @@ from resolvers import (
     notifications,
     profiles,
     rooms,
+    snippet_talk,
+    snippets,
     task_files,
     task_talk,
     tasks,
@@ -76,6 +79,17 @@ _LISTS = {
     "Task.subtasks": ("owner", 'task(id: "<task.paint>") { subtasks'),
     "Task.texts": ("owner", 'task(id: "<task.paint>") { texts'),
     "TaskComment.versions": ("owner", 'node(id: "<comment.kept>") { ... on TaskComment { versions'),
+    "Query.snippets": ("hired", "snippets"),
+    "Snippet.versions": ("owner", 'snippet(id: "<snippet.kept>") { versions'),
+    "Snippet.comments": ("owner", 'snippet(id: "<snippet.kept>") { comments'),
+    "SnippetComment.answers": (
+        "owner",
+        'node(id: "<snippetcomment.kept>") { ... on SnippetComment { answers',
+    ),
+    "SnippetComment.wordings": (
+        "owner",
+        'node(id: "<snippetcomment.kept>") { ... on SnippetComment { wordings',
+    ),
     "Task.comments": ("owner", 'task(id: "<task.paint>") { comments'),
     "Query.rooms": ("owner", "rooms"),
     "Query.personBlocks": ("owner", "personBlocks"),
@@ -162,6 +176,7 @@ class _Story:
         await self.work()
         await self.boards()
         await self.chat()
+        await self.snippets()
         await self.what_stands_alone()
 
     def pass_time(self) -> None:
@@ -390,6 +405,45 @@ class _Story:
         self.ids["message"] |= {
             "first": scene.message, "answer": encode_id("message", answer.entity_id),
             "deleted": encode_id("message", gone.entity_id),
+        }  # fmt: skip
+
+    async def snippets(self) -> None:
+        """What `hired` keeps and shares: revised, talked about, submitted elsewhere; and one that is put away."""
+        owner, hired = self.stage.as_("owner"), self.stage.as_("hired")
+        scene = await self.stage.shelved(self.board)
+        snippet_id = key(scene.snippet)
+        self.pass_time()
+        for content in ("# White.\npaint()\npaint()\ndry()\n", "# White.\npaint()\npaint()\n"):
+            await snippets.revise_snippet(
+                hired, snippet_id, content=content, message="Twice.", expected_version=None
+            )
+            self.pass_time()
+        rows = await self.world.rows(
+            "select id, sha256 from snippet_version where snippet_id = :id order by number", id=snippet_id
+        )
+        place = snippet_talk.Lines(rows[-1].id, 1, 1)
+        deleted = await snippet_talk.comment_lines(owner, place, "No.", mentions=[])
+        await snippet_talk.delete_comment(owner, deleted.entity_id)
+        await snippet_talk.edit_comment(owner, key(scene.snippetcomment), "Twice, please?")
+        await snippet_talk.resolve_thread(hired, key(scene.snippetcomment))
+        put_away = await snippets.create_snippet(
+            hired, title="Zoë's booking", language=SnippetLanguage.SQL, content="select 1"
+        )
+        await snippets.archive_snippet(hired, put_away.entity_id)
+        other = await self.stage.working()
+        await contracts.submit_work(
+            hired,
+            key(other.contract),
+            note=None,
+            snippets=[snippets.NamedVersion(rows[1].id, rows[1].sha256)],
+        )
+        versions = zip(("first", "submitted", "latest"), rows, strict=True)
+        self.ids["snippet"] |= {"kept": scene.snippet, "archived": encode_id("snippet", put_away.entity_id)}
+        self.ids["snippetversion"] |= {name: encode_id("snippetversion", row.id) for name, row in versions}
+        self.ids["snippetshare"] |= {"contract": scene.snippetshare, "link": scene.link}
+        self.ids["snippetcomment"] |= {
+            "kept": scene.snippetcomment, "answer": scene.snippetanswer,
+            "deleted": encode_id("snippetcomment", deleted.entity_id),
         }  # fmt: skip
 
     async def notifications(self) -> None:

@@ -1,6 +1,7 @@
 """The stage of the schema tests: eight callers, and one gig with everything on it that they stand in some relation to."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from models.gig_content import Question, WantedSkill
 from models.ids import encode_id, new_id
 from models.message import Content
 from models.profile import Visibility
+from models.snippet import SnippetLanguage
 from models.task import TaskRelationKind
 from models.user import Role
 from resolvers import (
@@ -23,12 +25,16 @@ from resolvers import (
     messages,
     profiles,
     rooms,
+    snippet_shares,
+    snippet_talk,
+    snippets,
     task_files,
     task_talk,
     tasks,
 )
 from resolvers.applications import Answer
 from resolvers.operation import Operation, Rules
+from resolvers.snippet_talk import Lines
 from tests.world import World
 
 CALLERS = ("anonymous", "freelancer", "client", "applicant", "hired", "owner", "admin", "super_admin")
@@ -144,8 +150,14 @@ class Stage:
         return scene
 
     async def submitted(self, scene: Scene | None = None) -> Scene:
+        """With the version of the snippet, if there is one."""
         scene = scene or await self.working()
-        await contracts.submit_work(self.as_("hired"), key(scene.contract), note="It is all there.")
+        named = []
+        if "snippetversion" in scene.ids:
+            named.append(snippets.NamedVersion(key(scene.snippetversion), scene.sha256))
+        await contracts.submit_work(
+            self.as_("hired"), key(scene.contract), note="It is all there.", snippets=named
+        )
         return scene
 
     async def completed(self, scene: Scene | None = None) -> Scene:
@@ -237,6 +249,39 @@ class Stage:
             "label": encode_id("label", label.entity_id), "part": encode_id("task", part.entity_id),
             "checklist": encode_id("checklist", checklist.entity_id), "item": encode_id("item", item.entity_id),
             "comment": encode_id("comment", comment.entity_id), "answer": encode_id("comment", answer.entity_id),
+        }  # fmt: skip
+        return scene
+
+    async def shelved(self, scene: Scene | None = None) -> Scene:
+        """Working, and `hired` has shared a snippet with the contract and by a link; `owner` has said something about it, and
+        speaks to `hired`, who has answered."""
+        scene = scene or await self.working()
+        owner, hired = self.as_("owner"), self.as_("hired")
+        kept = await snippets.create_snippet(
+            hired,
+            title="Fences",
+            language=SnippetLanguage.PYTHON,
+            content="paint()\ndry()\n",
+            message="First.",
+        )
+        share = await snippet_shares.share_with_contract(
+            hired, kept.entity_id, key(scene.contract), may_revise=False
+        )
+        link, token = await snippet_shares.share_by_link(
+            hired, kept.entity_id, expires_at=hired.now() + timedelta(days=300)
+        )
+        latest = "select v.id, v.sha256 from snippet s join snippet_version v on v.id = s.latest_id where s.id = :id"
+        version = (await self.world.rows(latest, id=kept.entity_id))[0]
+        comment = await snippet_talk.comment_lines(
+            owner, Lines(version.id, 1, 2), "Twice?", mentions=[hired.viewer.require_user()]
+        )
+        answer = await snippet_talk.answer_comment(hired, comment.entity_id, "Once.", mentions=[])
+        scene.ids |= {
+            "snippet": encode_id("snippet", kept.entity_id), "snippetversion": encode_id("snippetversion", version.id),
+            "sha256": version.sha256, "snippetshare": encode_id("snippetshare", share.entity_id),
+            "link": encode_id("snippetshare", link.entity_id), "token": token,
+            "snippetcomment": encode_id("snippetcomment", comment.entity_id),
+            "snippetanswer": encode_id("snippetcomment", answer.entity_id),
         }  # fmt: skip
         return scene
 

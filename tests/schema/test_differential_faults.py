@@ -56,6 +56,10 @@ WAYS = {
     "Room": ["{ rooms(first: 3) { nodes { id FIELD } } }", '{ room(id: "<room.group>") { title FIELD } }'],
     "RoomMember": ['{ room(id: "<room.group>") { title members { nodes { role FIELD } } } }'],
     "PersonBlock": ["{ personBlocks { nodes { createdAt FIELD } } }"],
+    "Snippet": ['{ snippet(id: "<snippet.kept>") { title FIELD } }', "{ snippets { totalCount nodes { id FIELD } } }"],
+    "SnippetVersion": ['{ snippet(id: "<snippet.kept>") { title versions { nodes { number FIELD } } } }'],
+    "SnippetComment": ['{ snippet(id: "<snippet.kept>") { title comments { nodes { id FIELD } } } }'],
+    "SnippetWording": ['{ node(id: "<snippetcomment.kept>") { id ... on SnippetComment { wordings { nodes { FIELD } } } } }'],
     "Job": ['{ jobs(first: 2) { nodes { id FIELD } } }', '{ node(id: "<job.expiry>") { id ... on Job { FIELD } } }'],
 }  # fmt: skip
 
@@ -75,7 +79,7 @@ async def test_both_lose_the_same_part_when_a_function_of_a_field_raises(
 
 
 @pytest.mark.parametrize(
-    "kind", ["Skill", "Client", "Application", "GigSkill", "Activity", "Freelancer", "Task"]
+    "kind", ["Skill", "Client", "Application", "GigSkill", "Activity", "Freelancer", "Task", "SnippetVersion"]
 )
 async def test_both_lose_the_same_part_when_rows_of_a_type_cannot_be_read(
     kind: str, rich: RichStage, monkeypatch: Patch

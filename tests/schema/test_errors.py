@@ -90,7 +90,7 @@ async def test_an_anonymous_mutation_is_asked_to_sign_in(stage: Stage) -> None:
 
 
 async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: Stage) -> None:
-    scene = await stage.judged(await stage.room(await stage.furnished()))
+    scene = await stage.judged(await stage.room(await stage.shelved(await stage.furnished())))
     await rooms.add_members(stage.as_("owner"), key(scene.room), [stage["admin"].require_user()])
     job = await stage.expiring()
     ids = {
@@ -102,17 +102,26 @@ async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: S
         "comment": scene.comment, "person": stage.id("person", "hired"), "file": scene.file, "room": scene.room,
         "adminact": encode_id("adminact", (await stage.world.rows("select id from admin_act limit 1"))[0][0]),
     }  # fmt: skip
+    secret = {
+        name: scene.ids[name] for name in ("snippet", "snippetversion", "snippetcomment", "snippetshare")
+    }
     document = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 
     found = (await stage.world.data(stage["admin"], document, ids=list(ids.values())))["nodes"]
+    hidden = (await stage.world.data(stage["admin"], document, ids=list(secret.values())))["nodes"]
+    seen = (await stage.world.data(stage["hired"], document, ids=list(secret.values())))["nodes"]
 
+    assert hidden == [None] * 4
+    assert [(node["__typename"], node["id"]) for node in seen] == list(
+        zip(("Snippet", "SnippetVersion", "SnippetComment", "SnippetShare"), secret.values(), strict=True)
+    )
     assert [node["id"] for node in found] == list(ids.values())
     assert [node["__typename"] for node in found] == [
         "Gig", "GigQuestion", "Application", "Contract", "GigInvitation", "Feedback", "User", "Client", "Freelancer", "Job",
         "Board", "BoardColumn", "BoardLabel", "Task", "TaskChecklist", "TaskChecklistItem", "TaskComment", "Person",
         "Attachment", "Room", "AdminAct",
     ]  # fmt: skip
-    assert set(NODES) == set(ids) | {"skill", "session", "notification"}
+    assert set(NODES) == set(ids) | set(secret) | {"skill", "session", "notification"}
 
 
 async def test_fragments_aliases_directives_and_defaults_mean_what_they_say(stage: Stage) -> None:

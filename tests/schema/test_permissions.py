@@ -22,6 +22,8 @@ from resolvers import (
     notifications,
     profiles,
     reading,
+    snippet_talk,
+    snippets,
     tasks,
 )
 from resolvers.applications import Answer
@@ -48,6 +50,10 @@ BY_APPLICANT = cells("NOT_FOUND", **OF_APPLICATION, applicant="APPLIED", owner="
 BY_HIRED = cells("NOT_FOUND", **OF_APPLICATION, hired="APPLIED", owner="NOT_ALLOWED")
 BY_CLIENT = cells("NOT_FOUND", **OF_APPLICATION, hired="NOT_ALLOWED", owner="APPLIED")
 BY_EITHER = cells("NOT_FOUND", **OF_APPLICATION, hired="APPLIED", owner="APPLIED")
+# Administrators do not see what is written in snippets. `hired` keeps them, `owner` is the other side.
+BY_KEEPER = cells("NOT_FOUND", hired="APPLIED", owner="NOT_ALLOWED")
+BY_SPEAKER = cells("NOT_FOUND", hired="NOT_ALLOWED", owner="APPLIED")
+BY_BOTH = cells("NOT_FOUND", hired="APPLIED", owner="APPLIED")
 SIGNED_IN = cells("APPLIED")
 FREELANCERS = cells("NOT_ALLOWED", freelancer="APPLIED", applicant="APPLIED", hired="APPLIED")
 # Administrators were told of their appointment.
@@ -156,6 +162,14 @@ async def notified(stage: Stage) -> Scene:
 
 async def read(stage: Stage, scene: Scene) -> None:
     await notifications.mark_read(stage.as_("owner"), [key(scene.notification)])
+
+
+async def on_the_shelf(stage: Stage, scene: Scene) -> None:
+    await snippets.archive_snippet(stage.as_("hired"), key(scene.snippet))
+
+
+async def settled(stage: Stage, scene: Scene) -> None:
+    await snippet_talk.resolve_thread(stage.as_("owner"), key(scene.snippetcomment))
 
 
 async def archived(stage: Stage, scene: Scene) -> None:
@@ -326,6 +340,21 @@ MUTATION_ROWS: dict[str, Row] = {
     "messageUnreact": Row("SIGNED_IN", IN_ROOM | {"owner": "NOOP"}, Stage.room, to_message(emoji=EMOJI)),
     "messagePin": Row("SIGNED_IN", OWNS_ROOM, Stage.room, to_message()),
     "messageUnpin": Row("SIGNED_IN", OWNS_ROOM, Stage.pinned, to_message()),
+    "snippetCreate": Row("SIGNED_IN", SIGNED_IN, nothing, lambda _, caller: {"title": caller, "content": "pass"}),
+    "snippetRevise": Row("SIGNED_IN", BY_KEEPER, Stage.shelved, of("snippet", content="dry()")),
+    "snippetRename": Row("SIGNED_IN", BY_KEEPER, Stage.shelved, of("snippet", title="Posts")),
+    "snippetArchive": Row("SIGNED_IN", BY_KEEPER, Stage.shelved, of("snippet")),
+    "snippetRestore": Row("SIGNED_IN", BY_KEEPER, after(Stage.shelved, on_the_shelf), of("snippet")),
+    "snippetShareWithContract": Row("SIGNED_IN", BY_KEEPER, Stage.shelved,
+        lambda scene, _: {"id": scene.snippet, "contractId": scene.contract, "mayRevise": True}),
+    "snippetShareByLink": Row("SIGNED_IN", BY_KEEPER, Stage.shelved, of("snippet", expiresAt="2027-03-01T12:00:00Z")),
+    "snippetShareEnd": Row("SIGNED_IN", BY_KEEPER, Stage.shelved, of("snippetshare")),
+    "snippetCommentAdd": Row("SIGNED_IN", BY_BOTH, Stage.shelved, lambda scene, _: {"body": "Hm.", "at": {
+        "lines": {"versionId": scene.snippetversion, "first": 1, "last": 3}}}),
+    "snippetCommentEdit": Row("SIGNED_IN", BY_SPEAKER, Stage.shelved, of("snippetcomment", body="Thrice?")),
+    "snippetCommentDelete": Row("SIGNED_IN", BY_BOTH, Stage.shelved, of("snippetcomment")),
+    "snippetCommentResolve": Row("SIGNED_IN", BY_BOTH, Stage.shelved, of("snippetanswer")),
+    "snippetCommentReopen": Row("SIGNED_IN", BY_BOTH, after(Stage.shelved, settled), of("snippetcomment")),
     "jobRetry": Row("ADMIN", cells("NOT_ALLOWED", admin="NOOP", super_admin="NOOP"), Stage.expiring, of("job")),
 }  # fmt: skip
 

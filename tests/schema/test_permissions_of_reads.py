@@ -48,6 +48,30 @@ ROWS = {
     "Contract.application":           "-      -      -      -      shown  shown  shown  shown",
     "Contract.client":                "-      -      -      -      shown  shown  shown  shown",
     "Contract.freelancer":            "-      -      -      -      shown  shown  shown  shown",
+    "Contract.submittedSnippets":     "-      -      -      -      1      1      1      1",
+    # Administrators do not see what is written in snippets.
+    "SubmittedSnippet.version":       "-      -      -      -      1      1      0      0",
+    "Snippet.owner":                  "-      -      -      -      shown  shown  -      -",
+    "Snippet.latest":                 "-      -      -      -      shown  shown  -      -",
+    "Snippet.versions":               "-      -      -      -      1      1      -      -",
+    "Snippet.comments":               "-      -      -      -      2      2      -      -",
+    "Snippet.shares":                 "-      -      -      -      2      1      -      -",
+    "Snippet.viewer":                 "-      -      -      -      shown  shown  -      -",
+    "SnippetVersion.content":         "-      -      -      -      shown  shown  -      -",
+    "SnippetVersion.author":          "-      -      -      -      shown  shown  -      -",
+    "SnippetVersion.snippet":         "-      -      -      -      shown  shown  -      -",
+    "SnippetComment.body":            "-      -      -      -      shown  shown  -      -",
+    "SnippetComment.author":          "-      -      -      -      shown  shown  -      -",
+    "SnippetComment.snippet":         "-      -      -      -      shown  shown  -      -",
+    "SnippetComment.onVersion":       "-      -      -      -      shown  shown  -      -",
+    "SnippetComment.thread":          "-      -      -      -      none   none   -      -",
+    "SnippetComment.answers":         "-      -      -      -      1      1      -      -",
+    "SnippetComment.mentions":        "-      -      -      -      1      1      -      -",
+    "SnippetComment.wordings":        "-      -      -      -      1      1      -      -",
+    "SnippetComment.resolvedBy":      "-      -      -      -      none   none   -      -",
+    "SnippetWording.body":            "-      -      -      -      1      1      -      -",
+    "SnippetShare.snippet":           "-      -      -      -      shown  shown  -      -",
+    "SnippetShare.contract":          "-      -      -      -      shown  shown  -      -",
     "Contract.feedback":              "-      -      -      -      2      2      2      2",
     "Contract.feedbackState":         "-      -      -      -      shown  shown  shown  shown",
     "Feedback.authorName":            "none   none   none   shown  shown  shown  shown  shown",
@@ -125,6 +149,7 @@ ROWS = {
     "Notification.contract":          "-      -      -      -      -      shown  -      -",
     "Notification.invitation":        "-      -      -      -      -      none   -      -",
     "Notification.task":              "-      -      -      -      -      none   -      -",
+    "Notification.snippet":           "-      -      -      -      -      none   -      -",
     "Notification.note":              "-      -      -      -      -      shown  -      -",
     "User.freelancer":                "-      -      -      shown  -      -      shown  shown",
     "User.client":                    "-      -      -      none   -      -      none   none",
@@ -141,7 +166,7 @@ SELECTIONS = {
     "viewerApplications { totalCount } contracts { totalCount } invitations { totalCount } "
     "activity(first: 100) { totalCount } board { id } statusNote isSaved",
     "Application": "note gig { id } room { id } freelancer { id } answers { body }",
-    "Contract": "note gig { id } room { id } application { id } client { id } freelancer { id } feedback { id } "
+    "Contract": "note gig { id } room { id } application { id } client { id } freelancer { id } feedback { id } submittedSnippets { submission } "
     "feedbackState { closesAt }",
     "Feedback": "authorName",
     "GigSkill": "requirements { skill { id } }",
@@ -169,9 +194,16 @@ SELECTIONS = {
     "TaskReaction": "reactions { person { id } }",
     "Room": "gig { id } application { id } contract { id } members { totalCount } membership { role } counts { unread } viewer { can }",
     "RoomMember": "members { nodes { person { id } } }",
-    "Notification": "actorName gig { id } application { id } contract { id } invitation { id } task { id } note",
+    "Notification": "actorName gig { id } application { id } contract { id } invitation { id } task { id } snippet { id } note",
     "User": "freelancer { id } client { id } sessions { totalCount } suspensionReason",
     "AdminAct": "actor { id } account { id } reason",
+    "SubmittedSnippet": "submittedSnippets { version { id } }",
+    "Snippet": "owner { id } latest { id } versions { totalCount } comments { totalCount } shares { id } viewer { can }",
+    "SnippetVersion": "content author { id } snippet { id }",
+    "SnippetComment": "body author { id } snippet { id } onVersion { id } thread { id } answers { totalCount } mentions { id } "
+    "wordings { totalCount } resolvedBy { id }",
+    "SnippetWording": "wordings { nodes { body } }",
+    "SnippetShare": "snippet { id } contract { id }",
 }
 
 
@@ -183,6 +215,8 @@ REACHED_FROM = {
     "BoardText": "Task",
     "TaskReaction": "TaskComment",
     "RoomMember": "Room",
+    "SubmittedSnippet": "Contract",
+    "SnippetWording": "SnippetComment",
 }
 
 
@@ -214,7 +248,7 @@ def relations_of(schema: strawberry.Schema) -> list[str]:
 async def scene(stage: Stage) -> Scene:
     expertise = [profiles.Expertise(await stage.world.skill(), SkillLevel.EXPERT, 3)]
     await profiles.set_expertise(stage.as_("hired"), expertise, expected_version=None)
-    scene = await stage.judged(await stage.room(await stage.furnished()))
+    scene = await stage.judged(await stage.room(await stage.shelved(await stage.furnished())))
     await messages.send_message(stage.as_("owner"), key(scene.room), Content("The cheap one."))
     await reading.mark_read(stage.as_("hired"), key(scene.room), up_to=None)
     await reading.mark_read(stage.as_("owner"), key(scene.room), up_to=key(scene.message))
@@ -254,6 +288,10 @@ async def test_each_relation_shows_each_caller_what_the_table_says(
         "TaskComment": scene.comment,
         "AdminAct": scene.adminact,
         "Room": scene.room,
+        "Snippet": scene.snippet,
+        "SnippetVersion": scene.snippetversion,
+        "SnippetComment": scene.snippetcomment,
+        "SnippetShare": scene.snippetshare,
     }
 
     answers = [
@@ -304,6 +342,10 @@ QUERY_ROWS = {
     "board":        "none  none  none  none  shown shown shown shown",
     "boards":       "0     0     0     0     1     1     1     1",
     "task":         "none  none  none  none  shown shown shown shown",
+    "snippet":      "none  none  none  none  shown shown none  none",
+    "snippets":     "0     0     0     0     1     1     0     0",
+    "snippetDiff":  "none  none  none  none  shown shown none  none",
+    "sharedSnippet": "shown shown shown shown shown shown shown shown",
     "skill":        "shown shown shown shown shown shown shown shown",
     "skills":       "1     1     1     1     1     1     1     1",
     "skillSuggest": "1     1     1     1     1     1     1     1",
@@ -313,7 +355,7 @@ QUERY_ROWS = {
     "accounts":     "0     0     0     0     1     0     1     1",
     "adminActs":    "0     0     0     0     0     0     1     1",
     "encryptionStatus": "UNAUTHENTICATED FORBIDDEN FORBIDDEN FORBIDDEN FORBIDDEN FORBIDDEN FORBIDDEN shown",
-    "notificationPreferences": "0 18 18 18    18    18    18    18",
+    "notificationPreferences": "0 21 21 21    21    21    21    21",
     "room":         "none  none  none  none  shown shown none  none",
     "rooms":        "0     0     0     0     1     1     0     0",
     "messages":     "none  none  none  none  3     3     none  none",
@@ -353,6 +395,10 @@ async def test_each_root_query_shows_each_caller_what_the_table_says(
         "board": f'board(id: "{scene.board}") {{ id }}',
         "boards": "boards(first: 1) { nodes { id } }",
         "task": f'task(id: "{scene.task}") {{ id }}',
+        "snippet": f'snippet(id: "{scene.snippet}") {{ id }}',
+        "snippets": "snippets(first: 1) { nodes { id } }",
+        "snippetDiff": f'snippetDiff(from: "{scene.snippetversion}", to: "{scene.snippetversion}") {{ added }}',
+        "sharedSnippet": f'sharedSnippet(token: "{scene.token}") {{ title }}',
         "skill": f'skill(id: "{python}") {{ id }}',
         "skills": 'skills(where: {name: {eq: "Python"}}) { nodes { id } }',
         "skillSuggest": 'skillSuggest(prefix: "python", first: 1) { id }',
@@ -463,7 +509,7 @@ async def test_every_path_to_a_gig_shows_it_to_the_same_people(what: str, stage:
 
 
 async def test_node_hides_what_the_root_lookups_hide(stage: Stage, scene: Scene) -> None:
-    ids = [id for name, id in scene.ids.items() if name not in {"title", "act", "message"}]
+    ids = [id for name, id in scene.ids.items() if name not in {"title", "act", "message", "sha256", "token"}]
     ids += [stage.id(prefix, name) for prefix, name in
             [("user", "owner"), ("client", "owner"), ("freelancer", "hired"), ("freelancer", "applicant"), ("person", "owner"),
              ("person", "hired")]]  # fmt: skip

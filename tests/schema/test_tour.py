@@ -60,6 +60,10 @@ def pasted_from(data: dict[str, Any]) -> dict[str, Any]:
         return {"boardId": boards[0]["id"], "columnId": boards[0]["columns"][2]["id"]}
     if task := (data.get("taskCreate") or {}).get("task"):
         return {"taskId": task["id"]}
+    if kept := (data.get("snippetCreate") or {}).get("snippet"):
+        return {"snippetId": kept["id"], "older": kept["latest"]["id"]}
+    if revised := (data.get("snippetRevise") or {}).get("snippet"):
+        return {"newer": revised["latest"]["id"]}
     nodes = (data.get("contracts") or {}).get("nodes") or []
     for node in nodes:
         state = node.get("feedbackState") or {}
@@ -100,12 +104,14 @@ async def test_the_tour_runs_from_first_to_last_in_a_fresh_demo_world(empty_worl
     }
     assert payloads.pop("Refused")[0] == "REJECTED"
     assert payloads == dict.fromkeys(payloads, ("APPLIED", []))
-    assert len(payloads) == 12
+    assert len(payloads) == 14
     assert answers["FollowGig"]["gigEvents"]["event"] == {"__typename": "StreamReady", "replayed": 0}
     assert answers["FollowBoard"]["boardEvents"]["event"] == {"__typename": "StreamReady", "replayed": 0}
     assert answers["MoveTask"]["taskMove"]["task"] == {
         "version": 2, "column": {"name": "In progress", "taskCount": 1},
     }  # fmt: skip
+    assert [hunk["newStart"] for hunk in answers["Compare"]["snippetDiff"]["hunks"]] == [1]
+    assert answers["MySnippets"]["snippets"]["nodes"][0]["latest"]["number"] == 2
     refused = answers["Refused"]["gigCreate"]["errors"]
     assert sorted(error["path"] for error in refused) == [
         ["budget", "max"],

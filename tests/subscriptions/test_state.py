@@ -21,6 +21,7 @@ from models.contract import EndReason
 from models.event import EVENTS
 from models.ids import encode_id, new_id
 from models.room_events import ChatPreferenceSet, PersonBlockEvent, RoomEvent
+from models.snippet_events import SnippetEvent
 from models.user import AccountEvent
 from resolvers import applications, contracts, feedback, gigs, invitations, notifications, profiles
 from resolvers.applications import Answer
@@ -337,8 +338,8 @@ async def test_every_kind_of_fact_keeps_every_callers_state_true(
     await watched(worker, stage, scene, _marked, told, callers)
     await watched(worker, stage, scene, _described, told, callers)
 
-    # What happens on boards, in rooms and to accounts has tests of its own.
-    of_others = (BoardEvent, RoomEvent, PersonBlockEvent, ChatPreferenceSet, AccountEvent)
+    # What happens on boards, in rooms, to snippets and to accounts has tests of its own.
+    of_others = (BoardEvent, RoomEvent, SnippetEvent, PersonBlockEvent, ChatPreferenceSet, AccountEvent)
     assert {name for name in KINDS if not issubclass(EVENTS[name], of_others)} - told == set()
 
 

@@ -459,7 +459,7 @@ async def test_a_signed_out_session_is_refused_here_at_once_and_by_another_worke
 
         await until(is_refused_there, seconds=5)
         took = time.perf_counter() - revoked
-    await other.db.close()
+    await other.close()
 
     assert (before, after) == ([200, 200], 401)
     assert took < 1.5
@@ -477,7 +477,7 @@ async def test_a_session_revoked_before_a_restart_is_refused_from_the_first_requ
         answer = await client.get(
             "/graphql", params={"query": "{ __typename }"}, headers={"authorization": f"Bearer {token}"}
         )
-    await restarted.db.close()
+    await restarted.close()
 
     assert answer.status_code == 401
 
