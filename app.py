@@ -54,6 +54,7 @@ from resolvers.import_lines import ImportRefused
 from resolvers.jobs import run_due_jobs
 from resolvers.operation import Chat, Operation, Rules, Services
 from resolvers.projection import Projector
+from resolvers.recommender import Recommender
 from resolvers.retention import delete_outdated
 from resolvers.views import ViewCounter
 from schema.execution import build_executable
@@ -63,6 +64,7 @@ from subscriptions.broker import Broker
 from subscriptions.brokers import broker_from
 from subscriptions.follow import Streams
 from subscriptions.log import room_of
+from subscriptions.market import keep_index
 from transport.files import FILES, FileDoor
 from transport.graphiql import DemoAccount, DemoLogin, GraphiQLPage
 from transport.health import Health
@@ -113,6 +115,7 @@ async def opened_services(settings: Settings, database_url: str) -> AsyncIterato
             views=ViewCounter(),
             files=_files(settings),
             chat=chat,
+            recommender=Recommender(artifacts=settings.local / "ranking"),
         )
 
 
@@ -150,6 +153,7 @@ class Application:
         )
         self._projector = Projector(Operation(services))
         services.db.on_facts, chat.on_facts = self._streams.committed, self._said
+        services.recommender.is_on = settings.recommendations
         adapters = {
             "sql": "embedded" if settings.is_embedded else "postgresql",
             "chat": chat.store.name,
@@ -157,7 +161,9 @@ class Application:
             "files": services.files.name,
         }
         schema = build_executable(introspection=settings.introspection)
-        health = Health(services.db, adapters, VERSION, schema.documents.unplanned, self._streams)
+        health = Health(
+            services.db, adapters, VERSION, schema.documents.unplanned, self._streams, services.recommender
+        )
         page = _graphiql(settings) if settings.graphiql else None
         answer = functools.partial(perform, schema, self._streams)
         self._graphql = GraphQLEndpoint(
@@ -265,6 +271,15 @@ async def background_work(
     async def follow_taxonomy() -> None:
         await services.skill_names.follow(services.db)
 
+    async def write_recommendations() -> None:
+        await services.recommender.log.write(services.db, at=services.clock())
+
+    async def look_at_ranking() -> None:
+        await services.recommender.look()
+
+    async def remember_work() -> None:
+        await services.recommender.remember(services.db)
+
     async def run_jobs() -> None:
         await run_due_jobs(op)
 
@@ -300,7 +315,12 @@ async def background_work(
         asyncio.create_task(_every(60, "taxonomy", follow_taxonomy, health)),
         asyncio.create_task(_every(5, "views", write_views, health)),
         asyncio.create_task(_every(3600, "retention", forget, health)),
+        asyncio.create_task(_every(0.2, "recommendations", write_recommendations, health)),
+        asyncio.create_task(_every(2, "ranking", look_at_ranking, health)),
+        asyncio.create_task(_every(600, "past work", remember_work, health)),
     ]
+    if services.recommender.is_on:
+        tasks.append(asyncio.create_task(keep_index(streams, services.recommender, services.db)))
     if parent is not None:
         tasks.append(asyncio.create_task(_every(1, "parent", parent.check, health)))
     try:
@@ -309,10 +329,12 @@ async def background_work(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await services.recommender.close()
         try:
             await write_views()
+            await services.recommender.log.write(services.db, at=services.clock())
         except Exception as error:
-            _log.error("view counts of the last seconds are lost", exc_info=error)
+            _log.error("view counts and shown recommendations of the last seconds are lost", exc_info=error)
 
 
 async def _every(

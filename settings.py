@@ -38,6 +38,7 @@ class Settings:
     jwt_private_keys: tuple[Path, ...]
     cors_origins: tuple[str, ...]
     gigs_need_approval: bool
+    recommendations: bool
     demo_world: bool
     graphiql: bool
     introspection: bool
@@ -78,6 +79,7 @@ class Settings:
             jwt_private_keys=tuple(Path(path) for path in _list(env, "JWT_PRIVATE_KEYS")),
             cors_origins=_origins(env, "CORS_ORIGINS"),
             gigs_need_approval=_flag(env, "GIG_APPROVAL", default=False),
+            recommendations=_flag(env, "RECOMMENDATIONS", default=True),
             demo_world=_flag(env, "DEMO_WORLD", default=development),
             graphiql=_flag(env, "GRAPHIQL", default=development),
             introspection=_flag(env, "INTROSPECTION", default=True),

@@ -44,7 +44,8 @@ class ProfileEdited(Event):
         return Audience.SUBJECT
 
     def streams(self) -> tuple[str, ...]:
-        return (f"user:{self.person_id}",)
+        # Whom gigs are offered to is news of the market; it is read there and told nobody.
+        return (f"user:{self.person_id}", "market")
 
 
 class Rated(SQLModel):

@@ -20,6 +20,7 @@ from models.store.chat_sql import Statements
 from models.store.chat_words import ChatWords
 from models.store.files import FileStore
 from models.store.sql import Act, Database, HotTransaction, Transaction
+from resolvers.recommender import Recommender
 from resolvers.skill_names import SkillNames
 from resolvers.views import ViewCounter
 
@@ -81,6 +82,7 @@ class Services:
     chat: Chat
     skill_names: SkillNames = field(default_factory=SkillNames)
     attendance: Attendance = field(default_factory=Attendance)
+    recommender: Recommender = field(default_factory=Recommender)
 
     async def close(self) -> None:
         await self.chat.close()

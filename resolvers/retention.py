@@ -1,7 +1,7 @@
 """What is kept for a while only: deleted in small batches, so that nobody's act waits for it.
 
 Deleted are idempotency keys, jobs that were done, acts on boards that cannot be undone any more, refresh tokens of sessions that have ended, after 90 days the facts of
-people's own streams and of the administrators', and, after half a year, notifications that were read or archived. Dead jobs
+people's own streams and of the administrators' and what was recommended, and, after half a year, notifications that were read or archived. Dead jobs
 wait for an administrator, and facts of gigs, sessions and everything people wrote stay.
 """
 
@@ -16,6 +16,8 @@ from models.idempotency import KEPT_DAYS, IdempotencyKey
 from models.job import Job, JobStatus
 from models.notification import KEPT_DAYS as NOTIFICATION_KEPT_DAYS
 from models.notification import Notification
+from models.recommendation import KEPT_DAYS as RECOMMENDATION_KEPT_DAYS
+from models.recommendation import RecommendationList, RecommendationShown
 from models.stream import FOR_REPLAY_ONLY, REPLAY_KEPT_DAYS, Fact
 from models.user import RefreshToken, Session
 from resolvers.operation import Operation
@@ -23,6 +25,7 @@ from resolvers.operation import Operation
 Clause = sa.ColumnElement[bool]
 KEPT = timedelta(days=KEPT_DAYS)
 NOTIFICATION_KEPT = timedelta(days=NOTIFICATION_KEPT_DAYS)
+RECOMMENDATION_KEPT = timedelta(days=RECOMMENDATION_KEPT_DAYS)
 ACT_KEPT = timedelta(days=1)
 REPLAY_KEPT = timedelta(days=REPLAY_KEPT_DAYS)
 
@@ -51,6 +54,8 @@ def _outdated(*, now: datetime) -> list[tuple[type[SQLModel], Clause]]:
         (RefreshToken, col(RefreshToken.session_id).in_(ended)),
         # Heads stay: the next fact has the next number, and a cursor that is too old is recognised.
         (Fact, sa.text(f"({FOR_REPLAY_ONLY})") & (col(Fact.occurred_at) <= now - REPLAY_KEPT)),
+        (RecommendationList, col(RecommendationList.made_at) <= now - RECOMMENDATION_KEPT),
+        (RecommendationShown, col(RecommendationShown.shown_at) <= now - RECOMMENDATION_KEPT),
         (
             Notification,
             (col(Notification.created_at) <= now - NOTIFICATION_KEPT)

@@ -32,6 +32,7 @@ from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
 from schema.places import current_place_of_all
 from schema.scalars import EmailAddress, Markdown, StreamCursor
+from schema.skill_market import SkillGap, gaps
 from schema.type_names import Client, Freelancer
 from schema.words import words
 
@@ -82,6 +83,10 @@ class UserType(Node):
         Session.user_id,
         "Sign-ins, newest first; only the person sees their own.",
         default=newest(Session.created_at),
+    )
+    skill_gap: SkillGap | None = source(
+        gaps,
+        "Which skills would open how many more gigs to you; null for others, and for who is no freelancer.",
     )
 
 

@@ -31,8 +31,17 @@ from schema.node import Node
 from schema.notes import notes
 from schema.places import current_place
 from schema.profiles import ClientType
+from schema.recommendations import (
+    FreelancerRecommendations,
+    GigFit,
+    SimilarGig,
+    fit_field,
+    recommended_freelancers_field,
+    similar_field,
+)
 from schema.scalars import Markdown, StreamCursor, days
 from schema.skills import SkillType
+from schema.suggested_teams import SuggestedTeams, suggested_teams_field
 from schema.type_names import Board, Contract, Invitation
 from schema.words import words
 
@@ -171,4 +180,8 @@ class GigType(Node):
         Gig.id,
         "Where the gig's stream stood when this was read; with it in `after`, `gigEvents` tells what came later.",
     )
+    recommended_freelancers: FreelancerRecommendations | None = recommended_freelancers_field()
+    suggested_teams: SuggestedTeams | None = suggested_teams_field()
+    similar: list[SimilarGig] = similar_field()
+    fit: GigFit | None = fit_field()
     is_saved: bool = source(gigs.saved_among, "Whether you keep an eye on it.", default=lambda: False)

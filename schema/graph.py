@@ -311,26 +311,30 @@ class Many(Declaration):
 
 @dataclass(eq=False)
 class Source(Declaration):
-    """A batched Python source: `function(op, keys)` answers a mapping; a key without an entry gets `default()`."""
+    """A batched Python source: `function(op, keys, **arguments)` answers a mapping; a key without an entry gets `default()`."""
 
-    function: Callable[[Operation, Sequence[Any]], Awaitable[dict[Any, Any]]]
+    function: Callable[..., Awaitable[dict[Any, Any]]]
     key: sa.ColumnElement[Any] | None
     default: Callable[[], Any]
     is_of_now: bool = False
     """Whether it is not known of the past: no key has an entry there."""
+    is_personal: bool = True
+    """Whether the answer depends on who asks."""
 
     def needs(self, spec: NodeSpec) -> Iterable[sa.ColumnElement[Any]]:
         return (self._key(spec),)
 
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
         key = source.row[label(self._key(spec_of(type(source))))]
-        return context.load(self.function, key, lambda keys: self.batch(context, keys))
+        # Inputs are values that cannot be keys themselves; what they say can.
+        name = (self.function, repr(sorted(arguments.items())))
+        return context.load(name, key, lambda keys: self.batch(context, keys, arguments))
 
-    async def found(self, op: Operation, keys: list[Any]) -> Mapping[Any, Any]:
-        return {} if self.is_of_now and op.as_of is not None else await self.function(op, keys)
+    async def found(self, op: Operation, keys: list[Any], arguments: Mapping[str, Any]) -> Mapping[Any, Any]:
+        return {} if self.is_of_now and op.as_of is not None else await self.function(op, keys, **arguments)
 
-    async def batch(self, context: Context, keys: list[Any]) -> list[Any]:
-        values = await self.found(context.op, keys)
+    async def batch(self, context: Context, keys: list[Any], arguments: dict[str, Any]) -> list[Any]:
+        values = await self.found(context.op, keys, arguments)
         return [values[key] if key in values else self.default() for key in keys]
 
     def _key(self, spec: NodeSpec) -> sa.ColumnElement[Any]:
@@ -547,14 +551,21 @@ def many(
 
 
 def source(
-    function: Callable[[Operation, Sequence[Any]], Awaitable[dict[Any, Any]]],
+    function: Callable[..., Awaitable[dict[Any, Any]]],
     description: str,
     *,
     key: Any = None,
     default: Callable[[], Any] = lambda: None,
+    arguments: Sequence[StrawberryArgument] = (),
     is_of_now: bool = False,
+    is_personal: bool = True,
+    **options: Any,
 ) -> Any:
-    return declare(Source(function, None if key is None else sql(key), default, is_of_now), description)
+    of = None if key is None else sql(key)
+    field = declare(Source(function, of, default, is_of_now, is_personal), description, **options)
+    if arguments:
+        field.arguments = list(arguments)
+    return field
 
 
 def lookup(

@@ -21,6 +21,7 @@ from schema import (
     message_acts,
     notifications,
     profiles,
+    recommendation_acts,
     room_acts,
     snippet_acts,
     task_acts,
@@ -41,8 +42,10 @@ from schema.notifications import NotificationQuery
 from schema.payloads import MEMBERS
 from schema.profiles import ProfileQuery
 from schema.rate_limit import RateLimitQuery
+from schema.recommendations import RecommendationQuery
 from schema.rooms import RoomQuery
 from schema.scalars import SCALARS
+from schema.skill_market import SkillMarketQuery
 from schema.skills import SkillQuery
 from schema.snippets import SnippetQuery
 
@@ -66,6 +69,7 @@ MUTATIONS = sorted(
             profiles,
             room_acts,
             snippet_acts,
+            recommendation_acts,
             task_acts,
         )
         for field in vars(module).values()
@@ -114,6 +118,8 @@ class Query(
     JobQuery,
     AdministrationQuery,
     EncryptionQuery,
+    RecommendationQuery,
+    SkillMarketQuery,
     RateLimitQuery,
 ):
     viewer: UserType | None = _own_account()

@@ -12,9 +12,10 @@ from resolvers.operation import Operation
 from resolvers.skills import suggest_skills
 from schema.connections import Connection, connection
 from schema.filters import Equality, TextFilter, compares
-from schema.graph import Chosen, argument, column, declare, lookup, node, sql
+from schema.graph import Chosen, argument, column, declare, lookup, node, source, sql
 from schema.keyset import Key
 from schema.node import Node
+from schema.skill_market import SkillDemand, demands, no_demand
 from schema.words import words
 
 words(SkillStatus)
@@ -28,6 +29,9 @@ class SkillType(Node):
         Skill.category, "The group it belongs to, such as WEB or DESIGN; see docs/skills.md."
     )
     status: SkillStatus = column(Skill.status, "Whether it is for new use.")
+    demand: SkillDemand = source(
+        demands, "How much it is asked for now.", default=no_demand, is_personal=False
+    )
 
 
 @strawberry.input(description="Which skills to list.")

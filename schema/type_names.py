@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from schema.people import PersonType
     from schema.profiles import ClientType, FreelancerType
     from schema.rooms import RoomType
+    from schema.skills import SkillType
     from schema.snippet_parts import SnippetCommentType, SnippetShareType, SnippetVersionType
     from schema.snippets import SnippetType
     from schema.task_parts import TaskChecklistItemType, TaskChecklistType, TaskCommentType
@@ -46,3 +47,4 @@ Snippet = Annotated["SnippetType", strawberry.lazy("schema.snippets")]
 SnippetVersion = Annotated["SnippetVersionType", strawberry.lazy("schema.snippet_parts")]
 SnippetComment = Annotated["SnippetCommentType", strawberry.lazy("schema.snippet_parts")]
 SnippetShare = Annotated["SnippetShareType", strawberry.lazy("schema.snippet_parts")]
+Skill = Annotated["SkillType", strawberry.lazy("schema.skills")]

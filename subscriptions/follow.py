@@ -351,7 +351,8 @@ class Streams:
 
     @property
     def followers(self) -> int:
-        return sum(len(tail.followers) for tail in self._tails.values())
+        """Subscribers; whoever follows the market for this process itself is none."""
+        return sum(len(tail.followers) for name, tail in self._tails.items() if name != "market")
 
     @property
     def problem(self) -> str | None:

@@ -67,7 +67,7 @@ async def may_follow(db: Database, followers: Iterable[F]) -> set[F]:
         elif kind == "user":
             if viewer.user_id is not None and str(viewer.user_id) == name:
                 seeing.add(follower)
-        elif kind == "admin":
+        elif kind in {"admin", "market"}:
             if viewer.is_admin:
                 seeing.add(follower)
         else:

@@ -37,6 +37,7 @@ from models.user import Role
 from resolvers import accounts, applications, contracts, files, gigs
 from resolvers.applications import Bid
 from resolvers.operation import Chat, Operation, Rules, Services
+from resolvers.recommender import Recommender
 from resolvers.views import ViewCounter
 from schema.execution import Executable, Request, execute
 from tests.chat_keys import ring_of
@@ -104,7 +105,9 @@ def make_test_chat(database_url: str, *, chat_url: str = "sql:") -> Chat:
 
 def services_of(shared: Services, clock: Clock) -> Services:
     """Services of one's own, but for the pools and the statements that SQLAlchemy has compiled for them."""
-    return replace(shared, clock=clock, revoked=RevokedSessions(), views=ViewCounter())
+    return replace(
+        shared, clock=clock, revoked=RevokedSessions(), views=ViewCounter(), recommender=Recommender()
+    )
 
 
 @dataclass(frozen=True, slots=True)

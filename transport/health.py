@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from models.job import Job, JobStatus
 from models.store.sql import Database
+from resolvers.recommender import Recommender
 from subscriptions.follow import Streams
 
 _log = logging.getLogger("skillsync.health")
@@ -28,6 +29,7 @@ class Health:
     version: str
     unplanned: Mapping[str, int]
     streams: Streams
+    recommender: Recommender
     background: dict[str, str | None] = field(default_factory=dict)
 
     async def live(self, _: Request) -> Response:
@@ -48,6 +50,7 @@ class Health:
             "background": tasks,
             "unplanned": dict(self.unplanned),
             "followers": self.streams.followers,
+            "recommendations": self.recommender.report(),
         }
         try:
             statement = sa.select(sa.func.count()).where(col(Job.status) == JobStatus.DEAD)

@@ -60,7 +60,7 @@ class Run:
         return self.context.op
 
     async def answer(self, unit: Unit, pages: Sequence[BoundPage], keys: Sequence[UUID] = ()) -> Any:
-        answer = await unit.answer(self.context, pages, partial(_found, self), keys)
+        answer = await unit.answer(self.context, self.values, pages, partial(_found, self), keys)
         self.objects += answer.objects
         return answer
 

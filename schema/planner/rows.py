@@ -20,6 +20,7 @@ import sqlalchemy as sa
 import strawberry
 from graphql import (
     GraphQLEnumType,
+    GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLScalarType,
@@ -147,6 +148,7 @@ class SourceUse:
     declaration: Source
     rows: Rows
     output: str
+    read: ReadArguments
     reads: Reads = field(default_factory=Reads)
 
     @property
@@ -246,7 +248,7 @@ class Reading:
             case ConnectionOf():
                 return self._nested_page(rows, kind, declaration, output, selected)
             case Source():
-                return self._source(rows, declaration, output, selected)
+                return self._source(rows, declaration, definition, selected)
             case _:
                 raise Unplanned(f"{kind.name}.{selected.name}: {type(declaration).__name__}")
 
@@ -339,18 +341,19 @@ class Reading:
         self.code.lines.append(f"{name} = map(dict(zip({key}, {objects})).get, {to})")
         return links, name
 
-    def _source(self, rows: Rows, source: Source, output: GraphQLOutputType, selected: Selected) -> str:
+    def _source(self, rows: Rows, source: Source, definition: GraphQLField, selected: Selected) -> str:
         key = source.key if source.key is not None else rows.spec.key
         assert key is not None
         variable = rows.travels(key)
-        self.is_personal = True
-        use = SourceUse(len(self.sources), source, rows, variable)
+        self.is_personal = self.is_personal or source.is_personal
+        read = reader(self.schema, definition, selected.node)
+        use = SourceUse(len(self.sources), source, rows, variable, read)
         self.sources.append(use)
         answers = f"s[{use.number}]"
         default = f"{self.code.constant(source)}.default()"
         call = f"({answers}[{variable}] if {variable} in {answers} else {default})"
         values = Values(self.code, self.selections, use.reads, use.parameter)
-        return values.expression(output, selected, call)
+        return values.expression(definition.type, selected, call)
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 

@@ -21,11 +21,11 @@ from graphql import GraphQLObjectType
 
 from auth.access import WITHIN, everybody
 from resolvers.operation import Operation
-from schema.graph import Attached, Context, Scope, Source
+from schema.graph import Attached, Context, Scope
 from schema.planner.code import Code, Read
 from schema.planner.inputs import Inputs
 from schema.planner.pages import BoundPage
-from schema.planner.rows import Form, PageUse, Reading, Rows, as_gathered, moments
+from schema.planner.rows import Form, PageUse, Reading, Rows, SourceUse, as_gathered, moments
 from schema.planner.selection import Selected, Selections
 from schema.planner.statement import Statement, compile_statement
 
@@ -149,7 +149,12 @@ class Unit:
         return [BoundPage.of(use, values, op) for use in self.pages]
 
     async def answer(
-        self, context: Context, pages: Sequence[BoundPage], found: FindRows, keys: Sequence[UUID] = ()
+        self,
+        context: Context,
+        values: Inputs,
+        pages: Sequence[BoundPage],
+        found: FindRows,
+        keys: Sequence[UUID] = (),
     ) -> Answer:
         """`found` reads what answers of sources refer to."""
         op = context.op
@@ -165,7 +170,7 @@ class Unit:
                 "kind": "SQL", "sql": statement.text, "isGeneric": statement.is_generic,
                 "rows": objects, "ms": _since(began),
             })  # fmt: skip
-        return Answer(self, context, statement, record, pages, found, objects)
+        return Answer(self, context, values, statement, record, pages, found, objects)
 
     def statement(self, op: Operation, pages: Sequence[BoundPage]) -> Statement:
         viewer = op.viewer
@@ -194,6 +199,7 @@ class Answer:
         self,
         unit: Unit,
         context: Context,
+        values: Inputs,
         statement: Statement,
         record: Any,
         pages: Sequence[BoundPage],
@@ -204,6 +210,7 @@ class Answer:
         """How many rows were read."""
         self._unit = unit
         self._context = context
+        self._values = values
         self._positions = statement.positions
         self._record = record
         self._pages = pages
@@ -217,7 +224,7 @@ class Answer:
         found: Sequence[Any] = ()
         referred: Sequence[Any] = ()
         if sources:
-            found = await asyncio.gather(*(self._asked(use.declaration, use.output) for use in sources))
+            found = await asyncio.gather(*(self._asked(use) for use in sources))
             referred = [await self._referred(*each) for each in zip(self._unit.referred, found, strict=True)]
         return self._unit._assemble(self._record, found, self._pages, self._context.op, referred)
 
@@ -238,12 +245,12 @@ class Answer:
                 answers.append(await self._found(unit, keys))
         return answers
 
-    async def _asked(self, source: Source, output: str) -> Mapping[Any, Any]:
-        keys = list(dict.fromkeys(self.column(output)))
+    async def _asked(self, use: SourceUse) -> Mapping[Any, Any]:
+        source, keys = use.declaration, list(dict.fromkeys(self.column(use.output)))
         if not keys:
             return {}
         began = time.perf_counter()
-        found = await source.found(self._context.op, keys)
+        found = await source.found(self._context.op, keys, use.read(self._values))
         if self._context.steps is not None:
             name = f"{source.function.__module__}.{source.function.__qualname__}"
             self._context.steps.append(

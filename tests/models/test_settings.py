@@ -39,6 +39,7 @@ def test_nothing_has_to_be_set() -> None:
         jwt_private_keys=(),
         cors_origins=(),
         gigs_need_approval=False,
+        recommendations=True,
         demo_world=True,
         graphiql=True,
         introspection=True,

@@ -17,6 +17,7 @@ from models.ids import new_id
 from models.notice import NotificationCategory
 from models.notification import NotificationChannel
 from models.profile import SkillLevel
+from models.recommendation import DismissReason
 from models.store.sql import Receipt
 from models.task import TaskRelationKind
 from models.user import Role
@@ -31,6 +32,7 @@ from resolvers import (
     invitations,
     notifications,
     profiles,
+    recommendation_feedback,
     snippet_shares,
     snippet_talk,
     snippets,
@@ -53,6 +55,10 @@ HOMES = {
     "client_profile": "'user:' || user_id",
     "freelancer_skill": "'user:' || freelancer_id",
     "saved_gig": "'user:' || user_id",
+    **dict.fromkeys(
+        ("recommendation_list", "recommendation_dismissal", "hidden_client"), "'user:' || user_id"
+    ),
+    "recommendation_shown": "(select 'user:' || user_id from recommendation_list as l where l.id = list_id)",
     "remark": "'user:' || author_id",
     "idempotency_key": "'user:' || actor_id",
     "gig": "'gig:' || id",
@@ -191,6 +197,13 @@ async def test_each_use_case_writes_the_homes_that_it_says(world: World) -> None
         (lambda: gigs.publish_gig(as_client, gig_id), market),
         (lambda: gigs.pause_gig(as_client, gig_id), market),
         (lambda: gigs.resume_gig(as_client, gig_id), market),
+        (
+            lambda: recommendation_feedback.dismiss(
+                as_other, gig_id, freelancer_id=None, reason=DismissReason.PRICE
+            ),
+            {"user:other"},
+        ),
+        (lambda: recommendation_feedback.hide_client(as_other, gig_id), {"user:other"}),
         (lambda: gigs.save_gig(as_other, gig_id), {"user:other"}),
         # A row that is gone cannot be asked where it lived.
         (lambda: gigs.unsave_gig(as_other, gig_id), set()),

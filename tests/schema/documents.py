@@ -131,6 +131,8 @@ SCALARS: dict[str, tuple[Any, ...]] = {
 }
 PAGES = 5
 """Cursors that the stage offers of each list."""
+WITHOUT_CURSORS = {"Query.recommendedGigs", "Gig.recommendedFreelancers"}
+"""Lists that are empty on the stage, which has no index."""
 
 MAX_DEPTH = 8
 MAX_WEIGHT = 200
@@ -607,11 +609,14 @@ class _Writer:
 
     def from_cursor(self, name: str) -> dict[str, Any]:
         """A page of the list as it comes without filter and order."""
+        if name in WITHOUT_CURSORS:
+            return {}
         cursor = _mark(f"cursor.{name}", str(self.random.randint(0, PAGES - 1)))
         return {"before" if self.chance(40) else "after": cursor}
 
     def refused_paging(self, parent: str, name: str) -> dict[str, Any]:
         other = "Query.skills" if name != "skills" else "Query.gigs"
+        own = None if f"{parent}.{name}" in WITHOUT_CURSORS else _mark(f"cursor.{parent}.{name}", "0")
         refused: dict[str, Any] = self.choose(
             (
                 {"first": 0},
@@ -621,7 +626,7 @@ class _Writer:
                 {"first": 1, "after": "forged"},
                 {"first": 1, "after": _mark(f"cursor.{other}", "0")},
                 {"last": 1, "before": ""},
-                {"first": 1, "before": _mark(f"cursor.{parent}.{name}", "0")},
+                {"first": 1, "before": own or ""},
             )
         )
         return refused

@@ -22,6 +22,7 @@ from resolvers import (
     notifications,
     profiles,
     reading,
+    recommendation_feedback,
     snippet_talk,
     snippets,
     tasks,
@@ -192,6 +193,11 @@ async def put_away(stage: Stage, scene: Scene) -> None:
     await tasks.archive_task(stage.as_("owner"), key(scene.task))
 
 
+async def hidden_client(stage: Stage, scene: Scene) -> None:
+    for name in ("freelancer", "applicant", "hired"):
+        await recommendation_feedback.hide_client(stage.as_(name), key(scene.gig))
+
+
 def on(what: str, /, **more: Any) -> Callable[[Scene, str], dict[str, Any]]:
     """The input of a mutation that names what it adds to: the `boardId`, `taskId` …"""
     return lambda scene, caller: {f"{what}Id": scene.ids[what]} | more
@@ -244,6 +250,11 @@ MUTATION_ROWS: dict[str, Row] = {
     "gigRequestChanges": Row("ADMIN", ADMINISTRATORS, Stage.pending, of("gig", reason="Say more.")),
     "gigSave": Row("SIGNED_IN", SIGNED_IN, open_gig),
     "gigUnsave": Row("SIGNED_IN", cells("NOOP"), open_gig),
+    "recommendationDismiss": Row("SIGNED_IN", FREELANCERS, open_gig, on("gig", reason="SKILLS")),
+    "recommendationRestore": Row("SIGNED_IN", cells("NOOP"), open_gig, on("gig")),
+    "recommendationHideClient": Row("FREELANCER", FREELANCERS, open_gig, on("gig")),
+    "recommendationUnhideClient": Row("FREELANCER",
+        FREELANCERS, after(open_gig, hidden_client), on("gig")),
     "gigInvite": Row("CLIENT", OWNER_OF_PUBLIC, open_gig),
     "invitationAccept": Row("FREELANCER", BY_APPLICANT, Stage.invited, of("invitation")),
     "invitationDecline": Row("FREELANCER", BY_APPLICANT, Stage.invited, of("invitation", note="No time.")),

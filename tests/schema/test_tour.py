@@ -21,7 +21,7 @@ from transport.graphiql import TourStep, read_tour
 
 STEPS = {step.title: step for step in read_tour(CHECKOUT / "transport" / "tour")}
 # Whom each operation is meant for; the rest is Carla's, whom the page signs in first.
-OF_FARID = {"MyApplications", "Apply", "MyContracts", "ReportProgress"}
+OF_FARID = {"MyApplications", "Apply", "MyContracts", "ReportProgress", "Recommended"}
 OF_ADA = {"Jobs"}
 REFUSED = {"Refused"}
 

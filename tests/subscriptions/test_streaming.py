@@ -294,7 +294,7 @@ def leaves(kind: Any) -> str:
     if "nodes" in named.fields:
         return (
             " { totalCount nodes { __typename id } }"
-            if named.name != "ActivityConnection"
+            if named.name not in {"ActivityConnection", "FreelancerRecommendations"}
             else " { totalCount }"
         )
     parts = [

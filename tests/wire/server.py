@@ -52,7 +52,9 @@ async def serving(
 
 
 def settings_for(local: Path, **variables: str) -> Settings:
-    return Settings.read({"PORT": "0", "GRAPHIQL": "0", "LOCAL_DIRECTORY": str(local), **variables})
+    """Without an index of recommendations, which takes seconds to start; those who want one say so."""
+    defaults = {"PORT": "0", "GRAPHIQL": "0", "RECOMMENDATIONS": "0", "LOCAL_DIRECTORY": str(local)}
+    return Settings.read(defaults | variables)
 
 
 @contextlib.asynccontextmanager

@@ -47,7 +47,7 @@ class Command:
         self.process = subprocess.Popen(
             [sys.executable, "app.py", *arguments],
             cwd=CHECKOUT,
-            env={**kept, **home.variables, **variables},
+            env={**kept, "RECOMMENDATIONS": "0", **home.variables, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
