@@ -1,7 +1,6 @@
 """The tables of chat: the log of rooms (where PostgreSQL keeps it), the wrapped keys of its words, and what is searched.
 
-Rooms and authors are not foreign keys yet: the table of rooms comes with the use cases of chat, and the platform is an
-author that is no user. Keys and search are in PostgreSQL wherever the log is.
+Authors are no foreign keys: the platform is one that is no user. Keys and search are in PostgreSQL wherever the log is.
 """
 
 from datetime import datetime
@@ -13,7 +12,7 @@ from sqlmodel import Field, SQLModel
 
 from models.chat import MAX_CLIENT_ID, MAX_REACTION, ChatKind
 from models.stream import Xid8
-from models.table import big, utc, words
+from models.table import big, reference, utc, words
 
 
 class ChatLogEntry(SQLModel, table=True):
@@ -37,7 +36,7 @@ class ChatLogEntry(SQLModel, table=True):
         sa.Index("ix_chat_fact_about", "message_id", "seq", postgresql_where=sa.text("kind <> 'SENT'")),
     )
 
-    room_id: UUID = Field(primary_key=True)
+    room_id: UUID = reference("room.id", primary_key=True)
     seq: int = Field(primary_key=True, sa_type=sa.BigInteger)
     id: UUID
     kind: ChatKind = words(ChatKind)
@@ -70,7 +69,7 @@ class ChatKey(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    room_id: UUID
+    room_id: UUID = reference("room.id")
     author_id: UUID | None = Field(index=True)
     wrapping_key: str = Field(max_length=40, index=True)
     wrapped: bytes
@@ -91,7 +90,7 @@ class ChatWord(SQLModel, table=True):
     )
 
     message_id: UUID = Field(primary_key=True)
-    room_id: UUID
+    room_id: UUID = reference("room.id")
     author_id: UUID = Field(index=True)
     seq: int = big()
     fact_seq: int = big()

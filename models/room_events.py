@@ -120,6 +120,21 @@ class RoomReadMarked(RoomEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MessageForPerson(RoomEvent):
+    """Somebody wrote to you: in a room of two that you did not mute, or in a message that speaks to you."""
+
+    message_id: UUID
+    is_mention: bool
+
+    @property
+    def audience(self) -> Audience:
+        return Audience.SUBJECT
+
+    def streams(self) -> tuple[str, ...]:
+        return (f"user:{self.person_id}",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChatPreferenceSet(Event):
     """You chose whether others are told what you have read."""
 

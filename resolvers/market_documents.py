@@ -67,9 +67,13 @@ async def main_currency(db: Database) -> str:
     return str(rows[0][0]) if rows else USUAL_CURRENCY
 
 
-async def read_gigs(db: Database, *where: Clause, currency: str, limit: int | None = None) -> list[MarketGig]:
-    """By id."""
-    statement = sa.select(*_GIG_COLUMNS).where(*where).order_by(col(Gig.id)).limit(limit)
+async def read_gigs(
+    db: Database, *where: Clause, currency: str, limit: int | None = None, newest_first: bool = False
+) -> list[MarketGig]:
+    """By id, or the newest first."""
+    newest = (col(Gig.listed_at).desc(), col(Gig.id).desc())
+    order: tuple[Any, ...] = newest if newest_first else (col(Gig.id),)
+    statement = sa.select(*_GIG_COLUMNS).where(*where).order_by(*order).limit(limit)
     return [_market_gig(row, currency) for row in await db.fetch(statement)]
 
 

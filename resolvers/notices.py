@@ -68,8 +68,13 @@ async def tell(op: Operation, tx: Transaction, event: ContractMoved | Applicatio
     )
 
 
-async def say_notices(op: Operation) -> int:
-    """Say what is owed, in the order in which it came; how much was said. Raises `StoreAway`, `OutcomeUnknown`, `RoomBusy`."""
+async def say_notices(op: Operation) -> None:
+    """Say all that is owed, in the order in which it came. Raises `StoreAway`, `OutcomeUnknown`, `RoomBusy`."""
+    while await _say_some(op) == AT_ONCE:
+        pass
+
+
+async def _say_some(op: Operation) -> int:
     owed = (
         sa.select(RoomNotice.__table__)  # type: ignore[attr-defined]
         .where(col(RoomNotice.said_at).is_(None))

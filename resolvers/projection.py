@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from models.chat import ChatFact, ChatMessage
+from models.chat import ChatMessage
 from models.chat_words import tokens_of
 from models.message import Content
-from models.room import ChatMark, Room, RoomMessage, RoomProgress
+from models.room import ChatMark, Room, RoomKind, RoomMember, RoomMessage, RoomProgress
+from models.room_events import MessageForPerson
 from models.store.chat_keys import Unreadable
 from models.store.sql import Transaction
 from resolvers.operation import Operation
@@ -74,7 +75,8 @@ async def sweep(op: Operation) -> int:
         rooms = list(moved.heads)
     for start in range(0, len(rooms), PAGE):
         await catch_up(op, rooms[start : start + PAGE])
-    if moved.mark != mark:
+    # Where nothing moved, the old mark will do: noting each one would be a write every other second, for ever.
+    if rooms or mark is None:
         async with op.db.transaction(actor_id=None, at=op.now()) as tx:
             values = {"store": store.name, "mark": moved.mark}
             await tx.execute(insert(ChatMark).values(values).on_conflict_do_update(
@@ -123,8 +125,45 @@ async def _project_some(op: Operation, room_id: UUID) -> int:
     messages = await _read(op, list(found.values()))
     await _index(op, room_id, messages)
     async with op.db.transaction(actor_id=None, at=op.now()) as tx:
-        await _write(tx, room_id, messages, facts)
+        # Of those who project the same at once, one tells people of it.
+        await tx.execute(insert(RoomProgress).values(
+            room_id=room_id, seq=0, said_at=facts[0].at
+        ).on_conflict_do_nothing())  # fmt: skip
+        progress = await tx.lock(RoomProgress, col(RoomProgress.room_id) == room_id, what="room")
+        await _write(tx, room_id, messages)
+        if (last := facts[-1].seq) > progress.seq:
+            await _tell(tx, room_id, [
+                read for read in messages if progress.seq < read.message.seq <= last
+            ])  # fmt: skip
+            progress.seq, progress.said_at = last, max(fact.at for fact in facts)
     return len(facts)
+
+
+async def _tell(tx: Transaction, room_id: UUID, new: Sequence[_Read]) -> None:
+    """Tell whoever is written to: the other one in a room of two, and those whom a message names. Not what is deleted already."""
+    new = sorted((read for read in new if read.content is not None), key=lambda read: read.message.seq)
+    named = {id for read in new if read.content for id in read.content.mention_ids}
+    is_of_two = col(Room.kind) != RoomKind.GROUP
+    statement = (
+        sa.select(col(RoomMember.user_id), col(RoomMember.is_muted), col(Room.kind))
+        .join(Room, col(Room.id) == col(RoomMember.room_id))
+        .where(
+            col(RoomMember.room_id) == room_id,
+            col(RoomMember.left_at).is_(None),
+            is_of_two | col(RoomMember.user_id).in_(named),
+        )
+    )
+    found = (await tx.execute(statement)).all() if new else ()
+    people = [(row.user_id, row.kind is not RoomKind.GROUP and not row.is_muted) for row in found]
+    for read in new:
+        assert read.content is not None
+        for user_id, hears_all in people:
+            is_mention = user_id in read.content.mention_ids
+            if user_id != read.message.sent.author_id and (is_mention or hears_all):
+                tx.emit(MessageForPerson(
+                    room_id=room_id, message_id=read.message.id, person_id=user_id, is_mention=is_mention,
+                    at=read.message.sent.at,
+                ))  # fmt: skip
 
 
 async def _read(op: Operation, messages: Sequence[ChatMessage]) -> list[_Read]:
@@ -150,9 +189,7 @@ async def _index(op: Operation, room_id: UUID, messages: Sequence[_Read]) -> Non
         await op.services.chat.words.write(read.message, tokens)
 
 
-async def _write(
-    tx: Transaction, room_id: UUID, messages: Sequence[_Read], facts: Sequence[ChatFact]
-) -> None:
+async def _write(tx: Transaction, room_id: UUID, messages: Sequence[_Read]) -> None:
     rows = [
         {
             "message_id": read.message.id,
@@ -181,16 +218,6 @@ async def _write(
             ),
             rows,
         )
-    progress = insert(RoomProgress).values(
-        room_id=room_id, seq=facts[-1].seq, said_at=max(fact.at for fact in facts)
-    )
-    await tx.execute(progress.on_conflict_do_update(
-        index_elements=["room_id"],
-        set_={
-            "seq": sa.func.greatest(col(RoomProgress.seq), progress.excluded.seq),
-            "said_at": sa.func.greatest(col(RoomProgress.said_at), progress.excluded.said_at),
-        },
-    ))  # fmt: skip
 
 
 class Projector:

@@ -47,6 +47,7 @@ Clause = sa.ColumnElement[bool]
 LISTED = 50
 """How many a list of freelancers holds at most; one of gigs holds the thirty that are scored exactly."""
 SIMILAR_LOOKED_AT = 40
+NEWEST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +222,31 @@ async def _first_gigs(op: Operation, seeker: Seeker, part: Part) -> Page:
     answers: list[Answer] = await op.services.recommender.ask("gigs_for", seeker.document, LISTED, explained)
     gigs = await _gigs_for(op, seeker, [UUID(answer.id) for answer in answers])
     kept = [answer for answer in answers if UUID(answer.id) in gigs]
+    if not kept and not seeker.document.skills:
+        gigs, kept = await _newest_gigs(op, seeker)
     row = _list_of(op, RecommendationKind.GIGS, None, kept, [PlacedBy.SCORE.value] * len(kept))
     positions, more = part.of(range(1, len(kept) + 1))
     return _shown(
         op, row, [_item(row, p, kept[p - 1], gigs[row.subjects[p - 1]]) for p in positions], more=more
     )
+
+
+async def _newest_gigs(op: Operation, seeker: Seeker) -> tuple[dict[UUID, MarketGig], list[Answer]]:
+    """For somebody whose profile has no skills yet and is like no gig: what came last, by its score like everything."""
+    found = await read_gigs(
+        op.db,
+        on_the_market(),
+        access.visible_gigs(op.viewer),
+        currency=_currency(op),
+        limit=NEWEST,
+        newest_first=True,
+    )
+    gigs = {gig.id: gig for gig in found if _is_for(seeker.row, gig, now=op.now())}
+    if not gigs:
+        return {}, []
+    documents = [gig.document for gig in gigs.values()]
+    answers: list[Answer] = await op.services.recommender.ask("explain_gigs", seeker.document, documents)
+    return gigs, sorted(answers, key=lambda answer: -answer.points)
 
 
 async def _next_gigs(op: Operation, seeker: Seeker, part: Part, list_id: UUID) -> Page:

@@ -4,6 +4,7 @@ Each serving process has its own, in a process beside it. It is built in the bac
 stream `market` (subscriptions/market.py). What it answers are proposals: who asks applies today's scopes to them in SQL. When it is not there, that is an answer of its own, for callers and for /health.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
@@ -83,6 +84,7 @@ class Recommender:
         self._embeds = embeds
         self._process: RankingProcess | None = None
         self._teams: RankingProcess | None = None
+        self._starting_teams = asyncio.Lock()
         self._loaded = self._to_load = 0
         self._doubted: set[UUID] = set()
 
@@ -127,8 +129,9 @@ class Recommender:
         Raises `NotReady`.
         """
         try:
-            if self._teams is None or self._teams.ended.is_set():
-                self._teams = await RankingProcess.start("--lexical")
+            async with self._starting_teams:
+                if self._teams is None or self._teams.ended.is_set():
+                    self._teams = await RankingProcess.start("--lexical")
             return await self._teams.ask("teams", *arguments)
         except (ProcessBusy, ProcessLost, QuestionFailed, OSError) as error:
             raise NotReady(_state_of(error)) from error

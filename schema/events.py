@@ -25,7 +25,7 @@ from models.errors import Invalid
 from models.event import EVENTS, Event, Topic
 from models.gig_events import ConcernedEvent
 from models.gig_workflow import GigStatus
-from models.ids import decode_id
+from models.ids import decode_id, encode_id
 from models.room_events import RoomMemberEvent, RoomReadReceipt
 from models.store.sql import Position
 from models.user import AccountEvent, Role
@@ -191,6 +191,8 @@ _VALUES = {
     "number": "Of a task, its number on the board, which never changes; of reading, the number in the room's log up to which was read.",
     "relation": "How the one stands to the other.",
     "emoji": "The emoji.",
+    "message_id": "The message, for `message` and to jump to with `messages(around:)`.",
+    "is_mention": "Whether it speaks to you by name.",
     "mentions": "How many unread messages spoke to you then.",
     "shows_receipts": "Whether they are.",
     "room_kind": "What the room is for.",
@@ -265,6 +267,10 @@ class _Kind:
                 annotations[public], namespace[public] = annotation | None, reference(name, description)
             else:
                 public = _python_name(name, hints[name])
+                if name == "message_id":
+                    # Messages are in another store: they are no nodes.
+                    self._readers[name] = (name, lambda raw: encode_id("message", UUID(raw)))
+                    hints[name] = strawberry.ID
                 annotations[public] = list[Change] if name == "changes" else _public(hints[name])
                 namespace[public] = strawberry.field(description=_VALUES[name])
         if issubclass(kind, ConcernedEvent):

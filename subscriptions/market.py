@@ -24,18 +24,20 @@ _log = logging.getLogger("skillsync.ranking")
 
 
 async def keep_index(streams: Streams, recommender: Recommender, db: Database) -> None:
-    """Until cancelled. Whatever ends the index, another one is built."""
+    """Until cancelled, or the streams stop. Whatever else ends the index, another one is built."""
     while True:
         try:
             await _keep_one(streams, recommender, db)
         except Exception as error:
             recommender.problem = type(error).__name__
             _log.warning("the index of recommendations is lost", exc_info=error)
+        else:
+            return
         await asyncio.sleep(RETRY_S)
 
 
 async def _keep_one(streams: Streams, recommender: Recommender, db: Database) -> None:
-    """One index, to its end. Raises what ended it."""
+    """One index, for as long as the stream is told. Raises what else ended it."""
     async with streams.follow(MARKET, _PLATFORM) as follower, recommender.started() as process:
         recommender.on_doubt = process.on_end = follower.nudge
         await recommender.build(db)

@@ -10,6 +10,7 @@ branch_labels = None
 depends_on = None
 
 _ROLES = ("OWNER", "MODERATOR", "MEMBER")
+_OF_ROOMS = ("chat_fact", "chat_key", "chat_word")
 _KINDS = ("DIRECT", "GROUP", "APPLICATION", "CONTRACT")
 
 
@@ -160,6 +161,8 @@ def upgrade() -> None:
         ["created_at", "id"],
         postgresql_where=sa.text("said_at is null"),
     )
+    for table in _OF_ROOMS:
+        op.create_foreign_key(op.f(f"fk_{table}_room_id"), table, "room", ["room_id"], ["id"])
     for kind, table, began in (
         ("APPLICATION", "application", "submitted_at"),
         ("CONTRACT", "contract", "started_at"),
@@ -169,6 +172,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for table in _OF_ROOMS:
+        op.drop_constraint(op.f(f"fk_{table}_room_id"), table)
     for table in (
         "room_notice",
         "chat_preference",

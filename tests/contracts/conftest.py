@@ -10,12 +10,35 @@ import pytest
 from models.chat import ChatDraft, ChatFact, ChatKind, Sealed
 from models.ids import new_id
 from models.store.chat import Appended, ChatStore
+from models.store.chat_sql import Statements
 from models.store.chats import chat_store_from
 from tests.ferretdb_server import FerretServer, running_ferretdb
 
 AT = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
 KEY = new_id()
 OpenStore = Callable[..., Awaitable[ChatStore]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def rooms_of_themselves(database_url: str) -> None:
+    await let_rooms_make_themselves(database_url)
+
+
+async def let_rooms_make_themselves(database_url: str) -> None:
+    """Every log has a room then, though nobody made it: stores are held to their promises without use cases."""
+    statements = Statements(database_url, size=1)
+    await statements.fetch("""
+        create or replace function make_room() returns trigger language plpgsql as $$ begin
+            insert into room (id, kind, title, is_read_only, created_at, updated_at, version)
+            values (new.room_id, 'GROUP', 'test', false, now(), now(), 1) on conflict do nothing;
+            return new;
+        end $$
+    """)
+    for table in ("chat_fact", "chat_key", "chat_word"):
+        await statements.fetch(
+            f"create or replace trigger make_room before insert on {table} for each row execute function make_room()"
+        )
+    await statements.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,12 +19,13 @@ from models.store.chat_mongo import MongoChatStore
 from models.store.chat_sql import SqlChatStore, Statements
 from settings import Settings, SettingsError
 from tests.chat_keys import pem_path, ring_of
-from tests.contracts.conftest import AT, about, log, sent, words, write
+from tests.contracts.conftest import AT, about, let_rooms_make_themselves, log, sent, words, write
 from tests.ferretdb_server import FerretServer
 
 
 @pytest.fixture
 async def source(empty_database_url: str) -> AsyncIterator[ChatStore]:
+    await let_rooms_make_themselves(empty_database_url)
     store = SqlChatStore(empty_database_url, pool_size=2)
     yield store
     await store.close()
@@ -128,6 +129,7 @@ def test_an_operator_copies_and_rotates(
 
 
 async def _write_sealed(url: str, *, count: int) -> None:
+    await let_rooms_make_themselves(url)
     store, statements = SqlChatStore(url, pool_size=2), Statements(url, size=2)
     keys, room = ChatKeys(statements, ring_of(1)), new_id()
     for _ in range(count):

@@ -208,6 +208,29 @@ async def test_what_an_erased_author_said_still_counts_and_is_not_found(world: W
     assert page is not None and page.messages[0].words is Unreadable.DESTROYED
 
 
+async def test_whoever_is_written_to_is_told_once_in_their_own_stream_however_many_project(
+    world: World,
+) -> None:
+    one, other, third = await world.client(), await world.freelancer(), await world.freelancer()
+    pair, many = await direct(world, one, other), await group(world, one, other, third)
+    await say(world, one, pair, "hello")
+    await say(world, one, many, "you", mention_ids=(id_of(other),))
+    await say(world, one, many, "all of you", mentions_room=True)
+
+    await race(projection.project(world.as_(one), room_id) for room_id in (pair, many) * 5)
+    await rooms.set_preference(world.as_(other), pair, {"is_muted": True})
+    await say(world, one, pair, "quiet")
+    await projection.catch_up(world.as_(one), [pair])
+
+    rows = await world.rows(
+        "select stream, payload from fact where kind = 'MessageForPerson' and payload ->> 'room_id' = any(:ids) order by payload ->> 'is_mention'",
+        ids=[str(pair), str(many)],
+    )
+    told = [(row.stream, row.payload["room_id"], row.payload["is_mention"]) for row in rows]
+    stream = f"user:{other.user_id}"
+    assert told == [(stream, str(pair), False), (stream, str(many), True)]
+
+
 # -- threads and pins --------------------------------------------------------------------------------------------------------
 
 

@@ -146,6 +146,22 @@ async def test_the_order_of_a_list_stays_while_gigs_are_published(market: Market
     assert (await market.recommended(freelancer, first=30))["totalCount"] == 4
 
 
+async def test_who_has_written_nothing_of_themselves_yet_is_shown_what_came_last(market: Market) -> None:
+    client = await market.world.client()
+    freelancer = await market.world.freelancer()
+    last = await market.gig(client, "scheme", title="Last")
+
+    page = await market.recommended(freelancer, first=30)
+
+    titles = [node["gig"]["title"] for node in page["nodes"]]
+    assert "Last" in titles and len(titles) == page["totalCount"] <= 20
+    assert [node["score"] for node in page["nodes"]] == sorted(
+        (n["score"] for n in page["nodes"]), reverse=True
+    )
+    assert all(node["score"] == sum(by_name(node["parts"]).values()) for node in page["nodes"])
+    assert page["nodes"][titles.index("Last")]["gig"]["id"] == encode_id("gig", last)
+
+
 async def test_a_cursor_is_good_for_its_own_list_alone(market: Market) -> None:
     client = await market.world.client()
     gig_id = await market.gig(client, "fortran")

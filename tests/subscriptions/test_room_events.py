@@ -197,3 +197,28 @@ async def test_many_followers_of_one_room_share_what_is_made_for_them(start: Sta
         assert [event["message"]["text"] for event in heard if "message" in event] == [
             str(number) for number in range(20)
         ]
+
+
+async def test_a_place_in_one_of_the_two_streams_goes_on_there_and_that_of_another_room_is_refused(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world = worker.world
+    one, other = await world.client(), await world.freelancer()
+    room_id, elsewhere = await group(world, one, other), await direct(world, one, other)
+    document = "mutation ($input: MessageSendInput!) { messageSend(input: $input) { position } }"
+    answers = [
+        await world.data(one, document, input={"roomId": encode_id("room", id), "text": "hello"})
+        for id in (room_id, elsewhere)
+    ]
+    here, there = (answer["messageSend"]["position"] for answer in answers)
+    await say(world, other, room_id, "and then")
+
+    follower = await follow(worker, one, room_id, here)
+    request = Request(FOLLOW, {"room": encode_id("room", room_id), "after": there})
+    refused = await perform(world.schema, worker.streams, request, world.as_(one))
+
+    assert (await follower.next())["message"]["text"] == "and then"
+    assert await follower.next() == {"__typename": "StreamReady", "replayed": 1}
+    assert isinstance(refused, Response)
+    assert refused.body["errors"][0]["extensions"]["constraint"] == "CURSOR"

@@ -12,7 +12,7 @@ from models.event import EVENTS
 from models.ids import encode_id
 from models.message import Content
 from models.room import RoomRole
-from models.room_events import RoomEvent, RoomPreferenceSet, RoomReadMarked
+from models.room_events import MessageForPerson, RoomEvent, RoomPreferenceSet, RoomReadMarked
 from resolvers import messages, reading, rooms
 from schema.events import KINDS
 from schema.execution import Request, Response
@@ -38,7 +38,7 @@ ROOM_KINDS = {
     name
     for name in KINDS
     if issubclass(EVENTS[name], RoomEvent)
-    and not issubclass(EVENTS[name], RoomPreferenceSet | RoomReadMarked)
+    and not issubclass(EVENTS[name], MessageForPerson | RoomPreferenceSet | RoomReadMarked)
 }
 
 
@@ -150,6 +150,7 @@ async def test_what_one_does_for_oneself_is_told_in_ones_own_stream(start: Start
     one, other = await world.client(), await world.freelancer()
     document = """subscription { viewerEvents(topics: [ROOMS]) { cursor event { __typename
         ... on PersonBlocked { other { id } } ... on RoomPreferenceSet { room { id } isMuted }
+        ... on MessageForPerson { messageId isMention }
         ... on ChatPreferenceSet { showsReceipts } ... on RoomReadMarked { number unread mentions } } } }"""
     frames = await perform(world.schema, worker.streams, Request(document), world.as_(one))
     assert not isinstance(frames, Response), frames.body
@@ -159,15 +160,20 @@ async def test_what_one_does_for_oneself_is_told_in_ones_own_stream(start: Start
     room_id = (await rooms.open_direct(world.as_(one), id_of(other))).entity_id
     await rooms.set_preference(world.as_(one), room_id, {"is_muted": True})
     await reading.set_receipts(world.as_(one), is_on=False)
-    await said(world, other, room_id)
+    message_id = await said(world, other, room_id, "you", mention_ids=(id_of(one),))
     await reading.mark_read(world.as_(one), room_id, up_to=None)
     await rooms.block_person(world.as_(one), id_of(other))
     await rooms.unblock_person(world.as_(one), id_of(other))
 
-    assert await follow.some(6) == [
+    assert await follow.some(7) == [
         {"__typename": "RoomMemberAdded"},
         {"__typename": "RoomPreferenceSet", "room": {"id": encode_id("room", room_id)}, "isMuted": True},
         {"__typename": "ChatPreferenceSet", "showsReceipts": False},
+        {
+            "__typename": "MessageForPerson",
+            "messageId": encode_id("message", message_id),
+            "isMention": True,
+        },
         {"__typename": "RoomReadMarked", "number": 1, "unread": 0, "mentions": 0},
         {"__typename": "PersonBlocked", "other": {"id": encode_id("person", id_of(other))}},
         {"__typename": "PersonUnblocked"},
