@@ -47,7 +47,7 @@ bench-boards: dev ## Let twenty people move tasks on one board, and time a board
 bench-fanout: setup ## Measure how fast an event reaches subscribers, against Node's servers (12 minutes)
 	@.venv/bin/python -m bench.fanout
 
-eval: dev ## Answer the labelled tasks in $$EVAL_DATA and compare with the last recorded figures
+eval: dev ## Answer the labelled tasks by $$EVAL, a runner, beside the figures recorded last
 	@.venv/bin/python -m bench.ranking.evaluating
 
 bench-ranking: dev ## Measure ranking among 100,000 and 1,000,000 candidates on one core (10 minutes)

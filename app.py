@@ -13,7 +13,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ from models.store.keys import KeyRing, new_wrapping_key
 from models.store.sql import Database
 from models.stream import StreamEpoch
 from models.user import Role
-from resolvers import accounts, demo, imports, notices, projection, taxonomy
+from resolvers import accounts, demo, imports, notices, outcomes, projection, taxonomy
 from resolvers.files import delete_loose_files
 from resolvers.import_lines import ImportRefused
 from resolvers.jobs import run_due_jobs
@@ -745,6 +745,87 @@ def rotate_keys(settings: Settings, arguments: argparse.Namespace) -> int:
     return code or int(bool(report.forged or report.unreadable))
 
 
+def train_ranking(settings: Settings, _: argparse.Namespace) -> int:
+    """Train the order of recommendations on what happened here; it replaces the one in use only if it is better."""
+    from tqdm import tqdm
+
+    from ranking.artifacts import ArtifactDamaged
+    from ranking.documents import PastGig
+    from ranking.embedding import installed_encoder
+    from ranking.training import NothingLearnt, NotTrained, retrain
+
+    past: list[PastGig] = []
+
+    async def read(url: str) -> None:
+        async with opened_services(settings, url) as services:
+            past.extend(await outcomes.read_past(services.db))
+
+    if code := _do_on_database(settings, read):
+        return code
+    say(f"Read {len(past):,} gigs with {sum(len(each.outcomes) for each in past):,} answers.")
+    root = settings.local / "ranking"
+    try:
+        with tqdm(file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+
+            def show(what: str, done: int, of: int) -> None:
+                bar.set_description(what, refresh=False)
+                bar.total, bar.n = of, done
+                bar.refresh()
+
+            made = retrain(
+                past, root=root, encoder=installed_encoder(), at=datetime.now(UTC), on_progress=show
+            )
+    except (NotTrained, ArtifactDamaged) as error:
+        say(f"skillsync: {error}")
+        if isinstance(error, NothingLearnt):
+            _say_reached(error.reached)
+        return 1
+    say(f"nDCG@10 on the newest {made.training.measured:,} gigs, by what was known before:")
+    _say_reached(made.training.reached)
+    say(f"{made.version} is in use; running servers take it up by themselves.")
+    return 0
+
+
+def _say_reached(reached: Mapping[str, float]) -> None:
+    for name, value in reached.items():
+        say(f"  {name:28} {value:.4f}")
+
+
+def list_ranking(settings: Settings, _: argparse.Namespace) -> int:
+    """List the trained orders, oldest first; * is in use."""
+    from ranking import artifacts
+
+    root = settings.local / "ranking"
+    in_use = artifacts.current(root)
+    for version in artifacts.versions(root):
+        mark = "*" if version == in_use else " "
+        try:
+            kept = artifacts.read(root, version)
+        except artifacts.ArtifactDamaged as error:
+            print(f"{mark} {version}  damaged: {error}")
+            continue
+        until = datetime.fromtimestamp(kept.span.last * 86_400, UTC).date()
+        reached = kept.training.reached["learned, on the last"]
+        print(f"{mark} {version}  {kept.span.gigs:,} gigs until {until}, nDCG@10 {reached:.4f}")
+    return 0
+
+
+def roll_ranking_back(settings: Settings, _: argparse.Namespace) -> int:
+    """Go back to the order that was trained before the one in use."""
+    from ranking import artifacts
+
+    try:
+        back = artifacts.roll_back(settings.local / "ranking")
+    except artifacts.NothingToRollBackTo:
+        say("skillsync: There is no older version. `ranking list` shows what there is.")
+        return 1
+    except artifacts.ArtifactDamaged as error:
+        say(f"skillsync: {error}")
+        return 1
+    say(f"{back.version} is in use again; running servers take it up by themselves.")
+    return 0
+
+
 def _do_on_database(settings: Settings, act: Callable[[str], Coroutine[Any, Any, None]]) -> int:
     """Run it on a database of the newest revision; 130 when it was interrupted, 1 when a store went away."""
     with database_url(settings) as url:
@@ -822,6 +903,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="replace the keys of authors that were made N days ago or earlier (90; 0 for all)",
     )
     rotation.set_defaults(act=rotate_keys)
+    ranking = commands.add_parser("ranking", help="Look after the order of recommendations.").add_subparsers(
+        required=True
+    )
+    for name, command in (("train", train_ranking), ("list", list_ranking), ("rollback", roll_ranking_back)):
+        ranking.add_parser(name, help=command.__doc__).set_defaults(act=command)
     return parser.parse_args(arguments)
 
 

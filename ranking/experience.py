@@ -7,7 +7,7 @@ not days, so that a slow market forgets no faster than a busy one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,20 +16,30 @@ from numpy.typing import NDArray
 
 from ranking.documents import Gig, PastGig
 from ranking.embedding import Encoder
-from ranking.text import WORD, Sparse, best_first, bm25, joined, stop_words, unit
+from ranking.nearest import Vectors
+from ranking.text import WORD, Numbers, Sparse, best_first, bm25, joined, meeting, stop_words, unit
 
 Floats = NDArray[np.float32]
 
 NEAREST = 60
+LOOKED_AT = 150
 HALF_LIVES = (40, 120, 400)
 LONG = 400
-# Vectors of more past gigs than this are searched coarsely first, by their most telling directions.
-EXACT_VECTORS = 20_000
-COARSE_DIMENSIONS = 64
-COARSE_KEPT = 500
-COMMON = 0.1
+# Likeness is looked for among so many of the newest past gigs: older ones would count less than 2^-50 of a new one.
+REMEMBERED = 20_000
 PROVEN = 0.3
 TOKENS = 128
+TINY = 1e-9
+
+WORDS = ("words_120", "words_400", "words_inf", "words_chosen", "words_worth")
+SKILLS = (
+    *("skill_40", "skill_120", "skill_400", "skill_inf", "skill_chosen", "skill_worth"),
+    *("skills_depth", "skills_cover", "skills_share"),
+)
+MEANING = (
+    *("meaning_40", "meaning_120", "meaning_400", "meaning_inf", "meaning_chosen", "meaning_worth"),
+    "meaning_profile",
+)
 
 
 def words_of(gig: Gig) -> str:
@@ -46,15 +56,28 @@ def vectors_of(gigs: Sequence[Gig], encoder: Encoder | None) -> Floats | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """For one gig: a column of numbers per named feature over all people of the experience, none negative."""
+class Glance:
+    """For one gig: past gigs that are like it, and a first guess of its people, which is all that is computed for everybody."""
 
-    columns: dict[str, Floats]
-    best: Floats  # of each column
+    gig: Gig
+    near: NDArray[np.intp]  # past gigs by place, and what each counts, by words
+    near_weights: Numbers
+    close: NDArray[np.intp] | None  # by meaning
+    close_weights: Numbers | None
+    direction: Floats | None
+    gained: tuple[int, int] | None  # a person and a skill, by place
     first_guess: Floats  # orders people well enough to choose whom the model looks at
-    similar: tuple[
-        tuple[int, float], ...
-    ]  # past gigs by place, with how similar their words are (1 for the nearest)
+    first: NDArray[np.intp]  # people by place, best guess first
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """For one gig: a row of numbers, none negative, for each of `people` (places)."""
+
+    gig: Gig
+    people: NDArray[np.intp]
+    table: Floats
+    best: Floats  # of each column, among those whom the first guess puts first
 
 
 class Experience:
@@ -64,77 +87,110 @@ class Experience:
         self.past = list(past)
         self.people = sorted({outcome.person for each in past for outcome in each.outcomes})
         self.place = {person: place for place, person in enumerate(self.people)}
-        self._took, self._chosen, self._worth = _outcomes(self.past, self.place)
-        self._took_by_person = self._took.tocsc()
-        self._words = _Words([words_of(each.gig) for each in past])
+        self._took, self._chosen, self._worth, self._done_by_person = _outcomes(self.past, self.place)
+        self._forgotten = max(0, len(past) - REMEMBERED)
+        self._words = _Words([words_of(each.gig) for each in self.past[self._forgotten :]])
         self._ages = len(past) - 1 - np.arange(len(past), dtype=np.float64)
         self._decay = {str(half): 0.5 ** (self._ages / half) for half in HALF_LIVES}
         self._decay["inf"] = np.ones(len(past))
-        self._skills = _SkillRecord(self.past, self._decay, self._took, self._chosen, self._worth)
+        self._worth_share = _shares(self._worth)
+        self._skills = _SkillRecord(
+            self.past, self._decay, self._took, self._chosen.data, self._worth_share.data
+        )
         self.counts: Floats = np.asarray(self._took.sum(axis=0)).ravel().astype(np.float32)
-        self._standing = self._standing_columns()
+        standing = self._standing_columns()
+        self._standing_names = tuple(standing)
+        self._standing = np.stack(list(standing.values()), axis=1)
         # Alike for every gig, and as long as there are people: looked through once.
-        self._standing_best = {
-            name: column.max(initial=0.0) + 1e-9 for name, column in self._standing.items()
-        }
-        self._vectors = vectors
+        self._standing_best = self._standing.max(axis=0, initial=0.0) + TINY
+        activity = standing["activity_120"]
+        self._active: Floats = activity * np.float32(0.5 / (activity.max(initial=0.0) + TINY))
+        self._vectors: Vectors | None = None
         if vectors is not None:
-            weighted = sp.diags(self._decay[str(LONG)]) @ vectors
-            self._centres = unit(self._took.T @ weighted).astype(np.float32)
-            self._coarse = _Coarse(vectors) if len(vectors) > EXACT_VECTORS else None
-            if self._coarse is not None:
-                # All people are compared for every gig: a sixth of the numbers to read through.
-                self._centres = self._coarse.projected(self._centres)
+            # A copy, so that those of forgotten gigs can be given back.
+            self._vectors = Vectors.of(vectors[self._forgotten :].copy())
+            weighted = sp.diags(self._decay[str(LONG)].astype(np.float32)) @ vectors
+            self._centres = self._vectors.seen(unit(self._took.T.astype(np.float32) @ weighted))
 
     @property
     def has_vectors(self) -> bool:
         return self._vectors is not None
 
-    def evidence(self, gig: Gig, vector: Floats | None, *, gained: tuple[str, str] | None = None) -> Evidence:
-        """For every person. `gained` (person, skill) supposes one more gig with that skill, done now by that person."""
-        columns: dict[str, Floats] = {}
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the numbers of evidence are called."""
+        return self._standing_names + WORDS + SKILLS + (MEANING if self.has_vectors else ())
+
+    def glance(self, gig: Gig, vector: Floats | None) -> Glance:
+        """Raises ValueError if there is no vector but those of past gigs: numbers would be missing."""
         near, likeness = self._words.nearest(words_of(gig))
-        weights = (likeness / (likeness.max(initial=0.0) + 1e-9)) ** 2
-        self._votes(columns, "words", near, weights, ("120", "400", "inf"))
-        self._skills.columns(
-            columns, gig.skills, None if gained is None else (self.place.get(gained[0]), gained[1])
-        )
-        if vector is not None and self._vectors is not None:
-            close, cosine = self._nearest_vectors(vector)
-            self._votes(
-                columns,
-                "meaning",
-                close,
-                np.exp((cosine - cosine.max(initial=-1.0)) * 10),
-                ("40", "120", "400", "inf"),
-            )
-            columns["meaning_profile"] = np.maximum(0, self._centres @ self._seen(vector))
-        best = {
-            name: column.max(initial=0.0) + 1e-9 for name, column in columns.items()
-        } | self._standing_best
-        columns.update(self._standing)
-        guess = sum(
-            columns[name] * np.float32(weight / best[name])
-            for name, weight in (("skill_120", 1.0), ("words_400", 0.5), ("activity_120", 0.5))
-        )
-        return Evidence(
-            columns,
-            _floats([best[name] for name in columns]),
-            np.asarray(guess, np.float32),
-            tuple(zip(near.tolist(), weights.tolist(), strict=True)),
-        )
+        near = near + self._forgotten
+        weights = (likeness / (likeness.max(initial=0.0) + TINY)) ** 2
+        close = close_weights = direction = None
+        if self._vectors is not None:
+            if vector is None:
+                raise ValueError("past gigs have vectors, this one has none")
+            close, cosine = self._vectors.nearest(vector, NEAREST)
+            close = close + self._forgotten
+            close_weights = np.exp((cosine - cosine.max(initial=-1.0)) * 10)
+            direction = self._vectors.seen(vector)
+        guess = self._first_guess(gig, near, weights, None)
+        first = best_first(guess, LOOKED_AT)
+        return Glance(gig, near, weights, close, close_weights, direction, None, guess, first)
+
+    def supposing(self, glance: Glance, person: str, skill: str) -> Glance:
+        """As if that person had done one more gig with that skill just now."""
+        gained = (self.place[person], self._skills.place.get(skill, -1))
+        guess = self._first_guess(glance.gig, glance.near, glance.near_weights, gained)
+        return replace(glance, gained=gained, first_guess=guess, first=best_first(guess, LOOKED_AT))
+
+    def evidence(self, glance: Glance, people: NDArray[np.intp] | None = None) -> Evidence:
+        """Of these people (default: those whom the first guess puts first)."""
+        first = glance.first
+        people = first if people is None else people
+        everybody, at = np.unique(np.concatenate([first, people]), return_inverse=True)
+        table = self._table(glance, everybody)
+        best = table[at[: len(first)]].max(axis=0, initial=0.0) + np.float32(TINY)
+        best[: len(self._standing_best)] = self._standing_best
+        return Evidence(glance.gig, people, table[at[len(first) :]], best)
+
+    def _first_guess(
+        self, gig: Gig, near: NDArray[np.intp], weights: Numbers, gained: tuple[int, int] | None
+    ) -> Floats:
+        guess = self._active.copy()
+        skilled = self._skills.total(gig.skills, "120", gained)
+        guess += skilled * np.float32(1 / (skilled.max(initial=0.0) + TINY))
+        cells, of_gig = self._cells(near)
+        voted = np.bincount(
+            self._took.indices[cells], (weights * self._decay["400"][near])[of_gig], minlength=len(guess)
+        ).astype(np.float32)
+        guess += voted * np.float32(0.5 / (voted.max(initial=0.0) + TINY))
+        return guess
+
+    def _table(self, glance: Glance, people: NDArray[np.intp]) -> Floats:
+        parts = [
+            self._standing[people],
+            self._votes(people, glance.near, glance.near_weights, ("120", "400", "inf")),
+            self._skills.table(glance.gig.skills, people, glance.gained),
+        ]
+        if glance.close is not None and glance.close_weights is not None and glance.direction is not None:
+            halves = ("40", "120", "400", "inf")
+            parts.append(self._votes(people, glance.close, glance.close_weights, halves))
+            parts.append(np.maximum(0, self._centres[people] @ glance.direction)[:, None])
+        return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def standing(self, *, half_life: float) -> NDArray[np.float64]:
         """Worth of what each person did, aged: who is doing well lately, whatever the gig."""
         return np.asarray(self._worth.T @ (0.5 ** (self._ages / half_life)))
 
     def gigs_of(self, person: str) -> list[int]:
+        """Past gigs whose work this person brought to an end, by place."""
         place = self.place.get(person)
         if place is None:
             return []
-        by_person = self._took_by_person
-        gigs: list[int] = by_person.indices[by_person.indptr[place] : by_person.indptr[place + 1]].tolist()
-        return sorted(gigs)
+        done = self._done_by_person
+        gigs: list[int] = done.indices[done.indptr[place] : done.indptr[place + 1]].tolist()
+        return gigs
 
     def newcomers(self, most: int) -> frozenset[str]:
         """People with at most so many past gigs."""
@@ -142,44 +198,24 @@ class Experience:
             person for person, count in zip(self.people, self.counts.tolist(), strict=True) if count <= most
         )
 
+    def _cells(self, gigs: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where who took part in these gigs stands in the matrices of outcomes, and to which of the gigs each belongs."""
+        starts, ends = self._took.indptr[gigs], self._took.indptr[gigs + 1]
+        return _ranges(starts, ends), np.repeat(np.arange(len(gigs)), ends - starts)
+
     def _votes(
-        self,
-        columns: dict[str, Floats],
-        name: str,
-        near: NDArray[np.intp],
-        weights: NDArray[np.float64],
-        halves: Sequence[str],
-    ) -> None:
-        starts, ends = self._took.indptr[near], self._took.indptr[near + 1]
-        cells = np.concatenate(
-            [np.arange(start, end) for start, end in zip(starts, ends, strict=True)] or [near]
-        )
-        who, of_gig = self._took.indices[cells], np.repeat(np.arange(len(near)), ends - starts)
-        for half in halves:
-            columns[f"{name}_{half}"] = self._per_person(who, (weights * self._decay[half][near])[of_gig])
-        long = (weights * self._decay[str(LONG)][near])[of_gig]
-        columns[f"{name}_chosen"] = self._per_person(who, long * self._chosen.data[cells])
-        columns[f"{name}_worth"] = self._per_person(who, long * self._worth_share.data[cells])
-
-    def _per_person(self, who: NDArray[np.intp], weights: NDArray[np.float64]) -> Floats:
-        return _floats(np.bincount(who, weights, minlength=len(self.people)))
-
-    def _seen(self, vector: Floats) -> Floats:
-        return vector if self._coarse is None else self._coarse.projected(vector)
-
-    def _nearest_vectors(self, vector: Floats) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        assert self._vectors is not None
-        if self._coarse is None:
-            cosines = self._vectors @ vector
-            near = best_first(cosines, NEAREST)
-            return near, cosines[near].astype(np.float64)
-        kept = self._coarse.nearest(vector, COARSE_KEPT)
-        cosines = self._vectors[kept] @ vector
-        order = best_first(cosines, NEAREST)
-        return kept[order], cosines[order].astype(np.float64)
+        self, people: NDArray[np.intp], gigs: NDArray[np.intp], weights: Numbers, halves: Sequence[str]
+    ) -> Floats:
+        """How much alike past gigs of each person count, by half-life; then of those they were chosen for; then their share."""
+        cells, of_gig = self._cells(gigs)
+        at, who = meeting(people, self._took.indices[cells])
+        cells, of_gig = cells[at], of_gig[at]
+        long = (weights * self._decay[str(LONG)][gigs])[of_gig]
+        kinds = [(weights * self._decay[half][gigs])[of_gig] for half in halves]
+        kinds += [long * self._chosen.data[cells], long * self._worth_share.data[cells]]
+        return np.stack([np.bincount(who, kind, minlength=len(people)) for kind in kinds], axis=1)
 
     def _standing_columns(self) -> dict[str, Floats]:
-        self._worth_share = _shares(self._worth)
         took, counts = self._took, self.counts
         columns = {f"activity_{half}": _sum(took, decay) for half, decay in self._decay.items()}
         columns["record_chosen"] = _sum(self._chosen, self._decay[str(LONG)])
@@ -214,116 +250,105 @@ class _Words:
         rows = sorted({known[word] for word in self._analyse(text) if word in known})
         scores = np.zeros(self._by_term.shape[1])
         matrix = self._by_term
-        # Among many gigs, words in over a tenth of them say little and cost most.
-        longest = len(scores) if len(scores) <= EXACT_VECTORS else COMMON * len(scores)
         for row in rows:
             start, end = matrix.indptr[row], matrix.indptr[row + 1]
-            if end - start <= longest:
-                scores[matrix.indices[start:end]] += matrix.data[start:end]
+            scores[matrix.indices[start:end]] += matrix.data[start:end]
         near = best_first(scores, NEAREST)
         near = near[scores[near] > 0]
         return near, scores[near]
 
 
 class _SkillRecord:
-    """For each skill, who did gigs with it, aged: as short lists, so that a gig's few skills cost a few additions."""
+    """For each skill, who did gigs with it, aged: short lists in the order of people, so that a gig's few skills cost little."""
 
     def __init__(
         self,
         past: Sequence[PastGig],
-        decay: dict[str, NDArray[np.float64]],
+        decay: dict[str, Numbers],
         took: Sparse,
-        chosen: Sparse,
-        worth: Sparse,
+        chosen: Numbers,
+        worth_share: Numbers,
     ) -> None:
-        self.names = sorted({skill for each in past for skill in each.gig.skills})
-        self._place = {name: place for place, name in enumerate(self.names)}
-        pairs = [(self._place[s], row) for row, each in enumerate(past) for s in sorted(set(each.gig.skills))]
-        rows, columns = np.array(pairs, np.intp).reshape(-1, 2).T
-        holds = sp.csr_matrix(
-            (np.ones(len(pairs)), (rows, columns)), shape=(max(1, len(self.names)), len(past))
-        )
-        gigs = np.asarray(holds.sum(axis=1)).ravel()
-        self._rarity = np.log(1 + len(past) / (1 + gigs))
+        names = sorted({skill for each in past for skill in each.gig.skills})
+        self.place = {name: place for place, name in enumerate(names)}
+        pairs = [(self.place[s], row) for row, each in enumerate(past) for s in sorted(set(each.gig.skills))]
+        skills, gigs = np.array(pairs, np.intp).reshape(-1, 2).T
+        self._rarity = np.log(1 + len(past) / (1 + np.bincount(skills, minlength=len(names))))
         self._unseen = float(np.log(1 + len(past)))
-        self._lists = {half: (holds @ sp.diags(ages) @ took).tocsr() for half, ages in decay.items()}
-        self._lists["chosen"] = (holds @ sp.diags(decay[str(LONG)]) @ chosen).tocsr()
-        self._lists["worth"] = (holds @ sp.diags(decay[str(LONG)]) @ _shares(worth)).tocsr()
-        self._answers = np.asarray(holds @ np.asarray(took.sum(axis=1)).ravel()).ravel() + 1
+        # One cell for each skill of a gig and each who took part in it; then one for each skill and person.
+        starts, ends = took.indptr[gigs], took.indptr[gigs + 1]
+        outcomes = _ranges(starts, ends)
+        skills, gigs = np.repeat(skills, ends - starts), np.repeat(gigs, ends - starts)
+        self._answers = np.bincount(skills, minlength=len(names)) + 1
+        keys, cell = np.unique(skills * took.shape[1] + took.indices[outcomes], return_inverse=True)
+        long = decay[str(LONG)][gigs]
+        kinds = [ages[gigs] for ages in decay.values()]
+        kinds += [long * chosen[outcomes], long * worth_share[outcomes]]
+        self._numbers = np.stack([np.bincount(cell, kind) for kind in kinds], axis=1, dtype=np.float32)
+        self._who = (keys % took.shape[1]).astype(np.int32)
+        self._starts = np.searchsorted(keys, np.arange(len(names) + 1) * took.shape[1])
+        self._column = {half: column for column, half in enumerate(decay)}
         self._people = took.shape[1]
 
-    def columns(
-        self, columns: dict[str, Floats], skills: Sequence[str], gained: tuple[int | None, str] | None
-    ) -> None:
-        known = [self._place[skill] for skill in sorted(set(skills)) if skill in self._place]
-        # A skill nobody has ever worked with is part of what the gig needs.
-        whole = (
-            sum(self._rarity[row] for row in known) + self._unseen * (len(set(skills)) - len(known)) + 1e-9
-        )
-        for name, lists in self._lists.items():
-            column = np.zeros(self._people, np.float32)
-            for row in known:
-                places, numbers = self._row(
-                    lists, row, gained if name in ("40", "120", "400", "inf") else None
-                )
-                column[places] += numbers * (self._rarity[row] / whole)
-            columns[f"skill_{name}"] = column
-        depth, cover, share = np.zeros((3, self._people), np.float32)
-        for row in known:
-            places, numbers = self._row(self._lists[str(LONG)], row, gained)
-            depth[places] += numbers / (numbers + 1) * (self._rarity[row] / whole)
-            cover[places] += (numbers > PROVEN) * (self._rarity[row] / whole)
-            share[places] += numbers * (self._rarity[row] / self._answers[row])
-        columns["skills_depth"] = depth
-        columns["skills_cover"] = cover
-        columns["skills_share"] = share
+    def total(self, skills: Sequence[str], half: str, gained: tuple[int, int] | None) -> Floats:
+        """For everybody: how much they did with the skills, rare ones counting more."""
+        column, whole = np.zeros(self._people, np.float32), self._whole(skills)
+        for skill in self._known(skills):
+            share = np.float32(self._rarity[skill] / whole)
+            start, end = self._starts[skill : skill + 2]
+            column[self._who[start:end]] += self._numbers[start:end, self._column[half]] * share
+            if gained is not None and gained[1] == skill:
+                column[gained[0]] += share
+        return column
 
-    def _row(
-        self, lists: Sparse, row: int, gained: tuple[int | None, str] | None
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        start, end = lists.indptr[row], lists.indptr[row + 1]
-        places, numbers = lists.indices[start:end], lists.data[start:end]
-        if gained is None or gained[0] is None or self._place.get(gained[1]) != row:
-            return places, numbers
-        at = np.flatnonzero(places == gained[0])
-        if len(at):
-            numbers = numbers.copy()
-            numbers[at] += 1.0
-            return places, numbers
-        return np.append(places, gained[0]), np.append(numbers, 1.0)
+    def table(
+        self, skills: Sequence[str], people: NDArray[np.intp], gained: tuple[int, int] | None
+    ) -> Floats:
+        """As `SKILLS` names the columns."""
+        aged, whole = len(self._column), self._whole(skills)
+        table = np.zeros((len(people), len(SKILLS)), np.float32)
+        for skill in self._known(skills):
+            start, end = self._starts[skill : skill + 2]
+            at, where = meeting(self._who[start:end], people)
+            numbers = np.zeros((len(people), self._numbers.shape[1]), np.float32)
+            numbers[at] = self._numbers[start:end][where]
+            if gained is not None and gained[1] == skill:
+                numbers[people == gained[0], :aged] += 1.0
+            lately = numbers[:, self._column[str(LONG)]]
+            share = np.float32(self._rarity[skill] / whole)
+            table[:, :-3] += numbers * share
+            table[:, -3] += lately / (lately + 1) * share
+            table[:, -2] += (lately > PROVEN) * share
+            table[:, -1] += lately * np.float32(self._rarity[skill] / self._answers[skill])
+        return table
 
+    def _known(self, skills: Sequence[str]) -> list[int]:
+        return [self.place[skill] for skill in sorted(set(skills)) if skill in self.place]
 
-class _Coarse:
-    """Most telling directions of many vectors (principal components), to look at a few hundred closely."""
-
-    def __init__(self, vectors: Floats) -> None:
-        sample = vectors[:: max(1, len(vectors) // 10_000)]
-        values, directions = np.linalg.eigh((sample.T @ sample).astype(np.float64))
-        del values
-        self._directions = directions[:, -COARSE_DIMENSIONS:].astype(np.float32)
-        self._projected = self.projected(vectors)
-
-    def projected(self, vectors: Floats) -> Floats:
-        return np.ascontiguousarray(vectors @ self._directions)
-
-    def nearest(self, vector: Floats, count: int) -> NDArray[np.intp]:
-        scores = self._projected @ self.projected(vector)
-        return best_first(scores, count)
+    def _whole(self, skills: Sequence[str]) -> float:
+        """A skill nobody has ever worked with is part of what the gig needs."""
+        known = self._known(skills)
+        unseen = len(set(skills)) - len(known)
+        return float(sum(self._rarity[skill] for skill in known) + self._unseen * unseen + TINY)
 
 
-def _outcomes(past: Sequence[PastGig], place: dict[str, int]) -> tuple[Sparse, Sparse, Sparse]:
+def _outcomes(past: Sequence[PastGig], place: dict[str, int]) -> tuple[Sparse, Sparse, Sparse, Sparse]:
+    """Gigs × people: who took part, who was chosen, for how much; and gigs whose work was done, by person."""
     cells = [
-        (row, place[outcome.person], float(outcome.was_chosen), outcome.worth)
+        (row, place[outcome.person], float(outcome.was_chosen), outcome.worth, float(outcome.was_done))
         for row, each in enumerate(past)
         for outcome in each.outcomes
     ]
-    rows, columns, chosen, worth = np.array(cells, float).reshape(-1, 4).T
+    rows, columns, chosen, worth, done = np.array(cells, float).reshape(-1, 5).T
     shape = (len(past), len(place))
     at = (rows.astype(np.intp), columns.astype(np.intp))
-    took, best, much = (
-        sp.csr_matrix((numbers, at), shape=shape) for numbers in (np.ones(len(cells)), chosen, worth)
+    took, best, much, ended = (
+        sp.csr_matrix((numbers, at), shape=shape) for numbers in (np.ones(len(cells)), chosen, worth, done)
     )
-    return took, best, much
+    ended.eliminate_zeros()
+    by_person = ended.tocsc()
+    by_person.sort_indices()
+    return took, best, much, by_person
 
 
 def _shares(worth: Sparse) -> Sparse:
@@ -332,6 +357,14 @@ def _shares(worth: Sparse) -> Sparse:
     shares = worth.copy()  # of the same structure, cell by cell
     shares.data = worth.data / np.repeat(np.where(whole > 0, whole, 1.0), np.diff(worth.indptr))
     return shares
+
+
+def _ranges(starts: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.intp]:
+    """All numbers from each start to before its end, one range after the other."""
+    lengths = ends - starts
+    offsets = np.cumsum(lengths) - lengths
+    ranges: NDArray[np.intp] = np.arange(int(lengths.sum())) + np.repeat(starts - offsets, lengths)
+    return ranges
 
 
 def _sum(matrix: Sparse, weights: NDArray[np.float64]) -> Floats:

@@ -6,21 +6,17 @@ when a quarter is hidden, the index is compacted, so a change costs what its doc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ranking.embedding import DIMENSIONS
-from ranking.text import best_first, stop_words, terms
+from ranking.nearest import Vectors
+from ranking.text import best_first, meeting, stop_words, terms
 
 Floats = NDArray[np.float32]
 
-COARSE = 64
-# With fewer documents all vectors are compared exactly; above, as many as KEPT by the coarse ones first.
-EXACT_BELOW = 20_000
-KEPT = 500
 # A question's rarest words; common ones (in over a tenth of many documents) say little and cost most.
 MOST_TERMS = 24
 COMMON = 0.1
@@ -71,8 +67,8 @@ class Answers:
 class _Growing:
     """An array that doubles."""
 
-    def __init__(self, dtype: type[np.generic], width: int = 0) -> None:
-        self._all = np.zeros((16, width) if width else 16, dtype)
+    def __init__(self, dtype: type[np.generic]) -> None:
+        self._all = np.zeros(16, dtype)
         self.size = 0
 
     def append(self, value: object) -> None:
@@ -94,23 +90,23 @@ class _List:
 
 class Index:
     def __init__(self) -> None:
+        self.moves = 0  # how often slots were given anew
         self._clear()
 
     def _clear(self) -> None:
-        self.documents: list[Document | None] = []
+        self.moves += 1
+        self.documents: list[Document | None] = []  # their vectors are kept apart
         self._slot: dict[str, int] = {}
         self._words: dict[str, _List] = {}
         self._skills: dict[str, _List] = {}
         self._owned: dict[str, list[int]] = {}
         self._open = _Growing(np.bool_)
         self._length = _Growing(np.float32)
+        self._total_length = 0
         self._price = _Growing(np.float64)
         self._languages = _Growing(np.uint64)
         self._language_bit: dict[str, int] = {}
-        self._vectors = _Growing(np.float32, DIMENSIONS)
-        self._coarse: _Growing | None = None
-        self._directions: Floats | None = None
-        self._has_vectors = False
+        self._vectors = Vectors()
         self._hidden = 0
 
     def __len__(self) -> int:
@@ -120,7 +116,7 @@ class Index:
         """Add it, or replace the one with its id; it is found from now on."""
         self.remove(document.id)
         slot = len(self.documents)
-        self.documents.append(document)
+        self.documents.append(replace(document, vector=None))
         self._slot[document.id] = slot
         found = [term for term in terms(document.text) if term not in stop_words()]
         counts: dict[str, int] = {}
@@ -136,9 +132,10 @@ class Index:
             self._owned.setdefault(document.owner, []).append(slot)
         self._open.append(document.is_open)
         self._length.append(len(found))
+        self._total_length += len(found)
         self._price.append(np.nan if document.price is None else document.price)
         self._languages.append(self._bits(document.languages))
-        self._put_vector(document.vector)
+        self._vectors.append(document.vector)
 
     def remove(self, document_id: str) -> None:
         """Nothing happens if it is not there."""
@@ -149,14 +146,15 @@ class Index:
         self._open.used[slot] = False
         self._hidden += 1
         if self._hidden > FEW and self._hidden > HIDDEN_SHARE * len(self.documents):
-            kept = [document for document in self.documents if document is not None]
+            documents, vectors = self.documents, self._vectors
             self._clear()
-            for document in kept:
-                self.put(document)
+            for place, document in enumerate(documents):
+                if document is not None:
+                    self.put(replace(document, vector=vectors.get(place)))
 
-    def get(self, document_id: str) -> Document | None:
+    def vector(self, document_id: str) -> Floats | None:
         slot = self._slot.get(document_id)
-        return None if slot is None else self.documents[slot]
+        return None if slot is None else self._vectors.get(slot)
 
     def allowed(self, question: Question) -> NDArray[np.bool_]:
         """By slot: open, affordable, with a common language, not excluded. Before anything is scored."""
@@ -175,77 +173,69 @@ class Index:
                 mask[self._slot[name]] = False
         return mask
 
-    def answers(self, question: Question, *, limit: int) -> Answers:
-        """The `limit` most promising documents by any view, with their shares."""
-        allowed = self.allowed(question)
+    def slot(self, name: str) -> int:
+        """Where a document stands in `allowed`, -1 if it is not there; until it is put again, or `moves` grows."""
+        return self._slot.get(name, -1)
+
+    def answers(self, question: Question, *, limit: int, allowed: NDArray[np.bool_] | None = None) -> Answers:
+        """The `limit` most promising documents by any view, with their shares; of `allowed` (default: as the filters say)."""
+        allowed = self.allowed(question) if allowed is None else allowed
         words = self._by_words(question.text)
-        skills = self._by_skills(question.skills)
-        nice = self._by_skills(question.nice)
-        promising = words + 2 * skills + 0.2 * nice
-        candidates = self._best(np.where(allowed, promising, -1.0), limit)
+        promising = words.copy()
+        for wanted, weight in ((question.skills, 2.0), (question.nice, 0.2)):
+            for slots in self._holding(wanted):
+                promising[slots] += np.float32(weight / len(set(wanted)))
+        promising *= allowed
+        touched = np.flatnonzero(promising)
+        candidates = touched[best_first(promising[touched], limit)]
         meaning: NDArray[np.float64] | None = None
-        if question.vector is not None and self._has_vectors:
-            near = self._by_meaning(question.vector, allowed, limit)
-            candidates = np.union1d(candidates, near)
-            candidates = candidates[allowed[candidates]]
-            meaning = np.clip(self._vectors.used[candidates] @ question.vector, 0, 1).astype(np.float64)
-        return Answers(candidates, words[candidates], skills[candidates], nice[candidates], meaning)
+        if question.vector is not None and self._vectors.has_any:
+            near, cosines = self._vectors.nearest(question.vector, limit, among=allowed)
+            others = np.setdiff1d(candidates, near, assume_unique=True)
+            candidates = np.concatenate([near, others])
+            meaning = np.concatenate([cosines, self._vectors.cosines(others, question.vector)])
+            meaning = np.clip(meaning, 0, 1)
+        return Answers(
+            candidates,
+            words[candidates].astype(np.float64),
+            self._share(question.skills, candidates),
+            self._share(question.nice, candidates),
+            meaning,
+        )
 
-    def _best(self, scores: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
-        found = best_first(scores, limit)
-        return found[scores[found] > 0]
-
-    def _by_words(self, text: str) -> NDArray[np.float64]:
+    def _by_words(self, text: str) -> Floats:
         """BM25 over what the question itself would reach: 0 to 1."""
         size = len(self.documents)
-        scores = np.zeros(size)
+        scores = np.zeros(size, np.float32)
         asked = [(self._words[term], term) for term in dict.fromkeys(terms(text)) if term in self._words]
         common = COMMON * size if size > FEW else size
         asked = sorted(
             (entry for entry in asked if entry[0].slots.size <= common), key=lambda e: (e[0].slots.size, e[1])
         )
-        mean = float(self._length.used.mean()) if size else 1.0
+        mean = self._total_length / max(size, 1)
+        lengths = self._length.used * np.float32(K1 * B / max(mean, 1e-9))
         reach = 0.0
         for entry, _ in asked[:MOST_TERMS]:
             slots, counts = entry.slots.used, entry.counts.used
             rarity = float(np.log(1 + (size - len(slots) + 0.5) / (len(slots) + 0.5)))
-            penalty = K1 * (1 - B + B * self._length.used[slots] / max(mean, 1e-9))
-            scores[slots] += rarity * counts * (K1 + 1) / (counts + penalty)
+            penalty = lengths[slots] + np.float32(K1 * (1 - B))
+            scores[slots] += np.float32(rarity * (K1 + 1)) * counts / (counts + penalty)
             reach += rarity * (K1 + 1) / 2
-        return np.minimum(1.0, scores / (reach + 1e-9))
+        scores *= np.float32(1 / (reach + 1e-9))
+        return np.minimum(scores, np.float32(1), out=scores)
 
-    def _by_skills(self, skills: Sequence[str]) -> NDArray[np.float64]:
-        scores = np.zeros(len(self.documents))
-        wanted = list(dict.fromkeys(skills))
-        for skill in wanted:
+    def _holding(self, skills: Sequence[str]) -> Iterator[NDArray[np.int32]]:
+        """For each distinct skill that is known, the slots of those who have it, rising."""
+        for skill in dict.fromkeys(skills):
             if skill in self._skills:
-                scores[self._skills[skill].slots.used] += 1 / len(wanted)
-        return scores
+                yield self._skills[skill].slots.used
 
-    def _by_meaning(self, vector: Floats, allowed: NDArray[np.bool_], limit: int) -> NDArray[np.intp]:
-        if self._directions is None or self._coarse is None:
-            return self._best(np.where(allowed, self._vectors.used @ vector, -1.0).astype(np.float64), limit)
-        rough = np.where(allowed, self._coarse.used @ (vector @ self._directions), -np.inf)
-        near = best_first(rough, KEPT)
-        exact = self._vectors.used[near] @ vector
-        return near[np.argsort(-exact, kind="stable")[:limit]]
-
-    def _put_vector(self, vector: Floats | None) -> None:
-        self._has_vectors = self._has_vectors or vector is not None
-        self._vectors.append(0 if vector is None else vector)
-        if self._coarse is not None and self._directions is not None:
-            self._coarse.append(0 if vector is None else vector @ self._directions)
-        elif self._has_vectors and self._vectors.size == EXACT_BELOW:
-            self._make_coarse()
-
-    def _make_coarse(self) -> None:
-        """Principal components of what is there: they change little with what comes later."""
-        used = self._vectors.used
-        _, directions = np.linalg.eigh((used.T @ used).astype(np.float64))
-        self._directions = directions[:, -COARSE:].astype(np.float32)
-        self._coarse = _Growing(np.float32, COARSE)
-        for row in used @ self._directions:
-            self._coarse.append(row)
+    def _share(self, skills: Sequence[str], slots: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Which share of the skills each of these documents has."""
+        held = np.zeros(len(slots))
+        for holders in self._holding(skills):
+            held[meeting(holders, slots)[0]] += 1
+        return held / max(1, len(set(skills)))
 
     def _bits(self, languages: Iterable[str]) -> int:
         bits = 0

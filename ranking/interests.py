@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ranking.documents import Gig
-from ranking.experience import Experience, Floats
+from ranking.experience import TINY, Experience, Floats
 from ranking.text import best_first, standardised
 
 WITH_VECTORS = ("meaning_profile", "meaning_inf", "words_inf", "skills_depth", "skills_cover")
@@ -26,12 +26,13 @@ def gigs_by_person(
     known = [person for person in people if person in experience.place]
     places = np.array([experience.place[person] for person in known], np.intp)
     kinds = WITH_VECTORS if vectors is not None and experience.has_vectors else WITHOUT_VECTORS
+    at = [experience.columns.index(name) for name in kinds]
+    everybody = np.arange(len(experience.people))
     columns = np.zeros((len(kinds), len(gigs), len(known)))
     for row, gig in enumerate(gigs):
-        evidence = experience.evidence(gig, None if vectors is None else vectors[row])
-        for kind, name in enumerate(kinds):
-            column = evidence.columns[name]
-            columns[kind, row] = column[places] / (column.max(initial=0.0) + 1e-9)
+        glance = experience.glance(gig, None if vectors is None else vectors[row])
+        table = experience.evidence(glance, everybody).table[:, at]
+        columns[:, row] = (table[places] / (table.max(axis=0, initial=0.0) + TINY)).T
     scores = np.sum([standardised(kind.T) for kind in columns], axis=0)
     return {
         person: [gigs[place].id for place in best_first(scores[at], len(gigs))]

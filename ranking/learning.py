@@ -21,13 +21,20 @@ from ranking.text import best_first
 from ranking.trees import Trees, fit_trees
 
 MOMENTS = (0.4, 0.5, 0.6, 0.7, 0.75)
-LAST = 0.75
+LAST, BEFORE_LAST = 0.75, 0.7
 FOLLOWING = 0.25  # of all past gigs: how far behind the state may be when it serves
-LOOKED_AT = 150
 FEWEST_GROUPS = 200
+ROUNDS = 150
+# The second head: how it went must be known of so many; how much it counts is tried.
+FEWEST_WELL = 100
+WELL_ROUNDS = 60
+WELL_WEIGHTS = (0.25, 0.5, 1.0)
 HALF_LIVES = (3.0, 5.0, 8.0, 15.0, 40.0, 120.0)
 GRADE_CHOSEN, GRADE_TOOK = 2, 1
 LISTED = 10
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, and how many of how many steps of it are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,12 @@ class Segment:
         return cls(tuple(past), encode([each.gig for each in past]))
 
     def until(self, end: int) -> Experience:
-        return Experience(self.past[:end], None if self.vectors is None else self.vectors[:end])
+        """What was known when the gig at `end` was published: outcomes that came later are not in it."""
+        past: Sequence[PastGig] = self.past[:end]
+        if end < len(self.past):
+            now = self.past[end].gig.at
+            past = [each.known_at(now) for each in past]
+        return Experience(past, None if self.vectors is None else self.vectors[:end])
 
     def vector(self, place: int) -> Floats | None:
         return None if self.vectors is None else self.vectors[place]
@@ -80,10 +92,16 @@ Order = Simple | Learned
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What was chosen, and the quality (nDCG@10 on the last moment) of everything that was tried."""
+    """What was chosen, and the quality (nDCG@10 on the last moment) of everything that was tried.
+
+    `measured` gigs were in the last moment, `new` of them after the model in use was trained.
+    """
 
     order: Order
     reached: dict[str, float] = field(default_factory=dict)
+    measured: int = 0
+    new: int = 0
+    second: float = 0.0
 
 
 def feature_names(columns: Sequence[str]) -> tuple[str, ...]:
@@ -91,17 +109,14 @@ def feature_names(columns: Sequence[str]) -> tuple[str, ...]:
     return (*columns, *(f"{name}/best" for name in columns), "gig_history", "gig_skills")
 
 
-def features(experience: Experience, gig: Gig, evidence: Evidence, people: NDArray[np.intp]) -> Floats:
-    """Rows for `people` (places), columns as `feature_names`."""
-    plain = np.stack([column[people] for column in evidence.columns.values()], axis=1)
-    same = np.tile(np.array([len(experience.past) / 1000, len(gig.skills)], np.float32), (len(people), 1))
-    return np.concatenate([np.log1p(np.maximum(0, plain)), plain / evidence.best, same], axis=1).astype(
-        np.float32
-    )
-
-
-def looked_at(evidence: Evidence, limit: int = LOOKED_AT) -> NDArray[np.intp]:
-    return best_first(evidence.first_guess, limit)
+def features(experience: Experience, evidence: Evidence) -> Floats:
+    """Rows for the people of the evidence, columns as `feature_names`."""
+    table = evidence.table
+    rows = np.empty((len(table), 2 * table.shape[1] + 2), np.float32)
+    np.log1p(table, out=rows[:, : table.shape[1]])
+    np.divide(table, evidence.best, out=rows[:, table.shape[1] : -2])
+    rows[:, -2:] = len(experience.past) / 1000, len(evidence.gig.skills)
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,98 +125,174 @@ class _Case:
 
     moment: float  # both as a share of all past gigs
     happened: float
+    at: float  # when, in days
     rows: Floats
     grades: NDArray[np.int64]
+    well: Floats  # whether it went well with each, 1 or 0; NaN: not known
     relevant: dict[int, int]
+    by_momentum: tuple[float, ...]  # what each of HALF_LIVES reached
 
 
-def train(segments: Sequence[Segment], *, rounds: int = 150) -> Training:
-    """The best of the orders; the same data give the same result."""
-    cases = [case for segment in segments for case in _cases(segment, MOMENTS)]
+def train(
+    segments: Sequence[Segment],
+    *,
+    rounds: int = ROUNDS,
+    in_use: Trees | None = None,
+    since: float = -np.inf,
+    on_progress: Progress = lambda what, done, of: None,
+) -> Training:
+    """The best of the orders; the same data give the same result.
+
+    `in_use` is compared on what happened after `since`, when it was trained: before that it knows the answers.
+    """
+    cases = list(_all_cases(segments, on_progress))
     last = [case for case in cases if case.moment == LAST]
     simple: dict[str, Simple] = {"first guess": FirstGuess()}
     simple |= {f"momentum {half_life:g}": Momentum(half_life) for half_life in HALF_LIVES}
     # Orders that learn nothing can be compared on every moment; what learns, only on the one it has not seen.
-    reached = {name: _reached_simply(segments, cases, order, MOMENTS) for name, order in simple.items()}
+    reached = {name: _reached_simply(cases, order) for name, order in simple.items()}
     best = max(simple, key=lambda name: reached[name])
     before = [case for case in cases if case.moment < LAST and case.happened < LAST]
     if sum(bool(case.grades.any()) for case in before) < FEWEST_GROUPS:
         return Training(simple[best], reached)
-    trees = _fit(before, _columns(segments), rounds)
-    reached["learned, on the last"] = _reached(last, [trees.scores(case.rows) for case in last])
-    reached[f"{best}, on the last"] = _reached_simply(segments, last, simple[best], (LAST,))
+    names = _columns(segments)
+    on_progress("trees", 0, 3)
+    weight = _weight_of_second(before, names, rounds)
+    on_progress("trees", 1, 3)
+    trees = _fit(before, names, rounds, weight)
+    on_progress("trees", 2, 3)
+    reached["learned, on the last"] = _reached_by(trees, last)
+    reached[f"{best}, on the last"] = _reached_simply(last, simple[best])
+    new = [case for case in last if case.at > since]
+    if in_use is not None and in_use.names == names:
+        reached["learned, since"] = _reached_by(trees, new)
+        reached["in use, since"] = _reached_by(in_use, new)
     if reached["learned, on the last"] <= reached[f"{best}, on the last"]:
-        return Training(simple[best], reached)
-    return Training(Learned(_fit(cases, _columns(segments), rounds)), reached)
+        return Training(simple[best], reached, len(last), len(new))
+    order = Learned(_fit(cases, names, rounds, weight))
+    on_progress("trees", 3, 3)
+    return Training(order, reached, len(last), len(new), weight)
 
 
-def _cases(segment: Segment, moments: Sequence[float]) -> Iterator[_Case]:
+def _all_cases(segments: Sequence[Segment], on_progress: Progress) -> Iterator[_Case]:
+    done, of = 0, len(segments) * len(MOMENTS)
+    for segment in segments:
+        for moment in MOMENTS:
+            on_progress("moments of the past", done, of)
+            yield from _cases(segment, moment)
+            done += 1
+    on_progress("moments of the past", done, of)
+
+
+def _cases(segment: Segment, moment: float) -> Iterator[_Case]:
     whole = len(segment.past)
-    for moment in moments:
-        now = int(whole * moment)
-        if now < 2:
+    now = int(whole * moment)
+    if now < 2:
+        return
+    experience = segment.until(now)
+    listed = [best_first(Momentum(half).order(experience), LISTED).tolist() for half in HALF_LIVES]
+    for place in range(now, min(whole, now + int(whole * FOLLOWING))):
+        past = segment.past[place]
+        relevant = _grades(experience, past)
+        if not relevant:
             continue
-        experience = segment.until(now)
-        for place in range(now, min(whole, now + int(whole * FOLLOWING))):
-            past = segment.past[place]
-            relevant = _grades(experience, past)
-            if not relevant:
-                continue
-            evidence = experience.evidence(past.gig, segment.vector(place))
-            people = looked_at(evidence)
-            grades = np.array([relevant.get(person, 0) for person in people.tolist()])
-            rows = features(experience, past.gig, evidence, people)
-            yield _Case(moment, place / whole, rows, grades, relevant)
+        glance = experience.glance(past.gig, segment.vector(place))
+        evidence = experience.evidence(glance, _with_shown(experience, glance.first, past))
+        people = evidence.people.tolist()
+        well = {
+            experience.place[each.person]: float(each.went_well)
+            for each in past.outcomes
+            if each.went_well is not None and each.person in experience.place
+        }
+        yield _Case(
+            moment,
+            place / whole,
+            past.gig.at,
+            features(experience, evidence),
+            np.array([relevant.get(person, 0) for person in people]),
+            np.array([well.get(person, np.nan) for person in people], np.float32),
+            relevant,
+            tuple(_gain(relevant, people_listed) for people_listed in listed),
+        )
 
 
-def _reached_simply(
-    segments: Sequence[Segment], cases: Sequence[_Case], order: Simple, moments: Sequence[float]
-) -> float:
+def _gain(relevant: dict[int, int], listed: Sequence[int]) -> float:
+    return ndcg([relevant.get(person, 0) for person in listed], list(relevant.values()), LISTED)
+
+
+def _with_shown(experience: Experience, people: NDArray[np.intp], past: PastGig) -> NDArray[np.intp]:
+    """Who was shown and did nothing says as much as who was not looked at by the first guess."""
+    shown = {experience.place[name] for name in past.shown if name in experience.place}
+    more = sorted(shown.difference(people.tolist()))
+    return np.concatenate([people, np.array(more, np.intp)]) if more else people
+
+
+def _reached_simply(cases: Sequence[_Case], order: Simple) -> float:
     if isinstance(order, FirstGuess):  # the order in which cases hold their people
         return _reached(cases, [-np.arange(len(case.grades), dtype=float) for case in cases])
-    found: list[float] = []
-    for segment in segments:
-        whole = len(segment.past)
-        for moment in moments:
-            now = int(whole * moment)
-            if now < 2:
-                continue
-            experience = segment.until(now)
-            listed = best_first(order.order(experience), LISTED).tolist()
-            for past in segment.past[now : now + int(whole * FOLLOWING)]:
-                grades = _grades(experience, past)
-                if grades:
-                    found.append(
-                        ndcg([grades.get(person, 0) for person in listed], list(grades.values()), LISTED)
-                    )
-    return float(np.mean(found)) if found else 0.0
+    at = HALF_LIVES.index(order.half_life)
+    return float(np.mean([case.by_momentum[at] for case in cases])) if cases else 0.0
 
 
 def _grades(experience: Experience, past: PastGig) -> dict[int, int]:
     """Of people who were known; nobody could have listed the others."""
     return {
-        experience.place[outcome.person]: GRADE_CHOSEN if outcome.was_chosen else GRADE_TOOK
+        experience.place[outcome.person]: GRADE_CHOSEN
+        if outcome.was_chosen and outcome.went_well is not False
+        else GRADE_TOOK
         for outcome in past.outcomes
         if outcome.person in experience.place
     }
 
 
 def _columns(segments: Sequence[Segment]) -> tuple[str, ...]:
-    first = segments[0]
-    return feature_names(
-        tuple(first.until(len(first.past)).evidence(first.past[0].gig, first.vector(0)).columns)
-    )
+    return feature_names(segments[0].until(2).columns)
 
 
-def _fit(cases: Sequence[_Case], names: tuple[str, ...], rounds: int) -> Trees:
+def _fit(cases: Sequence[_Case], names: tuple[str, ...], rounds: int, second: float) -> Trees:
+    """Who will take it, plus `second` times who will do it well."""
+    takes, well, rows = _heads(cases, names, rounds, with_second=second > 0)
+    return takes if well is None else takes.plus(well, second, rows)
+
+
+def _heads(
+    cases: Sequence[_Case], names: tuple[str, ...], rounds: int, *, with_second: bool
+) -> tuple[Trees, Trees | None, Floats]:
+    """And the rows that they were trained on."""
     useful = [case for case in cases if case.grades.any()]
-    return fit_trees(
-        np.concatenate([case.rows for case in useful]),
-        np.concatenate([case.grades for case in useful]),
-        [len(case.grades) for case in useful],
-        names,
-        rounds=rounds,
-    )
+    rows = np.concatenate([case.rows for case in useful])
+    grades = np.concatenate([case.grades for case in useful])
+    takes = fit_trees(rows, grades, [len(case.grades) for case in useful], names, rounds=rounds)
+    well = np.concatenate([case.well for case in useful])
+    if not with_second or not _is_enough(well):
+        return takes, None, rows
+    known = ~np.isnan(well)
+    labels = well[known].astype(np.int64)
+    head = fit_trees(rows[known], labels, [len(labels)], names, rounds=WELL_ROUNDS, objective="binary")
+    return takes, head, rows
+
+
+def _is_enough(well: Floats) -> bool:
+    good, bad = int((well == 1).sum()), int((well == 0).sum())
+    return good + bad >= FEWEST_WELL and min(good, bad) >= FEWEST_WELL // 10
+
+
+def _weight_of_second(cases: Sequence[_Case], names: tuple[str, ...], rounds: int) -> float:
+    """What orders best at a moment before the last one; 0 unless the second head helps."""
+    before = [case for case in cases if case.moment < BEFORE_LAST and case.happened < BEFORE_LAST]
+    after = [case for case in cases if case.moment == BEFORE_LAST]
+    if not before or not after or not _is_enough(np.concatenate([case.well for case in before])):
+        return 0.0
+    takes, well, rows = _heads(before, names, rounds, with_second=True)
+    if well is None:
+        return 0.0
+    reached = {0.0: _reached_by(takes, after)}
+    reached |= {weight: _reached_by(takes.plus(well, weight, rows), after) for weight in WELL_WEIGHTS}
+    return max(reached, key=lambda weight: (reached[weight], -weight))
+
+
+def _reached_by(trees: Trees, cases: Sequence[_Case]) -> float:
+    return _reached(cases, [trees.scores(case.rows) for case in cases])
 
 
 def _reached(cases: Sequence[_Case], scores: Sequence[NDArray[np.floating]]) -> float:

@@ -19,17 +19,20 @@ from numpy.typing import NDArray
 from ranking.basis import Basis
 from ranking.documents import Gig, Person
 from ranking.embedding import Encoder, Floats
-from ranking.experience import Evidence, Experience, sentence_of
+from ranking.experience import LOOKED_AT as MODEL_LOOKS_AT
+from ranking.experience import Experience, Glance, sentence_of
 from ranking.explaining import BLEND, Part, Score, parts_of_trees, score_of
 from ranking.index import Answers, Document, Index, Question
-from ranking.learning import Learned, features, looked_at
+from ranking.learning import Learned, features
 from ranking.skills.naming import SkillNames
-from ranking.text import best_first, joined, stop_words, terms
+from ranking.text import best_first, joined, promising, stop_words, terms
 
+# Half as many beside a model, where only people are left of whom it knows nothing.
 LOOKED_AT = 300
 FINALISTS = 30
 WISHES = 3
 ADJACENT_WORTH = 0.5
+ROUNDED_TO = 6
 EVIDENCE = 3
 
 
@@ -90,14 +93,44 @@ class Model:
     learned: Learned | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Serving:
+    """A model, and where the people of its experience stand in the index (-1: nowhere); one object, so nobody sees half of it."""
+
+    model: Model
+    slots: NDArray[np.intp]
+    present: NDArray[np.intp]  # those of them that are somewhere
+    moves: int  # of the index, when they were looked up
+
+    @classmethod
+    def of(cls, model: Model, index: Index) -> _Serving:
+        people = () if model.experience is None else model.experience.people
+        slots = np.fromiter((index.slot(name) for name in people), np.intp, len(people))
+        return cls(model, slots, slots[slots >= 0], index.moves)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """What is found out once for a gig, or for a gig and a person (`profile`: their vector, default: the indexed one).
+
+    `glance` if a model knows something that can be asked for it.
+    """
+
+    gig: Gig
+    vector: Floats | None
+    glance: Glance | None = None
+    profile: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Scored:
-    """`exact` parts of the total; None until somebody is shown, because a model's cost more than the score itself."""
+    """`exact` parts of the total; None until somebody is shown, because a model's cost more than the score of its `row`."""
 
     id: str
     total: float
     basis: Basis
     exact: Mapping[Part, float] | None = None
+    row: Floats | None = None
 
     @classmethod
     def of(cls, name: str, exact: Mapping[Part, float], basis: Basis) -> _Scored:
@@ -105,7 +138,7 @@ class _Scored:
 
     @property
     def key(self) -> tuple[float, str]:
-        return (-round(self.total, 6), self.id)
+        return (-round(self.total, ROUNDED_TO), self.id)
 
 
 class Matcher:
@@ -121,11 +154,15 @@ class Matcher:
     ) -> None:
         self._encoder = encoder
         self._mentions = None if names is None else lru_cache(maxsize=20_000)(names.mentions)
-        self.model = model or Model()
         self._adjacency = adjacency or {}
         self.gigs: dict[str, Gig] = {}
         self.people: dict[str, Person] = {}
         self._gig_index, self._person_index = Index(), Index()
+        self.use(model or Model())
+
+    @property
+    def model(self) -> Model:
+        return self._serving.model
 
     # -- what is known -----------------------------------------------------------------------------------------------
 
@@ -140,54 +177,72 @@ class Matcher:
     def put_person(self, person: Person, *, vector: Floats | None = None) -> None:
         self.people[person.id] = person
         self._person_index.put(_person_document(person, self._vector(_profile(person), vector)))
+        self._moved(person.id)
 
     def remove_person(self, person_id: str) -> None:
         self.people.pop(person_id, None)
         self._person_index.remove(person_id)
+        self._moved(person_id)
 
     def use(self, model: Model) -> None:
         """From the next answer on; one assignment, so no answer sees half of a model."""
-        self.model = model
+        self._serving = _Serving.of(model, self._person_index)
+
+    def _moved(self, person_id: str) -> None:
+        serving = self._serving
+        if serving.moves != self._person_index.moves:
+            self.use(serving.model)
+        elif serving.model.experience is not None and person_id in serving.model.experience.place:
+            slots = serving.slots.copy()
+            slots[serving.model.experience.place[person_id]] = self._person_index.slot(person_id)
+            self._serving = replace(serving, slots=slots, present=slots[slots >= 0])
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
     def people_for(self, gig: Gig, *, limit: int = 20, explained: int | None = None) -> list[Match]:
         """Best first; only the first `explained` (all if None) say what would raise their score, which costs most."""
-        model = self.model
-        vector = self._gig_vector(gig)
-        evidence = self._evidence_for(model, gig, vector)
-        scored = [
-            *self._blended_people(model, gig, vector),
-            *self._learned_people(model, gig, vector, evidence),
-        ]
-        chosen = sorted(scored, key=lambda each: each.key)[:limit]
-        chosen = self._with_parts(model, gig, evidence, chosen)
+        serving, look = self._serving, self._look(gig)
+        question = _question_of_gig(gig, look.vector)
+        allowed = self._person_index.allowed(question)
+        scored = self._learned_people(serving, look, allowed, limit)
+        if look.glance is not None:
+            # The model says what is to be said of those whom it knows.
+            allowed[serving.present] = False
+        scored.extend(self._blended_people(look, question, allowed))
+        chosen = _with_parts(serving.model, sorted(scored, key=lambda each: each.key)[:limit])
         explained = limit if explained is None else explained
         return [
-            self._match(
-                model, gig, self.people[each.id], each, each.id, vector, with_wishes=place < explained
-            )
+            self._match(look, self.people[each.id], each, each.id, with_wishes=place < explained)
             for place, each in enumerate(chosen)
         ]
 
     def gigs_for(self, person: Person, *, limit: int = 20, explained: int | None = None) -> list[Match]:
         """By the blend: a model's scores of one person for different gigs are not made to be compared."""
-        model = self.model
-        vector = self._vector(_profile(person), self._known_vector(self._person_index, person.id))
+        vector = self._profile_vector(person)
         question = _question_of_person(person, vector)
         answers = self._gig_index.answers(question, limit=LOOKED_AT)
         scored = []
-        for slot in _finalists(answers, question):
+        for slot in _finalists(answers, question, FINALISTS):
             document = self._gig_index.documents[slot]
             if document is not None and person.id not in _blocked_by(self.gigs[document.id], self.people):
                 gig = self.gigs[document.id]
                 scored.append(
-                    _Scored.of(gig.id, self._blend(gig, person, document.vector, vector), self._blend_basis)
+                    _Scored.of(
+                        gig.id,
+                        self._blend(gig, person, self._gig_index.vector(gig.id), vector),
+                        self._blend_basis,
+                    )
                 )
         chosen = sorted(scored, key=lambda each: each.key)[:limit]
         explained = limit if explained is None else explained
         return [
-            self._match(model, self.gigs[each.id], person, each, each.id, None, with_wishes=place < explained)
+            self._match(
+                _Look(self.gigs[each.id], self._gig_index.vector(each.id), profile=vector),
+                person,
+                each,
+                each.id,
+                with_wishes=place < explained,
+            )
             for place, each in enumerate(chosen)
         ]
 
@@ -208,9 +263,8 @@ class Matcher:
 
     def fit(self, gig: Gig, person: Person) -> Match:
         """How one person fits one gig: what `people_for` would say of them, wherever they would stand."""
-        model, vector = self.model, self._gig_vector(gig)
-        scored = self._score(model, gig, person, vector)
-        return self._match(model, gig, person, scored, person.id, vector, with_wishes=True)
+        look = replace(self._look(gig), profile=self._profile_vector(person))
+        return self._match(look, person, self._score(look, person), person.id, with_wishes=True)
 
     # -- scores ------------------------------------------------------------------------------------------------------
 
@@ -218,71 +272,76 @@ class Matcher:
     def _blend_basis(self) -> Basis:
         return Basis.HYBRID if self._encoder is not None else Basis.LEXICAL
 
-    def _score(
-        self, model: Model, gig: Gig, person: Person, vector: Floats | None, *, gained: str | None = None
-    ) -> _Scored:
+    def _look(self, gig: Gig) -> _Look:
+        model, vector = self.model, self._gig_vector(gig)
+        experience = model.experience
+        # Without a vector, a model that was trained with them lacks numbers: then nobody is known.
+        if model.learned is None or experience is None or (experience.has_vectors and vector is None):
+            return _Look(gig, vector, None)
+        return _Look(gig, vector, experience.glance(gig, vector if experience.has_vectors else None))
+
+    def _score(self, look: _Look, person: Person, *, gained: str | None = None) -> _Scored:
         """`gained`: supposing the person had one skill more, both in the profile and proven by one gig done now."""
-        if model.learned is not None and model.experience is not None and person.id in model.experience.place:
-            supposed = None if gained is None else (person.id, gained)
-            evidence = model.experience.evidence(gig, vector, gained=supposed)
-            places = np.array([model.experience.place[person.id]])
-            rows = features(model.experience, gig, evidence, places)
-            return _Scored.of(person.id, parts_of_trees(model.learned.trees, rows)[0], Basis.LEARNED)
+        model, glance = self.model, look.glance
+        experience, learned = model.experience, model.learned
+        if (
+            glance is not None
+            and learned is not None
+            and experience is not None
+            and person.id in experience.place
+        ):
+            if gained is not None:
+                glance = experience.supposing(glance, person.id, gained)
+            evidence = experience.evidence(glance, np.array([experience.place[person.id]]))
+            parts = parts_of_trees(learned.trees, features(experience, evidence))[0]
+            return _Scored.of(person.id, parts, Basis.LEARNED)
         if gained is not None:
             person = replace(person, skills=(*person.skills, gained))
-        profile = self._known_vector(self._person_index, person.id) if vector is not None else None
-        return _Scored.of(person.id, self._blend(gig, person, vector, profile), self._blend_basis)
-
-    @staticmethod
-    def _evidence_for(model: Model, gig: Gig, vector: Floats | None) -> Evidence | None:
-        if model.learned is None or model.experience is None:
-            return None
-        return model.experience.evidence(gig, vector)
+        profile = look.profile
+        if profile is None and look.vector is not None:
+            profile = self._person_index.vector(person.id)
+        return _Scored.of(person.id, self._blend(look.gig, person, look.vector, profile), self._blend_basis)
 
     def _learned_people(
-        self, model: Model, gig: Gig, vector: Floats | None, evidence: Evidence | None
+        self, serving: _Serving, look: _Look, allowed: NDArray[np.bool_], limit: int
     ) -> list[_Scored]:
-        if model.learned is None or model.experience is None or evidence is None:
+        """The best by the model of those who may, chosen by the first guess: filters come first here, too."""
+        model, glance, slots = serving.model, look.glance, serving.slots
+        if glance is None or model.experience is None or model.learned is None or not len(allowed):
             return []
-        question = _question_of_gig(gig, vector)
-        names = model.experience.people
-        places = looked_at(evidence).tolist()
-        kept = [place for place in places if self._may(gig, question, self.people.get(names[place]))]
-        if not kept:
+        may = allowed[slots]
+        may &= slots >= 0
+        people = glance.first
+        if not may[people].all():
+            people = best_first(glance.first_guess * may, MODEL_LOOKS_AT)
+            people = people[may[people]]
+        names, owner = model.experience.people, look.gig.owner
+        people = np.array(
+            [at for at in people.tolist() if owner not in self.people[names[at]].blocked], np.intp
+        )
+        if not len(people):
             return []
         trees = model.learned.trees
-        totals = trees.points(trees.scores(features(model.experience, gig, evidence, np.array(kept))))
-        return [
-            _Scored(names[place], float(total), Basis.LEARNED)
-            for place, total in zip(kept, totals, strict=True)
-        ]
+        rows = features(model.experience, model.experience.evidence(glance, people))
+        totals = trees.points(trees.scores(rows))
+        # As they are compared: whoever equals the last of them is among them.
+        best = promising(np.round(totals, ROUNDED_TO), limit).tolist()
+        return [_Scored(names[people[at]], float(totals[at]), Basis.LEARNED, row=rows[at]) for at in best]
 
-    @staticmethod
-    def _with_parts(
-        model: Model, gig: Gig, evidence: Evidence | None, chosen: list[_Scored]
-    ) -> list[_Scored]:
-        bare = [each.id for each in chosen if each.exact is None]
-        if not bare or model.learned is None or model.experience is None or evidence is None:
-            return chosen
-        places = np.array([model.experience.place[name] for name in bare])
-        rows = features(model.experience, gig, evidence, places)
-        parts = dict(zip(bare, parts_of_trees(model.learned.trees, rows), strict=True))
-        return [replace(each, exact=parts[each.id]) if each.exact is None else each for each in chosen]
-
-    def _blended_people(self, model: Model, gig: Gig, vector: Floats | None) -> list[_Scored]:
-        """Those of whom the model knows nothing."""
-        known = model.experience.place if model.learned is not None and model.experience is not None else {}
-        question = _question_of_gig(gig, vector)
-        answers = self._person_index.answers(question, limit=LOOKED_AT)
+    def _blended_people(self, look: _Look, question: Question, allowed: NDArray[np.bool_]) -> list[_Scored]:
+        looked_at, finalists = LOOKED_AT, FINALISTS
+        if look.glance is not None:
+            looked_at, finalists = LOOKED_AT // 2, FINALISTS // 2
+        answers = self._person_index.answers(question, limit=looked_at, allowed=allowed)
         scored = []
-        for slot in _finalists(answers, question):
+        for slot in _finalists(answers, question, finalists):
             document = self._person_index.documents[slot]
-            if document is None or document.id in known or gig.owner in self.people[document.id].blocked:
+            if document is None or look.gig.owner in self.people[document.id].blocked:
                 continue
-            person = self.people[document.id]
-            scored.append(
-                _Scored.of(person.id, self._blend(gig, person, vector, document.vector), self._blend_basis)
+            parts = self._blend(
+                look.gig, self.people[document.id], look.vector, self._person_index.vector(document.id)
             )
+            scored.append(_Scored.of(document.id, parts, self._blend_basis))
         return scored
 
     def _blend(
@@ -304,47 +363,26 @@ class Matcher:
             shares[Part.PRICE] = min(1.0, max(0.0, (gig.budget - person.price) / max(1, gig.budget) + 0.5))
         return BLEND.parts(shares)
 
-    def _may(self, gig: Gig, question: Question, person: Person | None) -> bool:
-        if person is None or not (person.is_available and person.is_visible):
-            return False
-        if person.id in question.without or gig.owner in person.blocked:
-            return False
-        if gig.budget is not None and person.price is not None and person.price > gig.budget:
-            return False
-        return not (gig.languages and person.languages and not gig.languages & person.languages)
-
     # -- reasons -----------------------------------------------------------------------------------------------------
 
-    def _match(
-        self,
-        model: Model,
-        gig: Gig,
-        person: Person,
-        scored: _Scored,
-        shown: str,
-        vector: Floats | None,
-        *,
-        with_wishes: bool,
-    ) -> Match:
+    def _match(self, look: _Look, person: Person, scored: _Scored, shown: str, *, with_wishes: bool) -> Match:
         assert scored.exact is not None
-        evidence = {
-            skill: self._evidence(model, person, skill) for skill in dict.fromkeys((*gig.skills, *gig.nice))
-        }
+        gig = look.gig
+        evidence = self._evidence(person, tuple(dict.fromkeys((*gig.skills, *gig.nice))))
         missing = tuple(skill for skill in dict.fromkeys(gig.skills) if not evidence[skill])
         own = {*person.skills, *(skill for skill, found in evidence.items() if found)}
         near = [(skill, *self._nearest(skill, own)) for skill in missing]
-        wishes: list[Wish] = []
+        wishes = []
         if with_wishes:
-            vector = vector if vector is not None else self._gig_vector(gig)
             for skill in missing[:WISHES]:
-                exact = self._score(model, gig, person, vector, gained=skill).exact
+                exact = self._score(look, person, gained=skill).exact
                 assert exact is not None
                 wishes.append(Wish(skill, score_of(exact).points))
         return Match(
             id=shown,
             score=score_of(scored.exact),
             basis=scored.basis,
-            version=model.version,
+            version=self.model.version,
             matched={skill: found for skill, found in evidence.items() if found},
             missing=missing,
             missing_nice=tuple(skill for skill in dict.fromkeys(gig.nice) if not evidence[skill]),
@@ -352,18 +390,25 @@ class Matcher:
             wishes=tuple(sorted(wishes, key=lambda wish: (-wish.points, wish.skill))),
         )
 
-    def _evidence(self, model: Model, person: Person, skill: str) -> tuple[SkillEvidence, ...]:
-        found: list[SkillEvidence] = []
-        if skill in person.skills:
-            found.append(SkillEvidence(Source.PROFILE))
+    def _evidence(self, person: Person, skills: Sequence[str]) -> dict[str, tuple[SkillEvidence, ...]]:
+        own = set(person.skills)
+        found = {skill: [SkillEvidence(Source.PROFILE)] if skill in own else [] for skill in skills}
         if self._mentions is not None:
-            named = [mention for mention in self._mentions(person.text) if mention.skill == skill]
-            found.extend(SkillEvidence(Source.TEXT, span=(each.start, each.end)) for each in named[:1])
-        if model.experience is not None:
-            past = [model.experience.past[place] for place in reversed(model.experience.gigs_of(person.id))]
-            done = [each.gig for each in past if skill in each.gig.skills][:EVIDENCE]
-            found.extend(SkillEvidence(Source.PAST_GIG, gig=gig.id, at=gig.at) for gig in done)
-        return tuple(found)
+            spans: dict[str, tuple[int, int]] = {}
+            for mention in self._mentions(person.text):
+                spans.setdefault(mention.skill, (mention.start, mention.end))
+            for skill in spans.keys() & found.keys():
+                found[skill].append(SkillEvidence(Source.TEXT, span=spans[skill]))
+        experience = self.model.experience
+        if experience is not None:
+            told = dict.fromkeys(skills, 0)
+            for place in reversed(experience.gigs_of(person.id)):
+                gig = experience.past[place].gig
+                for skill in dict.fromkeys(gig.skills) if gig.is_visible else ():
+                    if skill in found and told[skill] < EVIDENCE:
+                        told[skill] += 1
+                        found[skill].append(SkillEvidence(Source.PAST_GIG, gig=gig.id, at=gig.at))
+        return {skill: tuple(each) for skill, each in found.items()}
 
     def _nearest(self, skill: str, own: set[str]) -> tuple[str, float]:
         near = self._adjacency.get(skill, {})
@@ -379,15 +424,21 @@ class Matcher:
         vector: Floats = self._encoder.encode([text])[0]
         return vector
 
+    def _profile_vector(self, person: Person) -> Floats | None:
+        return self._vector(_profile(person), self._person_index.vector(person.id))
+
     def _gig_vector(self, gig: Gig) -> Floats | None:
         known = self.gigs.get(gig.id)
-        stored = self._known_vector(self._gig_index, gig.id) if known == gig else None
+        stored = self._gig_index.vector(gig.id) if known == gig else None
         return self._vector(sentence_of(gig), stored)
 
-    @staticmethod
-    def _known_vector(index: Index, document_id: str) -> Floats | None:
-        document = index.get(document_id)
-        return None if document is None else document.vector
+
+def _with_parts(model: Model, chosen: list[_Scored]) -> list[_Scored]:
+    rows = [each.row for each in chosen if each.row is not None]
+    if not rows or model.learned is None:
+        return chosen
+    parts = iter(parts_of_trees(model.learned.trees, np.stack(rows)))
+    return [each if each.row is None else replace(each, exact=next(parts)) for each in chosen]
 
 
 def _shares(answers: Answers, question: Question) -> dict[Part, NDArray[np.float64]]:
@@ -401,10 +452,10 @@ def _shares(answers: Answers, question: Question) -> dict[Part, NDArray[np.float
     return shares
 
 
-def _finalists(answers: Answers, question: Question) -> list[int]:
+def _finalists(answers: Answers, question: Question, limit: int) -> list[int]:
     """Slots worth an exact score, which is Python and costs some 30 µs each."""
     totals = BLEND.totals(_shares(answers, question))
-    return [int(answers.slots[at]) for at in best_first(totals, FINALISTS)]
+    return [int(answers.slots[at]) for at in best_first(totals, limit)]
 
 
 def adjacency(

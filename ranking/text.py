@@ -76,12 +76,12 @@ def unit(vectors: NDArray[Any]) -> NDArray[Any]:
 
 def best_first(scores: NDArray[Any], limit: int) -> NDArray[np.intp]:
     """Places of the highest scores; ties keep their order, so that paging is stable."""
-    near = _promising(scores, limit)
+    near = promising(scores, limit)
     return near[np.argsort(-scores[near], kind="stable")][:limit]
 
 
-def _promising(scores: NDArray[Any], limit: int) -> NDArray[np.intp]:
-    """Places, in their order, among which the `limit` best are for sure, and few others."""
+def promising(scores: NDArray[Any], limit: int) -> NDArray[np.intp]:
+    """Places, rising, among which the `limit` best are for sure, and besides them only what equals the last of them."""
     if limit >= len(scores) // 4:
         return np.arange(len(scores))
     near: NDArray[np.intp] = np.arange(0)
@@ -95,6 +95,15 @@ def _promising(scores: NDArray[Any], limit: int) -> NDArray[np.intp]:
     cut = np.partition(scores[near], len(near) - limit)[len(near) - limit]
     kept: NDArray[np.intp] = near[scores[near] >= cut]
     return kept
+
+
+def meeting(ordered: NDArray[Any], asked: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Which of `asked` are in `ordered` (rising, each once), by place; and where."""
+    if not len(ordered):
+        return np.empty(0, np.intp), np.empty(0, np.intp)
+    where = np.minimum(np.searchsorted(ordered, asked), len(ordered) - 1)
+    at = np.flatnonzero(ordered[where] == asked)
+    return at, where[at]
 
 
 def joined(parts: Sequence[str]) -> str:

@@ -20,31 +20,65 @@ class Trees:
     """`low` and `high` are the raw scores that stand for 0 and 100; the scale is a line, so parts stay Shapley values."""
 
     names: tuple[str, ...]
-    booster: Any
+    boosters: tuple[tuple[float, Any], ...]  # with what each one counts
     low: float
     high: float
 
     def scores(self, rows: Floats) -> NDArray[np.float64]:
         """Raw scores: only their order within a list means something."""
-        return np.asarray(self.booster.predict(rows, num_threads=1), np.float64)
+        return np.asarray(
+            sum(weight * _predicted(booster, rows, raw_score=True) for weight, booster in self.boosters)
+        )
 
     def points(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """On the scale of 0 to 100, which a few raw scores exceed."""
         return 100 * (raw - self.low) / (self.high - self.low)
 
     def contributions(self, rows: Floats) -> NDArray[np.float64]:
-        """Shapley values of the raw score (TreeSHAP, Lundberg 2018): a column for each name, the last one the base."""
-        return np.asarray(self.booster.predict(rows, pred_contrib=True, num_threads=1), np.float64)
+        """Shapley values of the raw score (TreeSHAP, Lundberg 2018): a column for each name, the last one the base.
+
+        Those of a sum are sums of theirs.
+        """
+        return np.asarray(
+            sum(weight * _predicted(booster, rows, pred_contrib=True) for weight, booster in self.boosters)
+        )
+
+    def plus(self, other: Trees, weight: float, rows: Floats) -> Trees:
+        """Both added up, on a scale for these rows."""
+        both = (*self.boosters, *((weight * own, booster) for own, booster in other.boosters))
+        made = Trees(self.names, both, 0.0, 1.0)
+        return Trees(self.names, both, *_scale(made.scores(rows)))
 
     @property
-    def text(self) -> str:
-        return str(self.booster.model_to_string())
+    def texts(self) -> list[str]:
+        return [str(booster.model_to_string()) for _, booster in self.boosters]
 
     @classmethod
-    def read(cls, text: str, *, names: tuple[str, ...], low: float, high: float) -> Trees:
+    def read(
+        cls,
+        texts: Sequence[str],
+        weights: Sequence[float],
+        *,
+        names: tuple[str, ...],
+        low: float,
+        high: float,
+    ) -> Trees:
+        """Raises LightGBMError for what is no model."""
         from lightgbm import Booster
 
-        return cls(names, Booster(model_str=text), low, high)
+        boosters = tuple(
+            (weight, Booster(model_str=text)) for weight, text in zip(weights, texts, strict=True)
+        )
+        return cls(names, boosters, low, high)
+
+
+def _predicted(booster: Any, rows: Floats, **what: bool) -> NDArray[np.float64]:
+    return np.asarray(booster.predict(rows, num_threads=1, **what), np.float64)
+
+
+def _scale(raw: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.percentile(raw, [LEAST, MOST])
+    return float(low), float(max(high, low + 1e-6))
 
 
 def fit_trees(
@@ -84,6 +118,4 @@ def fit_trees(
         rows, labels, group=list(groups) if ranks else None, feature_name=columns
     )
     booster = lightgbm.train(settings, rows_of_lists, rounds)
-    raw = np.asarray(booster.predict(rows, num_threads=1))
-    low, high = np.percentile(raw, [LEAST, MOST])
-    return Trees(names, booster, float(low), float(max(high, low + 1e-6)))
+    return Trees(names, ((1.0, booster),), *_scale(_predicted(booster, rows, raw_score=True)))

@@ -11,7 +11,7 @@ from ranking.embedding import Encoder
 from ranking.evaluate.rows import Row, read
 from ranking.experience import Experience, Floats, vectors_of
 from ranking.interests import gigs_by_person
-from ranking.learning import Learned, Momentum, Order, Segment, features, looked_at, train
+from ranking.learning import Learned, Momentum, Order, Segment, features, train
 from ranking.placing import NEWCOMER_GIGS, place
 from ranking.text import best_first
 
@@ -62,10 +62,11 @@ def gigs_for_people(directory: Path, encoder: Encoder | None) -> list[Row]:
 def _order(order: Order, experience: Experience, gig: Gig, vector: Floats | None) -> list[str]:
     if isinstance(order, Momentum):
         return [experience.people[place] for place in best_first(order.order(experience), LIMIT)]
-    evidence = experience.evidence(gig, vector)
-    people = looked_at(evidence, LIMIT)
+    glance = experience.glance(gig, vector)
+    people = best_first(glance.first_guess, LIMIT)
     if isinstance(order, Learned):
-        people = people[best_first(order.trees.scores(features(experience, gig, evidence, people)), LIMIT)]
+        scores = order.trees.scores(features(experience, experience.evidence(glance, people)))
+        people = people[best_first(scores, LIMIT)]
     return [experience.people[place] for place in people]
 
 
@@ -92,9 +93,18 @@ def _past(row: Row) -> PastGig:
     if workers and "earned" in workers[0]:
         ordered = sorted(workers, key=lambda worker: -worker["earned"])
         outcomes = [
-            Outcome(worker["id"], place < BEST_EARNERS, log1p(worker["earned"]))
+            Outcome(worker["id"], place < BEST_EARNERS, log1p(worker["earned"]), place < BEST_EARNERS)
             for place, worker in enumerate(ordered)
         ]
     else:
-        outcomes = [Outcome(w["id"], bool(w["accepted"]), max(0, w["score"]) + 1.0) for w in workers]
+        is_decided = any(w["accepted"] for w in workers)
+        outcomes = [
+            Outcome(
+                w["id"],
+                bool(w["accepted"]),
+                max(0, w["score"]) + 1.0,
+                bool(w["accepted"]) if is_decided else None,
+            )
+            for w in workers
+        ]
     return PastGig(_gig(row), tuple(outcomes))

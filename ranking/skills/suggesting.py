@@ -82,7 +82,7 @@ class SkillSuggester:
         places = _looked_at(numbers)
         guess = numbers[places, RIDGE_COLUMN].astype(np.float64)
         if self._trees is not None:
-            guess = self._trees.scores(_rows(numbers, places))
+            guess = _likelihood(self._trees, _rows(numbers, places))
         order = best_first(guess, limit)
         return [
             Suggested(
@@ -234,7 +234,12 @@ def _fit(tagged: Sequence[Tagged], vectors: Numbers | None) -> tuple[Trees, floa
     trees = fit_trees(
         np.concatenate(rows), np.concatenate(labels), [len(each) for each in labels], _names(), rounds=ROUNDS, objective="binary"
     )  # fmt: skip
-    return trees, _best_threshold(trees.scores(np.concatenate(rows)), np.concatenate(labels), tags)
+    return trees, _best_threshold(_likelihood(trees, np.concatenate(rows)), np.concatenate(labels), tags)
+
+
+def _likelihood(trees: Trees, rows: Numbers) -> NDArray[np.float64]:
+    """From log odds."""
+    return np.asarray(1 / (1 + np.exp(-trees.scores(rows))))
 
 
 def _best_threshold(probabilities: NDArray[np.float64], labels: NDArray[np.int64], tags: int) -> float:

@@ -69,7 +69,7 @@ def test_a_trained_model_orders_people_and_one_that_is_damaged_is_left_out(
     assert learned is not None
     artifacts.save(tmp_path, Artifact("v1", Training(learned, {"x": 0.3})))
     if is_damaged:
-        (tmp_path / "v1" / "trees.txt").write_text("trees")
+        (tmp_path / "v1" / "head-0.txt").write_text("trees")
     made = desk()
     made.load([], people())
     made.settle(past, str(tmp_path))

@@ -1,17 +1,14 @@
-"""Learning from what happened: the better order is chosen, models are files with checksums, and text needs no weights."""
+"""Learning from what happened: the better order is chosen, and nothing is learnt from what was not known yet."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ranking import artifacts
-from ranking.artifacts import Artifact, ArtifactDamaged, NotBetter
 from ranking.documents import Gig
 from ranking.experience import Experience
 from ranking.interests import gigs_by_person
-from ranking.learning import FirstGuess, Learned, Momentum, Segment, Training, train
+from ranking.learning import FirstGuess, Learned, Momentum, Segment, train
 from ranking.metrics import ndcg
 from ranking.trees import fit_trees
 from tests.ranking.market import ToyEncoder, past_gigs
@@ -30,7 +27,7 @@ def trees() -> Learned:
 def test_who_did_such_work_lately_comes_first() -> None:
     experience = Experience(past_gigs())
 
-    guess = experience.evidence(WEB, None).first_guess
+    guess = experience.glance(WEB, None).first_guess
 
     best = sorted(experience.people, key=lambda person: -guess[experience.place[person]])
     assert best[0] == "p0"
@@ -40,14 +37,16 @@ def test_who_did_such_work_lately_comes_first() -> None:
 def test_one_more_gig_with_a_skill_raises_what_speaks_for_that_skill_and_nobody_else() -> None:
     experience = Experience(past_gigs())
 
-    before = experience.evidence(WEB, None).columns
-    after = experience.evidence(WEB, None, gained=("p8", "react")).columns
+    everybody = np.arange(len(experience.people))
+    glance = experience.glance(WEB, None)
+    before = experience.evidence(glance, everybody).table
+    after = experience.evidence(experience.supposing(glance, "p8", "react"), everybody).table
 
-    place = experience.place["p8"]
-    assert after["skills_depth"][place] > before["skills_depth"][place]
-    others = np.delete(after["skills_depth"], place)
-    assert np.array_equal(others, np.delete(before["skills_depth"], place))
-    assert np.array_equal(after["words_inf"], before["words_inf"])
+    place, depth = experience.place["p8"], experience.columns.index("skills_depth")
+    assert after[place, depth] > before[place, depth]
+    assert np.array_equal(np.delete(after, place, axis=0), np.delete(before, place, axis=0))
+    words = [experience.columns.index(name) for name in experience.columns if name.startswith("words")]
+    assert np.array_equal(after[:, words], before[:, words])
 
 
 def test_a_market_without_skills_and_texts_is_ordered_by_who_does_well_lately() -> None:
@@ -84,9 +83,12 @@ def test_gigs_of_ones_own_craft_come_first() -> None:
 def test_meaning_counts_when_there_are_vectors() -> None:
     past = past_gigs()
     vectors = ToyEncoder().encode([each.gig.text for each in past])
-    columns = Experience(past, vectors).evidence(WEB, ToyEncoder().encode([WEB.text])[0]).columns
+    experience = Experience(past, vectors)
+    table = experience.evidence(experience.glance(WEB, ToyEncoder().encode([WEB.text])[0])).table
 
-    assert {name.split("_")[0] for name in columns} == {
+    assert table.shape == (9, len(experience.columns))
+    assert table[:, experience.columns.index("meaning_profile")].max() > 0
+    assert {name.split("_")[0] for name in experience.columns} == {
         "words",
         "meaning",
         "skill",
@@ -94,54 +96,22 @@ def test_meaning_counts_when_there_are_vectors() -> None:
         "activity",
         "record",
     }
-    assert "meaning_profile" not in Experience(past).evidence(WEB, None).columns
+    assert "meaning_profile" not in Experience(past).columns
+    with pytest.raises(ValueError, match="has none"):
+        experience.glance(WEB, None)
 
 
-@pytest.mark.parametrize(
-    "order", [trees(), Momentum(5.0), FirstGuess()], ids=["trees", "momentum", "first guess"]
-)
-def test_a_model_is_read_as_it_was_written(tmp_path: Path, order: Learned | Momentum | FirstGuess) -> None:
-    artifacts.save(tmp_path, Artifact("v1", Training(order, {"x": 0.3})))
-
-    read = artifacts.load(tmp_path)
-
-    assert read is not None and (read.version, read.training.reached) == ("v1", {"x": 0.3})
-    if isinstance(order, Learned):
-        assert isinstance(read.training.order, Learned)
-        rows = np.random.default_rng(2).random((20, 2), dtype=np.float32)
-        assert np.array_equal(read.training.order.trees.scores(rows), order.trees.scores(rows))
-    else:
-        assert read.training.order == order
-
-
-def test_a_worse_model_does_not_replace_a_better_one_and_rolling_back_is_one_step(tmp_path: Path) -> None:
-    artifacts.save(tmp_path, Artifact("v1", Training(Momentum(5.0), {"x": 0.3})))
-
-    with pytest.raises(NotBetter, match=r"reached 0\.2000, the model in use 0\.3000"):
-        artifacts.save(tmp_path, Artifact("v2", Training(Momentum(8.0), {"x": 0.2})))
-
-    assert artifacts.versions(tmp_path) == ["v1"]
-    artifacts.save(tmp_path, Artifact("v3", Training(Momentum(9.0), {"x": 0.4})))
-    artifacts.use(tmp_path, "v1")
-    back = artifacts.load(tmp_path)
-    assert back is not None and back.version == "v1"
-    assert artifacts.versions(tmp_path) == ["v1", "v3"]
-
-
-def test_changed_trees_are_not_loaded(tmp_path: Path) -> None:
-    artifacts.save(tmp_path, Artifact("v1", Training(trees(), {"x": 0.3})))
-    file = tmp_path / "v1" / "trees.txt"
-    file.write_text(file.read_text().replace("tree", "tree ", 1))
-
-    with pytest.raises(ArtifactDamaged, match="not what was written"):
-        artifacts.load(tmp_path)
-
-
-def test_shapley_values_sum_to_the_score() -> None:
+@pytest.mark.parametrize("heads", [1, 2])
+def test_shapley_values_sum_to_the_score(heads: int) -> None:
+    rows = np.random.default_rng(3).random((200, 2), dtype=np.float32)
     model = trees().trees
-    rows = np.random.default_rng(3).random((20, 2), dtype=np.float32)
+    if heads == 2:
+        labels = (rows[:, 1] > 0.5).astype(int)
+        second = fit_trees(rows, labels, [200], model.names, rounds=5, objective="binary")
+        model = model.plus(second, 0.5, rows)
 
-    assert np.allclose(model.contributions(rows).sum(axis=1), model.scores(rows))
+    assert len(model.boosters) == heads
+    assert np.allclose(model.contributions(rows).sum(axis=1), model.scores(rows), atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranking.basis import Basis
-from ranking.documents import Gig, Person
-from ranking.embedding import Encoder
-from ranking.experience import Experience
+from ranking.documents import Gig, Outcome, PastGig, Person
+from ranking.embedding import Encoder, Floats
+from ranking.experience import Experience, Glance
 from ranking.explaining import Part, largest_remainder, score_of
-from ranking.learning import Learned, feature_names, features, looked_at
+from ranking.learning import Learned, feature_names, features
 from ranking.matching import Adjacent, Matcher, Model, SkillEvidence, Source, adjacency
 from ranking.skills.naming import SkillName, SkillNames
 from ranking.trees import fit_trees
-from tests.ranking.market import ToyEncoder, past_gigs, people
+from tests.ranking.market import CRAFTS, TEXTS, ToyEncoder, past_gigs, people
 
+ALL_SKILLS = [skill for skills in CRAFTS.values() for skill in skills]
 ASKED = Gig(
     "new",
     "web work",
@@ -37,13 +38,12 @@ def learned_model() -> Model:
     experience = Experience(past)
     rows, grades, groups = [], [], []
     for each in past:
-        evidence = experience.evidence(each.gig, None)
-        places = looked_at(evidence)
+        evidence = experience.evidence(experience.glance(each.gig, None))
         own = {outcome.person: 2 if outcome.was_chosen else 1 for outcome in each.outcomes}
-        rows.append(features(experience, each.gig, evidence, places))
-        grades.append(np.array([own.get(experience.people[place], 0) for place in places]))
-        groups.append(len(places))
-    names = feature_names(tuple(evidence.columns))
+        rows.append(features(experience, evidence))
+        grades.append(np.array([own.get(experience.people[place], 0) for place in evidence.people]))
+        groups.append(len(evidence.people))
+    names = feature_names(experience.columns)
     trees = fit_trees(np.concatenate(rows), np.concatenate(grades), groups, names, rounds=8)
     return Model("model-1", experience, Learned(trees))
 
@@ -99,26 +99,132 @@ def test_with_a_skill_more_the_blend_scores_as_promised() -> None:
         for wish in match.wishes:
             person = ours.people[match.id]
             again = matcher(encoder=ToyEncoder())
-            vector = again._known_vector(again._person_index, person.id)
+            vector = again._person_index.vector(person.id)
             # The vector is of the profile's text, which a skill more does not change until it is written anew.
             again.put_person(replace(person, skills=(*person.skills, wish.skill)), vector=vector)
 
             assert again.fit(ASKED, again.people[match.id]).score.points == wish.points
 
 
-def test_with_a_skill_more_the_model_scores_as_if_one_more_gig_had_been_done() -> None:
+class Supposed(Experience):
+    """An experience in which that has happened: somebody did one more gig with a skill just now."""
+
+    gained: tuple[str, str]
+
+    def glance(self, gig: Gig, vector: Floats | None) -> Glance:
+        return self.supposing(super().glance(gig, vector), *self.gained)
+
+
+GIGS = st.builds(
+    Gig,
+    st.just("asked"),
+    st.sampled_from([f"{craft} work" for craft in CRAFTS]),
+    st.sampled_from(list(TEXTS.values())),
+    st.lists(st.sampled_from(ALL_SKILLS), unique=True, max_size=4).map(tuple),
+    st.lists(st.sampled_from(ALL_SKILLS), unique=True, max_size=2).map(tuple),
+    budget=st.none() | st.integers(41, 60),
+)
+
+
+@given(GIGS)
+@settings(max_examples=15, deadline=None)
+def test_with_a_skill_more_the_model_scores_as_if_one_more_gig_had_been_done(gig: Gig) -> None:
     model = learned_model()
     ours = matcher(model=model)
-    assert model.experience is not None and model.learned is not None
-    match = next(match for match in ours.people_for(ASKED) if match.wishes)
-    wish = match.wishes[0]
+    for match in ours.people_for(gig, limit=4):
+        for wish in match.wishes:
+            supposed = Supposed(past_gigs())
+            supposed.gained = (match.id, wish.skill)
+            again = matcher(model=replace(model, experience=supposed))
 
-    evidence = model.experience.evidence(ASKED, None, gained=(match.id, wish.skill))
-    row = features(model.experience, ASKED, evidence, np.array([model.experience.place[match.id]]))
-    low, high = model.learned.trees.low, model.learned.trees.high
-    exact = 100 * (float(model.learned.trees.scores(row)[0]) - low) / (high - low)
+            assert again.fit(gig, again.people[match.id]).score.points == wish.points
 
-    assert wish.points == round(min(100.0, max(0.0, exact)))
+
+@given(GIGS, st.sampled_from(["lexical", "hybrid", "learned"]))
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_asked_parts_sum_to_the_score_which_is_the_score_alone(gig: Gig, kind: str) -> None:
+    ours = standing(kind)
+
+    for match in ours.people_for(gig, explained=0):
+        assert sum(match.score.parts.values()) == match.score.points
+        assert 0 <= match.score.points <= 100
+        assert ours.fit(gig, ours.people[match.id]).score == match.score
+
+
+@cache
+def standing(kind: str) -> Matcher:
+    return matcher(
+        model=learned_model() if kind == "learned" else None,
+        encoder=ToyEncoder() if kind == "hybrid" else None,
+    )
+
+
+def test_wishes_of_gigs_for_a_person_are_scored_as_the_list_is() -> None:
+    ours = matcher(model=learned_model())
+    ours.put_gig(ASKED)
+    person = ours.people["p1"]
+
+    (match,) = ours.gigs_for(person)
+
+    assert match.basis is Basis.LEXICAL and [wish.skill for wish in match.wishes] == ["sql"]
+    plain = matcher()
+    plain.put_gig(ASKED)
+    (again,) = plain.gigs_for(replace(person, skills=(*person.skills, "sql")))
+    assert again.score.points == match.wishes[0].points
+
+
+def test_filters_hold_before_the_model_chooses_whom_to_look_at() -> None:
+    many = [
+        PastGig(Gig(f"g{n}", "", "", ("react",), at=float(n)), (Outcome(f"x{n:03}", was_chosen=True),))
+        for n in range(400)
+    ]
+    model = learned_model()
+    experience = Experience([*past_gigs(), *many])
+    ours = Matcher(model=replace(model, experience=experience))
+    for n in range(400):
+        ours.put_person(Person(f"x{n:03}", skills=("react",), price=99))
+    ours.put_person(Person("p3", price=10))  # last in every order for this gig, but affordable
+
+    found = ours.people_for(replace(ASKED, skills=("react",)))
+
+    assert [(match.id, match.basis) for match in found] == [("p3", Basis.LEARNED)]
+
+
+def test_people_are_found_by_the_model_from_when_they_come_until_they_go() -> None:
+    ours = Matcher(model=learned_model())
+    asked = replace(ASKED, skills=("react",))
+    seen = []
+    for person in (people()[0], replace(people()[0], price=61), people()[0], None):
+        if person is None:
+            ours.remove_person("p0")
+        else:
+            ours.put_person(person)
+        seen.append([match.id for match in ours.people_for(asked)])
+
+    assert seen == [["p0"], [], ["p0"], []]
+
+
+def test_a_model_that_counts_on_meanings_waits_until_gigs_have_them() -> None:
+    past = past_gigs()
+    vectors = ToyEncoder().encode([each.gig.text for each in past])
+    ours = matcher(model=replace(learned_model(), experience=Experience(past, vectors)))
+
+    assert {match.basis for match in ours.people_for(ASKED)} == {Basis.LEXICAL}
+
+
+def test_only_finished_work_that_everybody_may_see_is_evidence() -> None:
+    gigs = [
+        Gig("done", "", "", ("sql",)),
+        Gig("applied", "", "", ("sql",)),
+        Gig("hidden", "", "", ("sql",), is_visible=False),
+    ]
+    past = [PastGig(gig, (Outcome("p8", was_chosen=True, was_done=gig.id != "applied"),)) for gig in gigs]
+    ours = matcher(model=Model(experience=Experience(past)))
+
+    assert ours.fit(ASKED, ours.people["p8"]).matched["sql"] == (
+        SkillEvidence(Source.PAST_GIG, gig="done", at=0.0),
+    )
+    assert Experience(past).gigs_of("p8") == [0, 2]
 
 
 @given(st.randoms(use_true_random=False))

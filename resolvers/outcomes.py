@@ -1,0 +1,132 @@
+"""What became of gigs, as ranking learns from it: one stream of steps, from as many tables as tell of some.
+
+Everything that happened is told, hidden gigs too: a model learns from it, and only what everybody may see is ever shown as
+evidence (`Gig.is_visible`). Ratings count from when they were revealed, so that no list gives away one that is hidden.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import col
+
+from auth import access
+from auth.viewer import ANONYMOUS
+from models.application import Application, ApplicationStatus
+from models.contract import Contract, ContractStatus
+from models.feedback import AXES, Feedback, FeedbackSide
+from models.gig import Gig, GigSkill, SkillNeed
+from models.skill import Skill
+from models.store.sql import Database
+from ranking.documents import Gig as GigDocument
+from ranking.documents import Happened, PastGig, Step, past_gigs
+
+AT_ONCE = 2_000
+DAY_S = 86_400
+_AXIS_RANGE = 4 * len(AXES)
+
+
+async def read_past(db: Database) -> list[PastGig]:
+    """Gigs to which somebody applied, in the order in which they were published, with all that happened."""
+    happened = [each async for each in read_happened(db)]
+    return past_gigs(await _gigs(db), happened)
+
+
+async def read_happened(db: Database) -> AsyncIterator[Happened]:
+    """In no order. Another source of steps, such as lists that were shown, is another loop here."""
+    async for row in _pages(db, _APPLICATIONS):
+        gig, person = str(row.gig_id), str(row.freelancer_id)
+        yield Happened(gig, person, Step.APPLIED, _day(row.submitted_at))
+        if row.status is ApplicationStatus.SHORTLISTED:
+            yield Happened(gig, person, Step.SHORTLISTED, _day(row.updated_at))
+    async for row in _pages(db, _CONTRACTS):
+        gig, person = str(row.gig_id), str(row.freelancer_id)
+        yield Happened(gig, person, Step.ACCEPTED, _day(row.started_at))
+        if row.over_at is not None:
+            is_done = row.status is ContractStatus.COMPLETED
+            yield Happened(gig, person, Step.COMPLETED if is_done else Step.ENDED, _day(row.over_at))
+    async for row in _pages(db, _RATINGS):
+        rating = (row.total - len(AXES)) / _AXIS_RANGE
+        yield Happened(str(row.gig_id), str(row.subject_id), Step.RATED, _day(row.revealed_at), rating)
+
+
+async def _gigs(db: Database) -> list[GigDocument]:
+    return [
+        GigDocument(
+            id=str(row.id),
+            title=row.title,
+            text=row.description,
+            skills=tuple(row.required),
+            nice=tuple(row.nice),
+            at=_day(row.listed_at),
+            owner=str(row.client_id),
+            is_visible=row.is_visible,
+        )
+        async for row in _pages(db, _GIGS)
+    ]
+
+
+async def _pages(db: Database, statement: sa.Select[*tuple[Any, ...]]) -> AsyncIterator[Any]:
+    """All rows, some at a time by id, so that no statement runs long."""
+    key = statement.selected_columns[0]
+    after: Any = None
+    while True:
+        page = statement if after is None else statement.where(key > after)
+        rows: Sequence[Any] = await db.fetch(page.order_by(key).limit(AT_ONCE))
+        for row in rows:
+            yield row
+        if len(rows) < AT_ONCE:
+            return
+        after = rows[-1][0]
+
+
+def _day(at: datetime) -> float:
+    return at.timestamp() / DAY_S
+
+
+def _skills(need: SkillNeed) -> Any:
+    names = (
+        sa.select(col(Skill.name))
+        .join(GigSkill, col(GigSkill.skill_id) == col(Skill.id))
+        .where(col(GigSkill.gig_id) == col(Gig.id), col(GigSkill.need) == need)
+        .order_by(col(GigSkill.position))
+        .correlate(Gig)
+    )
+    return sa.func.array(names.scalar_subquery(), type_=ARRAY(sa.Text))
+
+
+_GIGS = sa.select(
+    col(Gig.id),
+    col(Gig.client_id),
+    col(Gig.title),
+    col(Gig.description),
+    col(Gig.listed_at),
+    access.visible_gigs(ANONYMOUS).label("is_visible"),
+    _skills(SkillNeed.REQUIRED).label("required"),
+    _skills(SkillNeed.NICE_TO_HAVE).label("nice"),
+).where(sa.exists().where(col(Application.gig_id) == col(Gig.id)))
+_APPLICATIONS = sa.select(
+    col(Application.id),
+    col(Application.gig_id),
+    col(Application.freelancer_id),
+    col(Application.status),
+    col(Application.submitted_at),
+    col(Application.updated_at),
+)
+_CONTRACTS = sa.select(
+    col(Contract.id),
+    col(Contract.gig_id),
+    col(Contract.freelancer_id),
+    col(Contract.status),
+    col(Contract.started_at),
+    col(Contract.over_at),
+)
+_RATINGS: sa.Select[*tuple[Any, ...]] = sa.select(
+    col(Feedback.id),
+    col(Feedback.gig_id),
+    col(Feedback.subject_id),
+    sum((col(getattr(Feedback, axis)) for axis in AXES[1:]), col(getattr(Feedback, AXES[0]))).label("total"),
+    col(Feedback.revealed_at),
+).where(col(Feedback.side) == FeedbackSide.OF_FREELANCER, col(Feedback.revealed_at).is_not(None))

@@ -1,0 +1,144 @@
+"""What became of gigs, as ranking learns from it, and the commands that train."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app import list_ranking, parse_arguments, roll_ranking_back, train_ranking
+from models.contract import EndReason
+from models.gig import GigVisibility, SkillNeed
+from models.gig_content import WantedSkill
+from ranking import artifacts
+from ranking.artifacts import Artifact, Span
+from ranking.documents import Happened, Outcome, Step
+from ranking.learning import Training
+from resolvers import applications, contracts
+from resolvers.feedback import leave_feedback
+from resolvers.invitations import invite_freelancer
+from resolvers.outcomes import DAY_S, read_happened, read_past
+from settings import Settings
+from tests.ranking.test_learning import trees
+from tests.resolvers.test_feedback import axes
+from tests.world import World
+
+HOUR = timedelta(hours=1)
+
+
+async def test_every_step_is_told_with_its_time(empty_world: World) -> None:
+    world = empty_world
+    client, closer = await world.client(), await world.freelancer("Closer")
+
+    def now() -> float:
+        return world.clock().timestamp() / DAY_S
+
+    begun = now()
+    gig_id = await world.open_gig(client, wanted=3)
+    application_id = await world.application(closer, gig_id)
+    done = await world.hired(client=client, gig_id=gig_id)
+    ended = await world.hired(client=client, gig_id=gig_id)
+    world.clock.move(HOUR)
+    await applications.shortlist_application(world.as_(client), application_id)
+    await contracts.submit_work(world.as_(done.freelancer), done.contract_id, note=None)
+    await contracts.approve_work(world.as_(client), done.contract_id)
+    await contracts.end_contract(world.as_(client), ended.contract_id, reason=EndReason.QUALITY, note=None)
+    over = now()
+    world.clock.move(HOUR)
+    await leave_feedback(world.as_(client), done.contract_id, axes=axes(4), comment="Good.")
+    hidden = {each async for each in read_happened(world.services.db)}
+    world.clock.move(HOUR)
+    await leave_feedback(world.as_(done.freelancer), done.contract_id, axes=axes(1), comment="Bad.")
+
+    told = {each async for each in read_happened(world.services.db)}
+
+    gig, (a, b, c) = str(gig_id), (str(each.user_id) for each in (closer, done.freelancer, ended.freelancer))
+    assert hidden == {
+        Happened(gig, a, Step.APPLIED, begun),
+        Happened(gig, a, Step.SHORTLISTED, over),
+        Happened(gig, b, Step.APPLIED, begun),
+        Happened(gig, b, Step.ACCEPTED, begun),
+        Happened(gig, b, Step.COMPLETED, over),
+        Happened(gig, c, Step.APPLIED, begun),
+        Happened(gig, c, Step.ACCEPTED, begun),
+        Happened(gig, c, Step.ENDED, over),
+    }
+    assert told - hidden == {Happened(gig, b, Step.RATED, now(), 0.75)}
+
+
+async def test_past_gigs_are_read_in_the_order_of_time_and_those_not_for_everybody_are_marked(
+    empty_world: World,
+) -> None:
+    world = empty_world
+    client, freelancer = await world.client(), await world.freelancer()
+    await world.open_gig(client, title="Nobody answers")
+    hidden = await world.open_gig(client, title="Hidden work", visibility=GigVisibility.INVITE_ONLY)
+    assert freelancer.user_id is not None
+    await invite_freelancer(world.as_(client), hidden, freelancer_id=freelancer.user_id, message=None)
+    await world.application(freelancer, hidden)
+    world.clock.move(HOUR)
+    wanted = (
+        WantedSkill(await world.skill("java"), SkillNeed.NICE_TO_HAVE),
+        WantedSkill(await world.skill("python")),
+    )
+    shown = await world.completed(client=client, freelancer=freelancer, title="Work for all", skills=wanted)
+
+    past = await read_past(world.services.db)
+
+    assert [(each.gig.id, each.gig.title, each.gig.is_visible) for each in past] == [
+        (str(hidden), "Hidden work", False),
+        (str(shown.gig_id), "Work for all", True),
+    ]
+    person = str(freelancer.user_id)
+    assert [each.outcomes for each in past] == [
+        (Outcome(person, was_chosen=False, worth=1.0, was_done=False),),
+        (Outcome(person, was_chosen=True, worth=4.0, was_done=True),),
+    ]
+    assert past[0].gig.at < past[1].gig.at
+    assert (past[1].gig.skills, past[1].gig.nice) == (("Python",), ("Java",))
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+
+def settings_in(local: Path, url: str) -> Settings:
+    return Settings.read(
+        {"LOCAL_DIRECTORY": str(local), "DATABASE_URL": url, "DEMO_WORLD": "0", "DATABASE_POOL": "2"}
+    )
+
+
+def test_a_young_platform_is_told_how_much_is_missing_and_keeps_what_it_has(
+    empty_database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_in(tmp_path, empty_database_url)
+
+    codes = [
+        act(settings, parse_arguments(["ranking", word]))
+        for act, word in ((train_ranking, "train"), (list_ranking, "list"), (roll_ranking_back, "rollback"))
+    ]
+
+    said = capsys.readouterr()
+    assert codes == [1, 0, 1]
+    assert "Learning needs 200 gigs to which known people answered, and there are 0: 200 more." in said.err
+    assert "There is no older version." in said.err
+    assert said.out == ""
+    assert artifacts.versions(tmp_path / "ranking") == []
+
+
+def test_versions_are_listed_and_rolled_back_by_one_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_in(tmp_path, "postgresql+asyncpg://nobody@localhost/unused")
+    for version in ("2026-01", "2026-02"):
+        training = Training(trees(), {"learned, on the last": 0.31})
+        artifacts.save(tmp_path / "ranking", Artifact(version, training, span=Span(0, 20_000.0, 1_234, 5, 6)))
+
+    back = roll_ranking_back(settings, parse_arguments(["ranking", "rollback"]))
+    listed = list_ranking(settings, parse_arguments(["ranking", "list"]))
+
+    said = capsys.readouterr()
+    assert (back, listed) == (0, 0)
+    assert "2026-01 is in use again" in said.err
+    assert said.out.splitlines() == [
+        "* 2026-01  1,234 gigs until 2024-10-04, nDCG@10 0.3100",
+        "  2026-02  1,234 gigs until 2024-10-04, nDCG@10 0.3100",
+    ]
