@@ -34,10 +34,12 @@ from auth.signing import Signer
 from auth.tokens import Tokens, new_private_key
 from models.errors import NotFound
 from models.ids import new_id
+from models.pace import ChatPaces, Pace
 from models.store import migrations
 from models.store.chat import ChatStore, StoreAway
 from models.store.chat_copy import CopyReport, copy_rooms, count_facts
 from models.store.chat_keys import ChatKeys
+from models.store.chat_pace import forget_full
 from models.store.chat_rotation import Rotation, renew, rewrap
 from models.store.chat_sql import Statements
 from models.store.chat_words import ChatWords
@@ -105,6 +107,7 @@ async def opened_services(settings: Settings, database_url: str) -> AsyncIterato
                 gigs_need_approval=settings.gigs_need_approval,
                 file_limit_bytes=settings.file_limit_bytes,
                 file_quota_bytes=settings.file_quota_bytes,
+                chat_paces=_chat_paces(settings),
             ),
             epoch=epoch.hex,
             passwords=Passwords(),
@@ -117,6 +120,16 @@ async def opened_services(settings: Settings, database_url: str) -> AsyncIterato
             chat=chat,
             recommender=Recommender(artifacts=settings.local / "ranking"),
         )
+
+
+def _chat_paces(settings: Settings) -> ChatPaces:
+    person, room = settings.chat_person_burst, settings.chat_room_burst
+    return ChatPaces(
+        sends_of_person=Pace(settings.chat_person_sends, person),
+        sends_in_room=Pace(settings.chat_room_sends, room),
+        reactions_of_person=Pace(settings.chat_person_reactions, person),
+        reactions_in_room=Pace(settings.chat_room_reactions, room),
+    )
 
 
 def _open_chat(settings: Settings, database_url: str) -> Chat:
@@ -286,6 +299,7 @@ async def background_work(
     async def forget() -> None:
         await delete_outdated(op)
         await delete_loose_files(op)
+        await forget_full(services.chat.keys.statements, before=op.now())
 
     async def look_after_chat() -> None:
         await services.chat.check()

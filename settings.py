@@ -34,6 +34,12 @@ class Settings:
     files_url: str
     file_limit_bytes: int
     file_quota_bytes: int
+    chat_person_sends: int
+    chat_person_reactions: int
+    chat_person_burst: int
+    chat_room_sends: int
+    chat_room_reactions: int
+    chat_room_burst: int
     secret_keys: tuple[str, ...]
     jwt_private_keys: tuple[Path, ...]
     cors_origins: tuple[str, ...]
@@ -75,6 +81,12 @@ class Settings:
             files_url=env.get("FILES_URL", "file:"),
             file_limit_bytes=_number(env, "FILE_LIMIT_BYTES", 10_000_000, low=1, high=2_000_000_000),
             file_quota_bytes=_number(env, "FILE_QUOTA_BYTES", 1_000_000_000, low=0, high=10**15),
+            chat_person_sends=_number(env, "CHAT_PERSON_SENDS", 120, low=0, high=1_000_000),
+            chat_person_reactions=_number(env, "CHAT_PERSON_REACTIONS", 120, low=0, high=1_000_000),
+            chat_person_burst=_number(env, "CHAT_PERSON_BURST", 30, low=1, high=100_000),
+            chat_room_sends=_number(env, "CHAT_ROOM_SENDS", 1_200, low=0, high=1_000_000),
+            chat_room_reactions=_number(env, "CHAT_ROOM_REACTIONS", 2_400, low=0, high=1_000_000),
+            chat_room_burst=_number(env, "CHAT_ROOM_BURST", 100, low=1, high=100_000),
             secret_keys=_list(env, "SECRET_KEYS"),
             jwt_private_keys=tuple(Path(path) for path in _list(env, "JWT_PRIVATE_KEYS")),
             cors_origins=_origins(env, "CORS_ORIGINS"),

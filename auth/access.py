@@ -22,6 +22,7 @@ from models.feedback import Feedback
 from models.gig import Gig, GigQuestion, GigVisibility, SavedGig
 from models.gig_workflow import HIDDEN, GigStatus
 from models.invitation import GigInvitation, InvitationStatus
+from models.kept_words import MessageDraft, MessageReport, ScheduledMessage
 from models.notification import Notification
 from models.profile import ClientProfile, FreelancerProfile, Visibility
 from models.room import PersonBlock, Room, RoomMember
@@ -323,6 +324,21 @@ WITHIN[visible_room_members] = visible_rooms
 def visible_blocks(viewer: Viewer) -> Clause:
     """Whom one blocks oneself; nobody learns by whom they are blocked."""
     return _is(viewer, col(PersonBlock.blocker_id))
+
+
+def visible_drafts(viewer: Viewer) -> Clause:
+    """One's own, whatever became of the room; nobody else's, for administrators neither."""
+    return _is(viewer, col(MessageDraft.author_id))
+
+
+def visible_scheduled(viewer: Viewer) -> Clause:
+    """One's own; nobody else's, for administrators neither."""
+    return _is(viewer, col(ScheduledMessage.author_id))
+
+
+def visible_reports(viewer: Viewer) -> Clause:
+    """Administrators see all, the reporter their own."""
+    return EVERYTHING if viewer.is_admin else _is(viewer, col(MessageReport.reporter_id))
 
 
 def visible_invitations(viewer: Viewer) -> Clause:

@@ -32,6 +32,14 @@ class ChatKind(Vocabulary):
     UNPINNED = "UNPINNED", "It was taken from the pinned ones."
 
 
+class KeptKind(Vocabulary):
+    """What words are that are kept beside the log: sealed as those in it, and never to be taken for them."""
+
+    DRAFT = "DRAFT", "Its author may send it some day."
+    SCHEDULED = "SCHEDULED", "It is sent at its time."
+    REPORTED = "REPORTED", "What a message said when somebody reported it; the platform's own copy."
+
+
 WITH_WORDS = frozenset({ChatKind.SENT, ChatKind.EDITED})
 WITH_REACTION = frozenset({ChatKind.REACTED, ChatKind.UNREACTED})
 

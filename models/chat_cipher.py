@@ -39,6 +39,7 @@ class Place:
     """Where words belong. All of it is chosen before they are appended; the number is not known yet.
 
     Of a snippet's text, the room is the snippet, the message the version or comment, and the fact the text itself.
+    Words beside the log have a kind of their own, and `fact_id` is made for each sealing of them.
     """
 
     room_id: UUID

@@ -69,7 +69,8 @@ class ChatKey(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    room_id: UUID = reference("room.id")
+    # Or a snippet, whose texts are sealed under keys of their own.
+    room_id: UUID
     author_id: UUID | None = Field(index=True)
     wrapping_key: str = Field(max_length=40, index=True)
     wrapped: bytes

@@ -16,7 +16,7 @@ class NotificationCategory(Vocabulary):
     SNIPPETS = "SNIPPETS", "Code that is shared with you, and what is said about yours or to you."
     SYSTEM = (
         "SYSTEM",
-        "What the platform or its administrators did to your gig or your account. Cannot be switched off.",
+        "What the platform or its administrators did to your gig, your account, your messages or your reports. Cannot be switched off.",
     )
 
 
@@ -34,6 +34,8 @@ class NotificationReason(Vocabulary):
     YOU_OWN_IT = "YOU_OWN_IT", "The snippet is yours."
     YOU_SPOKE_IN_IT = "YOU_SPOKE_IN_IT", "You said something in the thread."
     IT_IS_YOUR_ACCOUNT = "IT_IS_YOUR_ACCOUNT", "It is about your account."
+    YOU_WROTE_IT = "YOU_WROTE_IT", "You wrote the message."
+    YOU_REPORTED_IT = "YOU_REPORTED_IT", "You reported the message."
 
 
 CRITICAL = frozenset({NotificationCategory.SYSTEM})

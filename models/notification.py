@@ -70,12 +70,13 @@ class Notification(SQLModel, table=True):
     reason: NotificationReason = words(NotificationReason)
     # As in a fact, not foreign keys: the transaction that wrote what they name wrote the notification.
     actor_id: UUID | None
-    # Of an account, or of a snippet, no gig is known.
+    # Of an account, a room or a snippet, no gig is known.
     gig_id: UUID | None
     application_id: UUID | None
     contract_id: UUID | None
     invitation_id: UUID | None
     task_id: UUID | None
+    room_id: UUID | None
     snippet_id: UUID | None
     remark_id: UUID | None
     group_key: str = Field(max_length=120)

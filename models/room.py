@@ -20,6 +20,7 @@ from models.vocabulary import Vocabulary
 
 MAX_TITLE = 100
 MAX_MEMBERS = 5_000
+MAX_SLOW_MODE_S = 21_600
 MAX_AT_ONCE = 100
 """People who can be named in one act."""
 
@@ -117,6 +118,7 @@ class Room(Versioned, table=True):
         sa.CheckConstraint("(kind = 'APPLICATION') = (application_id is not null)", name="of_an_application"),
         sa.CheckConstraint("(kind = 'CONTRACT') = (contract_id is not null)", name="of_a_contract"),
         sa.CheckConstraint("(kind = 'GROUP') = (title is not null)", name="groups_have_titles"),
+        sa.CheckConstraint(f"slow_mode_s between 0 and {MAX_SLOW_MODE_S}", name="slow_mode_in_range"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -130,10 +132,12 @@ class Room(Versioned, table=True):
     contract_id: UUID | None = reference("contract.id", default=None, unique=True)
     # Whether only owners and moderators write.
     is_read_only: bool = False
+    # Seconds that a member waits between two messages; 0 for none.
+    slow_mode_s: int = 0
     archived_at: datetime | None = utc(default=None)
     created_at: datetime = utc()
 
-    EDITABLE: ClassVar = frozenset({"title", "is_read_only"})
+    EDITABLE: ClassVar = frozenset({"title", "is_read_only", "slow_mode_s"})
 
     @classmethod
     def direct(cls, one: UUID, other: UUID, *, at: datetime) -> Self:
@@ -152,6 +156,8 @@ class Room(Versioned, table=True):
         checks, values = Checks(), dict(values)
         if "title" in values:
             values["title"] = checks.text(("title",), values["title"], max=MAX_TITLE)
+        if "slow_mode_s" in values:
+            checks.between(("slowModeSeconds",), values["slow_mode_s"], min=0, max=MAX_SLOW_MODE_S)
         checks.done()
         return values
 

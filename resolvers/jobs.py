@@ -1,7 +1,8 @@
 """Jobs: work that is owed for later, done exactly once in its effects.
 
 A job is a row, written in the transaction that owes it. A worker claims one due row with SKIP LOCKED and runs its handler
-in the same transaction that marks it done, so a crash undoes both. A failure is recorded in a transaction of its own,
+in the same transaction that marks it done, so a crash undoes both. What a job does elsewhere than in PostgreSQL it does
+between two transactions, of which the first leases the job for a while: it may be done again, and has to allow that. A failure is recorded in a transaction of its own,
 with a growing delay; after the last attempt the job is dead and waits, visibly, for an administrator.
 """
 
@@ -9,7 +10,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,9 @@ from resolvers.operation import Operation
 
 Handler = Callable[[Operation, Transaction, UUID], Awaitable[None]]
 HANDLERS: dict[str, Handler] = {}
+OutsideHandler = Callable[[Operation, UUID], Awaitable[None]]
+OUTSIDE: dict[str, OutsideHandler] = {}
+LEASE = timedelta(minutes=1)
 _log = logging.getLogger("skillsync.jobs")
 
 
@@ -33,6 +37,17 @@ def job(kind: str) -> Callable[[Handler], Handler]:
 
     def register(handler: Handler) -> Handler:
         HANDLERS[kind] = handler
+        return handler
+
+    return register
+
+
+def outside_job(kind: str) -> Callable[[OutsideHandler], OutsideHandler]:
+    """Register the handler of a kind of job that works outside of PostgreSQL: it holds no connection, and opens the
+    transactions that it needs. What it does must be done once however often it runs."""
+
+    def register(handler: OutsideHandler) -> OutsideHandler:
+        OUTSIDE[kind] = handler
         return handler
 
     return register
@@ -111,9 +126,16 @@ async def _run_one(op: Operation) -> bool:
             row = await _claim(tx, now=op.now())
             if row is None:
                 return False
+            subject_id = row.subject_id
+            if row.kind in OUTSIDE:
+                row.run_at = op.now() + LEASE
             claim = _Claim(row.id, row.kind, row.run_at, row.attempts)
-            await HANDLERS[row.kind](op, tx, row.subject_id)
-            row.finish(at=op.now())
+            if row.kind not in OUTSIDE:
+                await HANDLERS[row.kind](op, tx, subject_id)
+                row.finish(at=op.now())
+        if claim.kind in OUTSIDE:
+            await OUTSIDE[claim.kind](op, subject_id)
+            await _finish(op, claim)
     except Exception as error:
         if claim is None:
             raise
@@ -134,18 +156,30 @@ async def _claim(tx: Transaction, *, now: datetime) -> Job | None:
     return (await tx.execute(statement)).scalars().one_or_none()
 
 
+async def _finish(op: Operation, claim: _Claim) -> None:
+    """Unless somebody ran the job or moved it since."""
+    async with op.db.transaction(actor_id=None, at=op.now()) as tx:
+        row = await _lock_claimed(tx, claim)
+        if row is not None:
+            row.finish(at=op.now())
+
+
 async def _record_failure(op: Operation, claim: _Claim, error: str) -> None:
     """Unless somebody ran the job or moved it since: a moved deadline must not come back as the time of a retry."""
     async with op.db.transaction(actor_id=None, at=op.now()) as tx:
-        row = await tx.lock_if_any(
-            Job,
-            col(Job.id) == claim.job_id,
-            col(Job.status) == JobStatus.WAITING,
-            col(Job.run_at) == claim.run_at,
-            col(Job.attempts) == claim.attempts,
-        )
+        row = await _lock_claimed(tx, claim)
         if row is not None:
             row.fail(error, at=op.now())
+
+
+async def _lock_claimed(tx: Transaction, claim: _Claim) -> Job | None:
+    return await tx.lock_if_any(
+        Job,
+        col(Job.id) == claim.job_id,
+        col(Job.status) == JobStatus.WAITING,
+        col(Job.run_at) == claim.run_at,
+        col(Job.attempts) == claim.attempts,
+    )
 
 
 # A job holds its own row and wants its subject's; whoever moves a job holds the subject and wants the job's row. The job

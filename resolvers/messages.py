@@ -35,6 +35,7 @@ from models.store.chat_keys import Unreadable
 from models.store.sql import Position, Receipt
 from models.stream import StreamHead
 from models.task import is_emoji
+from resolvers.message_pace import take_turn_to_react, take_turn_to_send
 from resolvers.operation import Operation
 from resolvers.projection import catch_up
 from resolvers.room_members import Part, parts_in
@@ -80,14 +81,16 @@ Done = tuple[Receipt, Shown | None]
 async def send_message(op: Operation, room_id: UUID, content: Content) -> Done:
     """Say something. The idempotency key names it in this room for ever: a repeat answers with what was stored."""
     op.viewer.require_user()
-    here = await _place(op, room_id)
+    here = await here_in(op, room_id)
     content = content.checked()
     fact_id = op.new_id()
 
     async def draft() -> ChatDraft:
         here.require_writable()
-        settled = await _settled(op, room_id, content)
-        return await _sealed_draft(op, room_id, ChatKind.SENT, fact_id, fact_id, settled)
+        said = await settled(op, room_id, content)
+        slow_mode_s = 0 if here.moderates else here.part.slow_mode_s
+        await take_turn_to_send(op, room_id, fact_id, slow_mode_s=slow_mode_s)
+        return await _sealed_draft(op, room_id, ChatKind.SENT, fact_id, fact_id, said)
 
     return await _act(op, room_id, draft, kind=ChatKind.SENT, content=content)
 
@@ -95,7 +98,7 @@ async def send_message(op: Operation, room_id: UUID, content: Content) -> Done:
 async def edit_message(op: Operation, room_id: UUID, message_id: UUID, content: Content) -> Done:
     """Word it anew; what it said before stays readable. Thread and quote stay as they are."""
     me = op.viewer.require_user()
-    here = await _place(op, room_id)
+    here = await here_in(op, room_id)
     content = content.checked()
 
     async def draft() -> ChatDraft | None:
@@ -122,7 +125,7 @@ async def edit_message(op: Operation, room_id: UUID, message_id: UUID, content: 
 async def delete_message(op: Operation, room_id: UUID, message_id: UUID) -> Done:
     """Take it back: by its author, or in a group by who moderates it. A tombstone stays."""
     me = op.viewer.require_user()
-    here = await _place(op, room_id)
+    here = await here_in(op, room_id)
 
     async def draft() -> ChatDraft | None:
         message = await _message(op, room_id, message_id)
@@ -142,10 +145,11 @@ async def react_to_message(
 ) -> Done:
     """Put an emoji under a message, or take it back."""
     me = op.viewer.require_user()
-    here = await _place(op, room_id)
+    here = await here_in(op, room_id)
     if not is_emoji(emoji):
         raise Invalid(("emoji",), "EMOJI", "This is not an emoji.")
     kind = ChatKind.REACTED if is_on else ChatKind.UNREACTED
+    fact_id = op.new_id()
 
     async def draft() -> ChatDraft | None:
         here.require_open()
@@ -156,7 +160,8 @@ async def react_to_message(
             raise MessageIsFull("different reactions", limit=MAX_EMOJIS, count=len(message.reactions))
         if is_on:
             await _require_few(op, message)
-        return _draft(op, room_id, kind, message_id, op.new_id(), reaction=emoji)
+        await take_turn_to_react(op, room_id, fact_id)
+        return _draft(op, room_id, kind, message_id, fact_id, reaction=emoji)
 
     return await _act(op, room_id, draft, kind=kind, message_id=message_id, reaction=emoji)
 
@@ -164,7 +169,7 @@ async def react_to_message(
 async def pin_message(op: Operation, room_id: UUID, message_id: UUID, *, is_on: bool) -> Done:
     """Pin a message to the room, or take it from the pinned ones: in a group by who moderates it, elsewhere by each side."""
     op.viewer.require_user()
-    here = await _place(op, room_id)
+    here = await here_in(op, room_id)
     kind = ChatKind.PINNED if is_on else ChatKind.UNPINNED
 
     async def draft() -> ChatDraft | None:
@@ -347,7 +352,7 @@ class Here:
             raise ReadOnlyRoom
 
 
-async def _place(op: Operation, room_id: UUID) -> Here:
+async def here_in(op: Operation, room_id: UUID) -> Here:
     """Raises `NotFound`."""
     part = (await parts_in(op, [room_id])).get(room_id)
     if part is None:
@@ -391,7 +396,7 @@ async def _require_few(op: Operation, message: ChatMessage) -> None:
         raise MessageIsFull("edits, reactions and pins", limit=MAX_FACTS, count=len(facts))
 
 
-async def _settled(op: Operation, room_id: UUID, content: Content) -> Content:
+async def settled(op: Operation, room_id: UUID, content: Content) -> Content:
     """With what it refers to checked, and the thread named by its first message. Raises `NotFound` and `DeletedMessage`."""
     await _require_members(op, room_id, content.mention_ids)
     named = {"answersId": content.answers_id, "quoteId": content.quote_id}

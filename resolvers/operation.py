@@ -13,6 +13,7 @@ from auth.tokens import Tokens
 from auth.viewer import ANONYMOUS, Viewer
 from models.chat import SYSTEM
 from models.ids import new_id
+from models.pace import ChatPaces
 from models.presence import Attendance
 from models.store.chat import ChatStore
 from models.store.chat_keys import ChatKeys
@@ -32,6 +33,7 @@ class Rules:
     gigs_need_approval: bool = False
     file_limit_bytes: int = 10_000_000
     file_quota_bytes: int = 1_000_000_000
+    chat_paces: ChatPaces = field(default_factory=ChatPaces)
 
 
 @dataclass(slots=True)

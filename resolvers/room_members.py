@@ -25,6 +25,7 @@ class Part:
     is_read_only: bool
     is_archived: bool
     is_blocked: bool
+    slow_mode_s: int
 
 
 async def parts_in(op: Operation, room_ids: Sequence[UUID]) -> dict[UUID, Part]:
@@ -40,6 +41,7 @@ async def parts_in(op: Operation, room_ids: Sequence[UUID]) -> dict[UUID, Part]:
             col(Room.is_read_only),
             col(Room.archived_at).is_not(None).label("is_archived"),
             is_blocked_between(col(Room.low_id), col(Room.high_id)).label("is_blocked"),
+            col(Room.slow_mode_s),
         )
         .join(RoomMember, col(RoomMember.room_id) == col(Room.id))
         .where(

@@ -157,12 +157,12 @@ async def archive_room(op: Operation, room_id: UUID, *, is_on: bool) -> Receipt:
         return tx.done(room.id)
 
 
-_PUBLIC = {"title": "title", "is_read_only": "isReadOnly"}
+_PUBLIC = {"title": "title", "is_read_only": "isReadOnly", "slow_mode_s": "slowModeSeconds"}
 
 
 def _told(before: object, after: object) -> tuple[str | None, str | None]:
     """Texts are named without their content."""
-    if isinstance(after, bool):
+    if isinstance(after, int):
         return str(before).lower(), str(after).lower()
     return None, None
 

@@ -9,8 +9,9 @@ from models.chat import RoomBusy
 from models.errors import NotFound
 from models.ids import decode_id
 from models.message import Content, DeletedMessage, MessageIsFull
+from models.pace import SlowMode, TooFast
 from models.room import ArchivedRoom, BlockedPerson, ReadOnlyRoom
-from resolvers import messages
+from resolvers import drafts, messages
 from resolvers.messages import Done
 from resolvers.operation import Operation
 from schema.messages import MessageType, shown_message
@@ -45,6 +46,9 @@ class MessageSendInput:
     mention_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=_MENTIONS)
     mentions_room: bool = strawberry.field(
         default=False, description="Whether it speaks to everybody in the room."
+    )
+    draft_id: strawberry.ID | None = strawberry.field(
+        default=None, description="A draft of yours for this room, which is discarded once it is sent."
     )
     idempotency_key: str | None = strawberry.field(default=None, description=CLIENT_ID)
 
@@ -92,6 +96,8 @@ _WRITES = (*_ALWAYS, ArchivedRoom, BlockedPerson)
     *_WRITES,
     ReadOnlyRoom,
     DeletedMessage,
+    SlowMode,
+    TooFast,
     needs=Needs.SIGNED_IN,
     description="Say something in a room that you belong to.",
 )
@@ -103,7 +109,10 @@ async def message_send(op: Operation, input: MessageSendInput) -> Answer:
         mention_ids=tuple(people_of(input.mention_ids, "mentionIds")),
         mentions_room=input.mentions_room,
     )
-    return _answer(await messages.send_message(op, _room(input), content))
+    if input.draft_id is None:
+        return _answer(await messages.send_message(op, _room(input), content))
+    draft_id = decode_id("draft", input.draft_id, path=("draftId",))
+    return _answer(await drafts.send_draft(op, _room(input), content, draft_id))
 
 
 @mutation(
@@ -139,6 +148,7 @@ async def message_delete(op: Operation, input: MessageActInput) -> Answer:
     *_WRITES,
     DeletedMessage,
     MessageIsFull,
+    TooFast,
     needs=Needs.SIGNED_IN,
     description="Put an emoji under a message.",
 )
@@ -151,6 +161,7 @@ async def message_react(op: Operation, input: MessageReactInput) -> Answer:
     *_WRITES,
     DeletedMessage,
     MessageIsFull,
+    TooFast,
     needs=Needs.SIGNED_IN,
     description="Take an emoji of yours back.",
 )

@@ -30,7 +30,7 @@ from schema.notes import notes
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
 from schema.places import stream_cursor
 from schema.scalars import Markdown, StreamCursor
-from schema.type_names import Application, Contract, Gig, Invitation, Snippet, Task
+from schema.type_names import Application, Contract, Gig, Invitation, Room, Snippet, Task
 from schema.words import words
 
 for _vocabulary in (NotificationCategory, NotificationReason, NotificationChannel):
@@ -86,6 +86,9 @@ class NotificationType(Node):
     )
     snippet: Snippet | None = one(
         Notification.snippet_id, "The snippet it is about; null if it is about none, or you may not see it."
+    )
+    room: Room | None = one(
+        Notification.room_id, "The room it is about; null if it is about none, or you do not belong to it."
     )
     note: Markdown | None = source(
         notes,

@@ -19,7 +19,7 @@ from models.room import (
 from resolvers import reading, rooms
 from resolvers.operation import Operation
 from schema.graph import attached, entity
-from schema.inputs import given
+from schema.inputs import given, given_as
 from schema.payloads import IDEMPOTENCY, VERSION, Answer, MutationPayload, Needs, mutation
 from schema.person_ids import PERSON, people_of, person_of
 from schema.room_words import RoomRole
@@ -65,6 +65,9 @@ class RoomCreateInput:
 class RoomEditInput(RoomActInput):
     title: Maybe[str] = strawberry.field(description="What it is called: 1 to 100 characters.")
     is_read_only: Maybe[bool] = strawberry.field(description="Whether only owners and moderators write.")
+    slow_mode_seconds: Maybe[int] = strawberry.field(
+        description="How long a member waits between two messages, who is neither owner nor moderator: 0 for no wait, to 21,600."
+    )
     expected_version: int | None = strawberry.field(default=None, description=VERSION)
 
 
@@ -164,10 +167,11 @@ async def room_create(op: Operation, input: RoomCreateInput) -> Answer:
     FixedMembers,
     StaleVersion,
     needs=Needs.SIGNED_IN,
-    description="Change a group's title, or who may write in it. Owners and moderators only.",
+    description="Change a group's title, or who may write in it and how often. Owners and moderators only.",
 )
 async def room_edit(op: Operation, input: RoomEditInput) -> Answer:
     changes = given(input, "title", "is_read_only")
+    changes |= given_as(input, "slow_mode_seconds", lambda seconds: {"slow_mode_s": seconds})
     return await rooms.edit_room(op, _room(input), changes, expected_version=input.expected_version)
 
 

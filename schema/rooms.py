@@ -14,12 +14,14 @@ from auth import abilities as may
 from auth import access
 from auth.abilities import RoomAction
 from auth.viewer import Viewer
+from models.kept_words import MessageDraft
 from models.room import PersonBlock, Room, RoomMember
 from resolvers import reading, room_members
 from resolvers.operation import Operation
 from resolvers.room_members import Part
 from schema.abilities import Abilities, abilities
 from schema.connections import Connection, ConnectionOf, connection, paging_arguments
+from schema.drafts import MessageDraftType
 from schema.filters import Clause, Equality, compares, means
 from schema.graph import Answered, Context, column, computed, declare, lookup, node, one, record, source, sql
 from schema.keyset import Key, newest
@@ -159,11 +161,20 @@ class RoomType(Node):
     )
     member_count: int = computed(lambda count: count, _count, description="How many belong to it.")
     is_read_only: bool = column(Room.is_read_only, "Whether only its owners and moderators write.")
+    slow_mode_seconds: int = column(
+        Room.slow_mode_s,
+        "How long a member waits between two messages, who is neither owner nor moderator; 0 for no wait.",
+    )
     archived_at: datetime | None = column(
         Room.archived_at, "When it was put away; null while it can be written in."
     )
     membership: RoomMembership | None = source(_memberships, "How you have it; always there.")
     counts: RoomCounts | None = source(room_counts, "What you have not read in it; always there.")
+    drafts: Connection[MessageDraftType] = connection(
+        MessageDraft.room_id,
+        "What you may say in it some day, the draft saved last first: one for the room itself, and one for each thread.",
+        default=newest(MessageDraft.updated_at),
+    )
     version: int = column(Room.version, "Counts the changes of its settings; for `expectedVersion`.")
     created_at: datetime = column(Room.created_at, "When it was made.")
     updated_at: datetime = column(Room.updated_at, "When its settings changed last.")

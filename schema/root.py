@@ -14,15 +14,18 @@ from schema import (
     board_acts,
     board_presence,
     contracts,
+    drafts,
     feedback,
     gig_acts,
     invitations,
     jobs,
     message_acts,
+    message_reports,
     notifications,
     profiles,
     recommendation_acts,
     room_acts,
+    scheduled_messages,
     snippet_acts,
     task_acts,
 )
@@ -31,11 +34,13 @@ from schema.administration import AdministrationQuery
 from schema.applications import ApplicationQuery
 from schema.boards import BoardQuery
 from schema.contracts import ContractQuery
+from schema.drafts import DraftQuery
 from schema.encryption import EncryptionQuery
 from schema.events import Subscription
 from schema.gig_browsing import GigQuery
 from schema.graph import NODES, AnyNode, Own, argument, declare
 from schema.jobs import JobQuery
+from schema.message_reports import MessageReportQuery
 from schema.messages import MessageQuery
 from schema.node import Node, key_of_one, keys_of_several
 from schema.notifications import NotificationQuery
@@ -45,6 +50,7 @@ from schema.rate_limit import RateLimitQuery
 from schema.recommendations import RecommendationQuery
 from schema.rooms import RoomQuery
 from schema.scalars import SCALARS
+from schema.scheduled_messages import ScheduledMessageQuery
 from schema.skill_market import SkillMarketQuery
 from schema.skills import SkillQuery
 from schema.snippets import SnippetQuery
@@ -61,15 +67,18 @@ MUTATIONS = sorted(
             board_presence,
             contracts,
             feedback,
+            drafts,
             gig_acts,
             invitations,
             jobs,
             message_acts,
+            message_reports,
             notifications,
             profiles,
             room_acts,
             snippet_acts,
             recommendation_acts,
+            scheduled_messages,
             task_acts,
         )
         for field in vars(module).values()
@@ -112,6 +121,9 @@ class Query(
     RoomQuery,
     MessageQuery,
     SnippetQuery,
+    DraftQuery,
+    ScheduledMessageQuery,
+    MessageReportQuery,
     ProfileQuery,
     SkillQuery,
     NotificationQuery,

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from schema.attachments import AttachmentType
     from schema.boards import BoardColumnType, BoardLabelType, BoardType
     from schema.contracts import ContractType
+    from schema.drafts import MessageDraftType
     from schema.feedback import FeedbackType
     from schema.gigs import GigType
     from schema.invitations import InvitationType
+    from schema.message_reports import MessageReportType
     from schema.people import PersonType
     from schema.profiles import ClientType, FreelancerType
     from schema.rooms import RoomType
+    from schema.scheduled_messages import ScheduledMessageType
     from schema.skills import SkillType
     from schema.snippet_parts import SnippetCommentType, SnippetShareType, SnippetVersionType
     from schema.snippets import SnippetType
@@ -48,3 +51,6 @@ SnippetVersion = Annotated["SnippetVersionType", strawberry.lazy("schema.snippet
 SnippetComment = Annotated["SnippetCommentType", strawberry.lazy("schema.snippet_parts")]
 SnippetShare = Annotated["SnippetShareType", strawberry.lazy("schema.snippet_parts")]
 Skill = Annotated["SkillType", strawberry.lazy("schema.skills")]
+MessageDraft = Annotated["MessageDraftType", strawberry.lazy("schema.drafts")]
+ScheduledMessage = Annotated["ScheduledMessageType", strawberry.lazy("schema.scheduled_messages")]
+MessageReport = Annotated["MessageReportType", strawberry.lazy("schema.message_reports")]

@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 _ROLES = ("OWNER", "MODERATOR", "MEMBER")
-_OF_ROOMS = ("chat_fact", "chat_key", "chat_word")
+_OF_ROOMS = ("chat_fact", "chat_word")
 _KINDS = ("DIRECT", "GROUP", "APPLICATION", "CONTRACT")
 
 

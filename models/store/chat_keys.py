@@ -159,6 +159,7 @@ class ChatKeys:
         """
         gone = await self.statements.fetch(_DESTROY, author_id)
         await self.statements.fetch(_FORGET_WORDS, author_id)
+        await self.statements.fetch(_FORGET_EVIDENCE, author_id)
         for row in gone:
             self._opened.pop(row["id"], None)
             self._in_force.pop((row["room_id"], author_id), None)
@@ -312,6 +313,10 @@ _MAKE = """
 """
 _DESTROY = "delete from chat_key where author_id = $1 returning id, room_id"
 _FORGET_WORDS = "delete from chat_word where author_id = $1"
+_FORGET_EVIDENCE = """
+    update message_report set key_id = null, nonce = null, sealed = null, words_id = null
+    where author_id = $1 and key_id is not null
+"""
 _STATUS = """
     select wrapping_key, count(*) filter (where retired_at is null), count(*) filter (where retired_at is not null),
            min(created_at)
@@ -351,5 +356,9 @@ _NOTE_SWEPT = """
     where id = any(cast($1 as uuid[])) and retired_at is not null and swept < $2
 """
 _DROP_SWEPT = """
-    delete from chat_key where room_id = $1 and retired_at < $3 and swept >= $2 returning 1
+    delete from chat_key k where room_id = $1 and retired_at < $3 and swept >= $2
+      and not exists (select from message_draft where key_id = k.id)
+      and not exists (select from scheduled_message where key_id = k.id)
+      and not exists (select from message_report where key_id = k.id)
+    returning 1
 """

@@ -8,6 +8,7 @@ from uuid import UUID
 from models.chat import ChatFact
 from models.chat_cipher import Place
 from models.store.chat import ChatStore
+from models.store.chat_kept import reseal_kept
 from models.store.chat_keys import ChatKeys, Unreadable
 from models.store.snippet_rotation import drop_unused, reseal, texts_under
 
@@ -89,6 +90,9 @@ async def _reseal_room(
         retired = {id: swept for id, swept in retired.items() if id not in stuck}
         await keys.note_swept(retired, up_to=seq)
         on_progress(len(facts))
+    resealed, stuck = await reseal_kept(keys.statements, keys, retired, at=at)
+    report.resealed += resealed
+    report.unreadable += len(stuck)
     dropped = await keys.drop_swept(room_id, head=seq, retired_before=at - SETTLED)
     report.dropped += dropped
     report.not_settled += len(retired) - dropped

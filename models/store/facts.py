@@ -204,7 +204,15 @@ def _notification(
         "actor_id": actor_id,
         **{
             name: about.get(name)
-            for name in ("gig_id", "application_id", "contract_id", "invitation_id", "task_id", "snippet_id")
+            for name in (
+                "gig_id",
+                "application_id",
+                "contract_id",
+                "invitation_id",
+                "task_id",
+                "snippet_id",
+                "room_id",
+            )
         },
         "remark_id": event.remark_id,
         "group_key": f"{_group(about, user_id)}:{kind}",
@@ -214,7 +222,7 @@ def _notification(
 
 def _group(about: Mapping[str, Any], user_id: UUID) -> str:
     """What it is about, the smallest thing first."""
-    for kind in ("task", "snippet", "gig"):
+    for kind in ("task", "snippet", "room", "gig", "report"):
         if (subject_id := about.get(f"{kind}_id")) is not None:
             return f"{kind}:{subject_id}"
     return f"user:{user_id}"
@@ -233,12 +241,12 @@ READ_KEY = """
 
 _NOTIFICATIONS = """
     insert into notification (id, user_id, kind, category, reason, actor_id, gig_id, application_id, contract_id,
-                              invitation_id, task_id, snippet_id, remark_id, group_key, created_at)
+                              invitation_id, task_id, snippet_id, room_id, remark_id, group_key, created_at)
     select n.id, n.user_id, n.kind, n.category, n.reason, n.actor_id, n.gig_id, n.application_id, n.contract_id,
-           n.invitation_id, n.task_id, n.snippet_id, n.remark_id, n.group_key, n.created_at
+           n.invitation_id, n.task_id, n.snippet_id, n.room_id, n.remark_id, n.group_key, n.created_at
     from jsonb_to_recordset(cast(:notifications as jsonb)) as n(
         id uuid, user_id uuid, kind text, category text, is_critical boolean, reason text, actor_id uuid, gig_id uuid,
-        application_id uuid, contract_id uuid, invitation_id uuid, task_id uuid, snippet_id uuid, remark_id uuid,
+        application_id uuid, contract_id uuid, invitation_id uuid, task_id uuid, snippet_id uuid, room_id uuid, remark_id uuid,
         group_key text, created_at timestamptz)
     where n.is_critical or not exists (
         select from notification_preference p

@@ -61,6 +61,8 @@ RECEIVERS = {
     "room": "Room",
     "here": "Here",
     "message": "ChatMessage",
+    "scheduled": "ScheduledMessage",
+    "report": "MessageReport",
     "store": "OptimisticLog",
     "words": "ChatWords",
     "GIG_WORKFLOW": "Workflow",

@@ -32,7 +32,17 @@ from models.user import (
     WrongCredentials,
     WrongPassword,
 )
-from resolvers import accounts, applications, contracts, feedback, gigs, invitations, profiles, task_talk
+from resolvers import (
+    accounts,
+    applications,
+    contracts,
+    feedback,
+    gigs,
+    invitations,
+    profiles,
+    rooms,
+    task_talk,
+)
 from resolvers.administration import suspend_account
 from resolvers.applications import Answer
 from resolvers.erasure import ERASED_TITLE, FINISH, erase_account_of, erase_own_account
@@ -67,6 +77,10 @@ async def rows_with(world: World, word: str) -> dict[str, int]:
         if count:
             found[table] = count
     return found
+
+
+async def a_room(world: World, owner: Viewer) -> UUID:
+    return (await rooms.create_group(world.as_(owner), "Here", [], is_read_only=False)).entity_id
 
 
 async def say(world: World, store: SqlChatStore, room_id: UUID, author: Viewer, text: str) -> None:
@@ -147,7 +161,8 @@ async def test_nothing_of_the_person_is_left_in_any_table_and_others_keep_their_
     world = empty_world
     me = await person_of_word(world, Role.CLIENT, Role.FREELANCER)
     partner, store = await world.client("Paula"), SqlChatStore(empty_database_url)
-    room_id, gig_id = new_id(), await wrote_everywhere(world, me)
+    gig_id = await wrote_everywhere(world, me)
+    room_id = await a_room(world, me)
     await say(world, store, room_id, me, f"{WORD} speaking")
     await say(world, store, room_id, partner, "Paula answers")
     before = await rows_with(world, WORD)
@@ -186,7 +201,7 @@ async def test_what_was_on_its_way_while_the_account_was_erased_is_erased_a_minu
 ) -> None:
     world = empty_world
     boss, me = await world.admin(Role.SUPER_ADMIN), await world.person(Role.CLIENT, Role.FREELANCER)
-    store, room_id = SqlChatStore(empty_database_url), new_id()
+    store, room_id = SqlChatStore(empty_database_url), await a_room(world, me)
     asked = await world.open_gig(await world.client())
     await erase_account_of(world.as_(boss), me.require_user(), reason="Asked by letter.")
     await say(world, store, room_id, me, "On its way.")

@@ -5,6 +5,7 @@ of its own, for everybody's eyes.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,8 @@ from models.application import DeclineReason, WithdrawReason
 from models.contract import EndReason
 from models.feedback import AXES
 from models.ids import new_id
+from models.kept_words import ReportOutcome, ReportReason
+from models.message import Content
 from models.notice import NotificationCategory
 from models.notification import NotificationChannel
 from models.profile import SkillLevel
@@ -27,12 +30,17 @@ from resolvers import (
     applications,
     boards,
     contracts,
+    drafts,
     feedback,
     gigs,
     invitations,
+    message_reports,
+    messages,
     notifications,
     profiles,
     recommendation_feedback,
+    rooms,
+    scheduled_messages,
     snippet_shares,
     snippet_talk,
     snippets,
@@ -107,9 +115,16 @@ HOMES = {
     "snippet_mention": "'user:' || (select owner_id from snippet join snippet_comment on snippet.id = snippet_id "
     "where snippet_comment.id = comment_id)",
     "submitted_snippet": "'gig:' || (select gig_id from contract where contract.id = contract_id)",
+    "message_draft": "'user:' || author_id",
+    "scheduled_message": "'user:' || author_id",
+    # With whoever decides: administrators.
+    "message_report": "'admin'",
+    "chat_pace": "case when user_id = '00000000-0000-0000-0000-000000000000' then 'room:' || room_id else 'user:' || user_id end",
     "job": "case when kind in ('end_suspension', 'finish_erasure') then 'user:' || subject_id else "
+    "coalesce((select 'user:' || author_id from scheduled_message where scheduled_message.id = subject_id), "
+    "(select 'admin' from message_report where message_report.id = subject_id), "
     "'gig:' || coalesce((select gig_id from contract where contract.id = subject_id), "
-    "(select gig_id from board where board.id = subject_id), subject_id) end",
+    "(select gig_id from board where board.id = subject_id), subject_id)) end",
     "admin_act": "'user:' || account_id",
     **dict.fromkeys(
         ("stream_head", "fact"),
@@ -458,3 +473,35 @@ async def test_each_act_on_a_snippet_writes_its_owner_and_whom_it_speaks_to(worl
 
     for at, (act, expected) in enumerate(story):
         assert (at, await homes_written(world, act(), names)) == (at, expected)
+
+
+async def test_what_is_kept_beside_a_room_is_at_home_with_its_author_and_reports_with_administrators(
+    world: World,
+) -> None:
+    one, other, admin = await world.client(), await world.freelancer(), await world.admin()
+    assert other.user_id is not None
+    room_id = (await rooms.open_direct(world.as_(one), other.user_id)).entity_id
+    said, _ = await messages.send_message(world.as_(other), room_id, Content("hello"))
+    await messages.send_message(world.as_(one), room_id, Content("hello"))
+    names = {"one": one.user_id, "other": other.user_id, "room": room_id, "deciding": admin.user_id}
+    op, later = world.as_(one), world.clock() + timedelta(days=1)
+    reports: list[UUID] = []
+
+    async def report() -> None:
+        made = await message_reports.report_message(op, room_id, said.entity_id, ReportReason.SPAM, note=None)
+        reports.append(made.entity_id)
+
+    homes = [
+        await homes_written(world, act(), names)
+        for act in (
+            lambda: drafts.save_draft(op, room_id, None, Content("d"), expected_version=None),
+            lambda: scheduled_messages.schedule_message(op, room_id, Content("s"), send_at=later),
+            report,
+            lambda: message_reports.resolve_report(
+                world.as_(admin), reports[0], ReportOutcome.REMOVED, note=None
+            ),
+        )
+    ]
+
+    # The first report of a room makes the key that seals it.
+    assert homes == [{"user:one"}, {"user:one"}, {"admin", "room:room"}, {"admin", "user:one", "user:other"}]

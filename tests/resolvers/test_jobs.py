@@ -17,7 +17,7 @@ from models.job import MAX_ATTEMPTS, JobStatus
 from models.remark import Remark
 from models.store.sql import Transaction
 from resolvers import gigs
-from resolvers.jobs import HANDLERS, job, retry_job, run_due_jobs, schedule
+from resolvers.jobs import HANDLERS, LEASE, OUTSIDE, job, outside_job, retry_job, run_due_jobs, schedule
 from resolvers.operation import Operation
 from tests.world import World, kinds, make_test_services, race
 
@@ -300,3 +300,72 @@ async def test_a_job_gives_way_to_the_person_who_moves_its_deadline(world: World
     row = await job_of(world, gig_id)
     assert (row.status, row.run_at, row.attempts) == (JobStatus.WAITING, world.clock() + DAY, 0)
     assert (await world.gig(gig_id)).status is GigStatus.OPEN
+
+
+async def test_work_outside_is_leased_tried_again_and_given_up_like_any_other(
+    world: World, other_worker: Operation
+) -> None:
+    subject, tries = new_id(), list[datetime]()
+
+    @outside_job("test_outside")
+    async def work(op: Operation, subject_id: UUID) -> None:
+        tries.append(op.now())
+        # Nobody else gets it while it is leased, and no transaction is open meanwhile.
+        assert await run_due_jobs(other_worker) == 0
+        if len(tries) < 3:
+            raise RuntimeError
+
+    try:
+        await owe(world, subject, kind="test_outside")
+        for _ in range(4):
+            await run_due_jobs(system(world))
+            world.clock.move(DAY)
+    finally:
+        del OUTSIDE["test_outside"]
+
+    row = await job_of(world, subject)
+    assert (row.status, row.attempts, len(tries)) == (JobStatus.DONE, 2, 3)
+
+
+async def test_work_outside_whose_worker_died_is_done_by_another_after_a_minute(
+    world: World, other_worker: Operation
+) -> None:
+    subject, done = new_id(), list[str]()
+
+    @outside_job("test_outside")
+    async def work(op: Operation, subject_id: UUID) -> None:
+        done.append("begun")
+        if len(done) == 1:
+            raise asyncio.CancelledError
+
+    try:
+        await owe(world, subject, kind="test_outside")
+        assert kinds(await race([run_due_jobs(system(world))])) == {"CancelledError": 1}
+        assert await run_due_jobs(other_worker) == 0
+        world.clock.move(LEASE)
+        assert await run_due_jobs(other_worker) == 1
+    finally:
+        del OUTSIDE["test_outside"]
+
+    assert (await job_of(world, subject)).status == JobStatus.DONE
+
+
+async def test_work_outside_that_is_moved_while_it_is_done_is_done_again(world: World) -> None:
+    subject, later, tries = new_id(), world.clock() + DAY, list[datetime]()
+
+    @outside_job("test_outside")
+    async def work(op: Operation, subject_id: UUID) -> None:
+        tries.append(op.now())
+        if len(tries) == 1:
+            await owe(world, subject_id, kind="test_outside", run_at=later)
+
+    try:
+        await owe(world, subject, kind="test_outside")
+        assert await run_due_jobs(system(world)) == 1
+        assert (await job_of(world, subject)).run_at == later
+        world.clock.move(DAY)
+        assert await run_due_jobs(system(world)) == 1
+    finally:
+        del OUTSIDE["test_outside"]
+
+    assert (await job_of(world, subject)).status == JobStatus.DONE

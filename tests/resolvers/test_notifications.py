@@ -483,6 +483,8 @@ def test_only_kinds_that_name_people_are_told() -> None:
         "RoomMemberRemoved", "RoomMemberRoleSet", "RoomPreferenceSet", "RoomUnarchived",
         "SnippetArchived", "SnippetCommentDeleted", "SnippetCommentEdited", "SnippetCommented", "SnippetCreated", "SnippetRenamed",
         "SnippetRestored", "SnippetRevised", "SnippetShareEnded", "SnippetShared", "SnippetThreadReopened", "SnippetThreadResolved",
+        "MessageDraftDiscarded", "MessageDraftSaved", "MessageReported", "MessageScheduled", "ScheduledMessageCancelled",
+        "ScheduledMessageSent",
     }  # fmt: skip
     assert {n for n, kind in concrete.items() if kind.notice and kind.notice.is_decision} == {
         "ApplicationAccepted", "ContractCompleted", "ContractEnded",

@@ -81,6 +81,9 @@ IDS = {
     "person": ("applicant", "hired", "owner", "missing"),
     "room": ("group", "direct", "contract", "missing"),
     "message": ("first", "answer", "deleted", "missing"),
+    "draft": ("kept", "missing"),
+    "scheduled": ("kept", "missing"),
+    "report": ("kept", "missing"),
 }  # fmt: skip
 """Things the stage must have, by the prefix of their ids."""
 
@@ -92,7 +95,10 @@ PREFIXES = {
         "AdminAct", "Room",
         "Snippet", "SnippetVersion", "SnippetComment", "SnippetShare",
     )
-} | {"... on TaskChecklistItem": "item", "... on Attachment": "file"}  # fmt: skip
+} | {
+    "... on TaskChecklistItem": "item", "... on Attachment": "file", "... on MessageDraft": "draft",
+    "... on ScheduledMessage": "scheduled", "... on MessageReport": "report",
+}  # fmt: skip
 """Which ids a type has, by its type condition."""
 
 TEXTS = (

@@ -94,6 +94,10 @@ _LISTS = {
     "Query.rooms": ("owner", "rooms"),
     "Query.personBlocks": ("owner", "personBlocks"),
     "Query.messages": ("owner", 'messages(roomId: "<room.group>")'),
+    "Room.drafts": ("hired", 'room(id: "<room.group>") { drafts'),
+    "Query.messageDrafts": ("hired", "messageDrafts"),
+    "Query.scheduledMessages": ("hired", "scheduledMessages"),
+    "Query.messageReports": ("owner", "messageReports"),
     "Room.members": ("owner", 'room(id: "<room.group>") { members'),
 }
 
@@ -379,7 +383,7 @@ class _Story:
         """In a group a message was edited, one answers and quotes it, one was deleted; somebody is blocked."""
         stage, world = self.stage, self.world
         owner, hired = stage.as_("owner"), stage.as_("hired")
-        scene = await stage.room(self.board)
+        scene = await stage.kept(self.board)
         room_id, first = key(scene.room), key(scene.message)
         content = Content("Which white, please?", mentions_room=True)
         await messages.edit_message(hired, room_id, first, content)
@@ -402,6 +406,8 @@ class _Story:
             "group": scene.room, "direct": encode_id("room", direct.entity_id),
             "contract": encode_id("room", of_contract[0][0]),
         }  # fmt: skip
+        for prefix in ("draft", "scheduled", "report"):
+            self.ids[prefix]["kept"] = scene.ids[prefix]
         self.ids["message"] |= {
             "first": scene.message, "answer": encode_id("message", answer.entity_id),
             "deleted": encode_id("message", gone.entity_id),

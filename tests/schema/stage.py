@@ -10,6 +10,7 @@ from typeid import TypeID
 from auth.viewer import ANONYMOUS, Viewer
 from models.gig_content import Question, WantedSkill
 from models.ids import encode_id, new_id
+from models.kept_words import ReportReason
 from models.message import Content
 from models.profile import Visibility
 from models.snippet import SnippetLanguage
@@ -19,12 +20,15 @@ from resolvers import (
     applications,
     boards,
     contracts,
+    drafts,
     feedback,
     gigs,
     invitations,
+    message_reports,
     messages,
     profiles,
     rooms,
+    scheduled_messages,
     snippet_shares,
     snippet_talk,
     snippets,
@@ -208,6 +212,23 @@ class Stage:
         scene.ids |= {
             "room": encode_id("room", made.entity_id), "mate": mate,
             "message": encode_id("message", said.entity_id),
+        }  # fmt: skip
+        return scene
+
+    async def kept(self, scene: Scene | None = None) -> Scene:
+        """In the room `hired` has a draft and a scheduled message, and `owner` has reported what `hired` said."""
+        scene = await self.room(scene)
+        owner, hired, room_id = self.as_("owner"), self.as_("hired"), key(scene.room)
+        draft = await drafts.save_draft(hired, room_id, None, Content("Or the other"), expected_version=None)
+        scheduled = await scheduled_messages.schedule_message(
+            hired, room_id, Content("Well?"), send_at=hired.now() + timedelta(days=20)
+        )
+        report = await message_reports.report_message(
+            owner, room_id, key(scene.message), ReportReason.SPAM, note="White?"
+        )
+        scene.ids |= {
+            "draft": encode_id("draft", draft.entity_id), "scheduled": encode_id("scheduled", scheduled.entity_id),
+            "report": encode_id("report", report.entity_id),
         }  # fmt: skip
         return scene
 

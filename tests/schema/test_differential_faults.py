@@ -60,6 +60,14 @@ WAYS = {
     "SnippetVersion": ['{ snippet(id: "<snippet.kept>") { title versions { nodes { number FIELD } } } }'],
     "SnippetComment": ['{ snippet(id: "<snippet.kept>") { title comments { nodes { id FIELD } } } }'],
     "SnippetWording": ['{ node(id: "<snippetcomment.kept>") { id ... on SnippetComment { wordings { nodes { FIELD } } } } }'],
+    "MessageDraft": [
+        "{ messageDrafts { nodes { id FIELD } } }", '{ room(id: "<room.group>") { title drafts { nodes { id FIELD } } } }',
+    ],
+    "ScheduledMessage": ["{ scheduledMessages { nodes { id FIELD } } }"],
+    "MessageReport": [
+        "{ messageReports(first: 3) { nodes { id FIELD } } }",
+        '{ node(id: "<report.kept>") { id ... on MessageReport { FIELD } } }',
+    ],
     "Job": ['{ jobs(first: 2) { nodes { id FIELD } } }', '{ node(id: "<job.expiry>") { id ... on Job { FIELD } } }'],
 }  # fmt: skip
 
@@ -149,9 +157,12 @@ async def test_when_two_fields_fail_under_one_null_either_may_be_reported(
         assert {path[-1] for path, _ in errors_of(body) if path} <= {"key", "budget"}
 
 
+_ASKS = {"Job": "admin", "AdminAct": "admin", "MessageDraft": "hired", "ScheduledMessage": "hired"}
+
+
 async def both_lose_the_same(rich: RichStage, name: str) -> None:
     kind, _, field = name.partition(".")
-    viewer = rich.stage["admin" if kind in {"Job", "AdminAct"} else "owner"]
+    viewer = rich.stage[_ASKS.get(kind, "owner")]
     world, lost = without_plans(rich.world), False
     for way in WAYS[kind]:
         document = rich.filled(way.replace("FIELD", _selection(rich, kind, field)))

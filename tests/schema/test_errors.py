@@ -1,14 +1,16 @@
 """How a document that goes wrong is answered: a code, a request id, and never the inside of the server."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from auth.viewer import ANONYMOUS
 from models.ids import encode_id
+from models.message import Content
 from models.store.sql import Database
-from resolvers import rooms
+from resolvers import drafts, rooms, scheduled_messages
 from resolvers.operation import Operation
 from schema.execution import Request, execute
 from schema.graph import NODES
@@ -90,8 +92,12 @@ async def test_an_anonymous_mutation_is_asked_to_sign_in(stage: Stage) -> None:
 
 
 async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: Stage) -> None:
-    scene = await stage.judged(await stage.room(await stage.shelved(await stage.furnished())))
-    await rooms.add_members(stage.as_("owner"), key(scene.room), [stage["admin"].require_user()])
+    scene = await stage.judged(await stage.kept(await stage.shelved(await stage.furnished())))
+    admin, room_id = stage.as_("admin"), key(scene.room)
+    await rooms.add_members(stage.as_("owner"), room_id, [stage["admin"].require_user()])
+    draft = await drafts.save_draft(admin, room_id, None, Content("Hm"), expected_version=None)
+    later = admin.now() + timedelta(days=1)
+    scheduled = await scheduled_messages.schedule_message(admin, room_id, Content("Hm"), send_at=later)
     job = await stage.expiring()
     ids = {
         "gig": scene.gig, "question": scene.question, "application": scene.application,
@@ -100,6 +106,8 @@ async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: S
         "freelancer": stage.id("freelancer", "hired"), "job": job.job, "board": scene.board, "column": scene.todo,
         "label": scene.label, "task": scene.task, "checklist": scene.checklist, "item": scene.item,
         "comment": scene.comment, "person": stage.id("person", "hired"), "file": scene.file, "room": scene.room,
+        "draft": encode_id("draft", draft.entity_id), "scheduled": encode_id("scheduled", scheduled.entity_id),
+        "report": scene.report,
         "adminact": encode_id("adminact", (await stage.world.rows("select id from admin_act limit 1"))[0][0]),
     }  # fmt: skip
     secret = {
@@ -119,7 +127,7 @@ async def test_every_type_with_an_id_is_found_by_node_with_its_typename(stage: S
     assert [node["__typename"] for node in found] == [
         "Gig", "GigQuestion", "Application", "Contract", "GigInvitation", "Feedback", "User", "Client", "Freelancer", "Job",
         "Board", "BoardColumn", "BoardLabel", "Task", "TaskChecklist", "TaskChecklistItem", "TaskComment", "Person",
-        "Attachment", "Room", "AdminAct",
+        "Attachment", "Room", "MessageDraft", "ScheduledMessage", "MessageReport", "AdminAct",
     ]  # fmt: skip
     assert set(NODES) == set(ids) | set(secret) | {"skill", "session", "notification"}
 

@@ -64,6 +64,7 @@ CLIENTS = cells("APPLIED", freelancer="NOT_ALLOWED", applicant="NOT_ALLOWED", hi
 
 
 IN_ROOM = cells("NOT_FOUND", hired="APPLIED", owner="APPLIED")
+BY_HIRED_ALONE = cells("NOT_FOUND", hired="APPLIED")
 OWNS_ROOM = cells("NOT_FOUND", hired="NOT_ALLOWED", owner="APPLIED")
 
 
@@ -366,6 +367,14 @@ MUTATION_ROWS: dict[str, Row] = {
     "snippetCommentDelete": Row("SIGNED_IN", BY_BOTH, Stage.shelved, of("snippetcomment")),
     "snippetCommentResolve": Row("SIGNED_IN", BY_BOTH, Stage.shelved, of("snippetanswer")),
     "snippetCommentReopen": Row("SIGNED_IN", BY_BOTH, after(Stage.shelved, settled), of("snippetcomment")),
+    "draftSave": Row("SIGNED_IN", IN_ROOM, Stage.room, in_room(text="Or the other")),
+    "draftDiscard": Row("SIGNED_IN", BY_HIRED_ALONE, Stage.kept, of("draft")),
+    "messageSchedule": Row("SIGNED_IN", IN_ROOM, Stage.room, in_room(text="Well?", at="2026-12-10T12:00:00Z")),
+    "scheduledMessageEdit": Row("SIGNED_IN", BY_HIRED_ALONE, Stage.kept, of("scheduled", text="And?")),
+    "scheduledMessageCancel": Row("SIGNED_IN", BY_HIRED_ALONE, Stage.kept, of("scheduled")),
+    "messageReport": Row("SIGNED_IN", IN_ROOM | {"hired": "OWN_MESSAGE"}, Stage.room, to_message(reason="SPAM")),
+    "messageReportResolve": Row("ADMIN", cells("NOT_ALLOWED", admin="APPLIED", super_admin="APPLIED"), Stage.kept,
+        of("report", outcome="WARNED")),
     "jobRetry": Row("ADMIN", cells("NOT_ALLOWED", admin="NOOP", super_admin="NOOP"), Stage.expiring, of("job")),
 }  # fmt: skip
 

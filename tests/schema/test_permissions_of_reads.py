@@ -147,6 +147,18 @@ ROWS = {
     "Room.viewer":                    "-      -      -      -      shown  shown  -      -",
     "RoomMember.person":              "-      -      -      -      2      2      -      -",
     "PersonBlock.person":             "-      -      -      -      -      -      -      -",
+    "Room.drafts":                    "-      -      -      -      1      0      -      -",
+    "MessageDraft.room":              "-      -      -      -      shown  -      -      -",
+    "MessageDraft.content":           "-      -      -      -      shown  -      -      -",
+    "ScheduledMessage.room":          "-      -      -      -      shown  -      -      -",
+    "ScheduledMessage.content":       "-      -      -      -      shown  -      -      -",
+    # Of a report administrators see the one message, not the room.
+    "MessageReport.room":             "-      -      -      -      -      shown  none   none",
+    "MessageReport.note":             "-      -      -      -      -      shown  shown  shown",
+    "MessageReport.author":           "-      -      -      -      -      shown  shown  shown",
+    "MessageReport.reporter":         "-      -      -      -      -      shown  shown  shown",
+    "MessageReport.evidence":         "-      -      -      -      -      none   shown  shown",
+    "MessageReport.resolution":       "-      -      -      -      -      none   none   none",
     # What was said to the owner alone, an administrator does not read either.
     "Notification.actorName":         "-      -      -      -      -      shown  -      -",
     "Notification.gig":               "-      -      -      -      -      shown  -      -",
@@ -155,6 +167,7 @@ ROWS = {
     "Notification.invitation":        "-      -      -      -      -      none   -      -",
     "Notification.task":              "-      -      -      -      -      none   -      -",
     "Notification.snippet":           "-      -      -      -      -      none   -      -",
+    "Notification.room":              "-      -      -      -      -      none   -      -",
     "Notification.note":              "-      -      -      -      -      shown  -      -",
     "User.freelancer":                "-      -      -      shown  -      -      shown  shown",
     "User.client":                    "-      -      -      none   -      -      none   none",
@@ -200,9 +213,9 @@ SELECTIONS = {
     "TaskChecklistItem": "assignee { id }",
     "TaskComment": "author { id } task { id } thread { id } mentions { id } reactions { emoji } versions { totalCount }",
     "TaskReaction": "reactions { person { id } }",
-    "Room": "gig { id } application { id } contract { id } members { totalCount } membership { role } counts { unread } viewer { can }",
+    "Room": "gig { id } application { id } contract { id } members { totalCount } membership { role } counts { unread } viewer { can } drafts { totalCount }",
     "RoomMember": "members { nodes { person { id } } }",
-    "Notification": "actorName gig { id } application { id } contract { id } invitation { id } task { id } snippet { id } note",
+    "Notification": "actorName gig { id } application { id } contract { id } invitation { id } task { id } snippet { id } room { id } note",
     "User": "freelancer { id } client { id } skillGap { covered } sessions { totalCount } suspensionReason",
     "AdminAct": "actor { id } account { id } reason",
     "SubmittedSnippet": "submittedSnippets { version { id } }",
@@ -213,6 +226,9 @@ SELECTIONS = {
     "SnippetWording": "wordings { nodes { body } }",
     "SnippetShare": "snippet { id } contract { id }",
     "Skill": "demand { openGigs }",
+    "MessageDraft": "room { id } content { text }",
+    "ScheduledMessage": "room { id } content { text }",
+    "MessageReport": "room { id } note author { id } reporter { id } evidence { text } resolution",
 }
 
 
@@ -257,7 +273,7 @@ def relations_of(schema: strawberry.Schema) -> list[str]:
 async def scene(stage: Stage) -> Scene:
     expertise = [profiles.Expertise(await stage.world.skill(), SkillLevel.EXPERT, 3)]
     await profiles.set_expertise(stage.as_("hired"), expertise, expected_version=None)
-    scene = await stage.judged(await stage.room(await stage.shelved(await stage.furnished())))
+    scene = await stage.judged(await stage.kept(await stage.shelved(await stage.furnished())))
     await messages.send_message(stage.as_("owner"), key(scene.room), Content("The cheap one."))
     await reading.mark_read(stage.as_("hired"), key(scene.room), up_to=None)
     await reading.mark_read(stage.as_("owner"), key(scene.room), up_to=key(scene.message))
@@ -302,6 +318,9 @@ async def test_each_relation_shows_each_caller_what_the_table_says(
         "SnippetComment": scene.snippetcomment,
         "SnippetShare": scene.snippetshare,
         "Skill": encode_id("skill", await stage.world.skill()),
+        "MessageDraft": scene.draft,
+        "ScheduledMessage": scene.scheduled,
+        "MessageReport": scene.report,
     }
 
     answers = [
@@ -377,6 +396,9 @@ QUERY_ROWS = {
     "messageSearch": "0    0     0     0     1     1     0     0",
     "chatCounts":   "0     0     0     0     0     1     0     0",
     "chatShowsReceipts": "true true true true true true true true",
+    "messageDrafts": "0   0     0     0     1     0     0     0",
+    "scheduledMessages": "0 0   0     0     1     0     0     0",
+    "messageReports": "0  0     0     0     0     1     1     1",
     "personBlocks": "0     0     0     0     0     1     0     0",
     "viewer":       "none  shown shown shown shown shown shown shown",
     "node":         "none  none  none  none  shown shown shown shown",
@@ -432,6 +454,9 @@ async def test_each_root_query_shows_each_caller_what_the_table_says(
         "messageSearch": 'messageSearch(query: "cheap") { text }',
         "chatCounts": "chatCounts { unread }",
         "chatShowsReceipts": "chatShowsReceipts",
+        "messageDrafts": "messageDrafts { nodes { id } }",
+        "scheduledMessages": "scheduledMessages { nodes { id } }",
+        "messageReports": "messageReports(first: 1) { nodes { id } }",
         "personBlocks": "personBlocks { nodes { person { id } } }",
         "viewer": "viewer { id }",
         "node": f'node(id: "{scene.contract}") {{ id }}',

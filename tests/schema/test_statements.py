@@ -1,6 +1,7 @@
 """Documents that read the same rows have their statements in common; those that differ in anything that is read have not."""
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import combinations
 
 import pytest
@@ -10,8 +11,9 @@ from sqlmodel import col
 from auth.viewer import ANONYMOUS, Viewer
 from models.gig import Gig, GigSkill
 from models.ids import new_id
+from models.message import Content
 from models.store.sql import counting_statements
-from resolvers import administration, tasks
+from resolvers import administration, drafts, messages, scheduled_messages, tasks
 from resolvers.operation import Operation
 from resolvers.tasks import BOTTOM
 from schema.execution import Request, execute
@@ -124,6 +126,30 @@ def test_statements_are_kept_for_the_selections_used_last() -> None:
 
 
 # -- boards --------------------------------------------------------------------------------------------------------------
+
+KEPT = """{ messageDrafts { nodes { room { title } content { text mentions { person { name } } } } }
+    scheduledMessages { nodes { room { title } content { text } } } }"""
+
+
+async def test_what_is_kept_is_read_and_opened_in_as_many_statements_however_much_it_is(stage: Stage) -> None:
+    scene, taken = await stage.kept(), []
+    hired, room_id = stage.as_("hired"), key(scene.room)
+    await stage.world.data(stage["hired"], KEPT)
+
+    for _ in range(2):
+        with counting_statements() as statements:
+            shown = await stage.world.data(stage["hired"], KEPT)
+        taken.append((dict(statements), [len(part["nodes"]) for part in shown.values()]))
+        for number in range(4):
+            content = Content(f"{number}", mention_ids=(key(scene.mate),))
+            first, _ = await messages.send_message(hired, room_id, content)
+            await drafts.save_draft(hired, room_id, first.entity_id, content, expected_version=None)
+            later = hired.now() + timedelta(days=1)
+            await scheduled_messages.schedule_message(hired, room_id, content, send_at=later)
+
+    # One for each list, one for the words of each, and one for the people that they name.
+    assert taken == [({"select": 4}, [1, 1]), ({"select": 5}, [5, 5])]
+
 
 BOARD = """query ($id: ID!) { board(id: $id) { key streamCursor labels { name color }
     columns { id name category wipLimit taskCount isOverLimit

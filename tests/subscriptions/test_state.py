@@ -20,6 +20,7 @@ from models.board_events import BoardEvent
 from models.contract import EndReason
 from models.event import EVENTS
 from models.ids import encode_id, new_id
+from models.kept_events import KeptEvent, ReportEvent
 from models.room_events import ChatPreferenceSet, PersonBlockEvent, RoomEvent
 from models.snippet_events import SnippetEvent
 from models.user import AccountEvent
@@ -339,7 +340,16 @@ async def test_every_kind_of_fact_keeps_every_callers_state_true(
     await watched(worker, stage, scene, _described, told, callers)
 
     # What happens on boards, in rooms, to snippets and to accounts has tests of its own.
-    of_others = (BoardEvent, RoomEvent, SnippetEvent, PersonBlockEvent, ChatPreferenceSet, AccountEvent)
+    of_others = (
+        BoardEvent,
+        RoomEvent,
+        SnippetEvent,
+        PersonBlockEvent,
+        ChatPreferenceSet,
+        KeptEvent,
+        ReportEvent,
+        AccountEvent,
+    )
     assert {name for name in KINDS if not issubclass(EVENTS[name], of_others)} - told == set()
 
 
