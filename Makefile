@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 SETUP := @$(PYTHON) tools/setup.py
 
-.PHONY: help setup dev run story test test-long bench-reads bench-faults bench-boards bench-fanout bench-ranking eval check format schema migrate clean
+.PHONY: help setup dev run story test test-long bench-reads bench-faults bench-boards bench-chat bench-faults-chat bench-fanout bench-ranking eval check format schema migrate clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
@@ -40,6 +40,14 @@ bench-reads: setup ## Measure our server against Node's on the same tables (15 m
 
 bench-faults: dev ## Kill and stop what streams stand on, and count what is lost (5 minutes)
 	@.venv/bin/python -m bench.faults
+
+bench-faults-chat: dev ## The same over rooms of chat, in PostgreSQL and in MongoDB's stand-in (15 minutes)
+	@.venv/bin/python -m bench.faults --chat sql
+	@.venv/bin/python tools/ferretdb.py >/dev/null
+	@.venv/bin/python -m bench.faults --chat mongo
+
+bench-chat: dev ## Measure long rooms, searches and 2,000 people online in one room (15 minutes)
+	@.venv/bin/python -m bench.chat
 
 bench-boards: dev ## Let twenty people move tasks on one board, and time a board of 2,000 (10 minutes)
 	@.venv/bin/python -m bench.boards

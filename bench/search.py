@@ -226,7 +226,7 @@ async def build(cluster: EmbeddedCluster, database: str, size: WorldSize, *, reb
     sources = [*sorted((CHECKOUT / "alembic" / "versions").glob("*.py")), Path(search_world.__file__)]
     material = b"".join(path.read_bytes() for path in sources) + repr(size).encode()
     digest = hashlib.sha256(material).hexdigest()[:16]
-    if not rebuild and await _digest_of(admin, database) == digest:
+    if not rebuild and await digest_of(admin, database) == digest:
         return
     from resolvers.operation import Operation
     from resolvers.taxonomy import load_skills
@@ -245,11 +245,11 @@ async def build(cluster: EmbeddedCluster, database: str, size: WorldSize, *, reb
     await write_world(dsn, size)
     await migrations.drop_database(admin, database)
     await migrations.rename_database(admin, draft, database)
-    await _execute(cluster.url(database), f"comment on database {database} is '{digest}'")
+    await execute(cluster.url(database), f"comment on database {database} is '{digest}'")
     print(f"built in {time.perf_counter() - began:.0f} s", flush=True)
 
 
-async def _digest_of(admin: str, database: str) -> str | None:
+async def digest_of(admin: str, database: str) -> str | None:
     rows = await _rows(
         admin, f"select shobj_description(oid, 'pg_database') from pg_database where datname = '{database}'"
     )
@@ -264,7 +264,7 @@ async def _rows(url: str, statement: str) -> list[Any]:
         await db.close()
 
 
-async def _execute(url: str, statement: str) -> None:
+async def execute(url: str, statement: str) -> None:
     db = Database(url, pool_size=1)
     try:
         async with db.transaction(actor_id=None, at=datetime.now(UTC)) as tx:

@@ -1,7 +1,8 @@
 """Who may follow what: the scopes of `auth.access`, asked for many followers in one statement."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -56,14 +57,17 @@ def blinded_by(fact: LoggedFact) -> tuple[str, ...]:
 
 
 async def may_follow(db: Database, followers: Iterable[F]) -> set[F]:
-    """Those whose viewers may see the subject of their stream now; one statement for all viewers of the same roles."""
+    """Those whose viewers may see the subject of their stream now; one statement for all viewers of the same roles, and for
+    both streams of a room."""
     seeing: set[F] = set()
-    of_subjects: dict[Any, list[tuple[F, UUID]]] = defaultdict(list)
+    of_subjects: dict[tuple[_Subject, Viewer, bool], list[tuple[F, UUID]]] = defaultdict(list)
     for follower in followers:
         kind, _, name = follower.stream.partition(":")
         viewer = follower.viewer
         if kind in _SUBJECTS:
-            of_subjects[kind, viewer.user_id is None, viewer.roles].append((follower, UUID(name)))
+            is_anonymous = viewer.user_id is None
+            alike = viewer if is_anonymous else Viewer(user_id=None, roles=viewer.roles)
+            of_subjects[_SUBJECTS[kind], alike, is_anonymous].append((follower, UUID(name)))
         elif kind == "user":
             if viewer.user_id is not None and str(viewer.user_id) == name:
                 seeing.add(follower)
@@ -72,14 +76,18 @@ async def may_follow(db: Database, followers: Iterable[F]) -> set[F]:
                 seeing.add(follower)
         else:
             raise LookupError(follower.stream)
-    for (kind, *_), asked in of_subjects.items():
-        found = await _seen(db, kind, [(f.viewer, key) for f, key in asked])
+    for (subject, alike, is_anonymous), asked in of_subjects.items():
+        pairs = list({(f.viewer.user_id, key) for f, key in asked})
+        statement = _seen(subject, alike, is_anonymous=is_anonymous)
+        values = {"user_ids": [user_id for user_id, _ in pairs], "keys": [key for _, key in pairs]}
+        found = {(row.user_id, row.key) for row in await db.fetch(statement, values)}
         seeing.update(f for f, key in asked if (f.viewer.user_id, key) in found)
     return seeing
 
 
+_Subject = tuple[Any, Callable[[Viewer], sa.ColumnElement[bool]]]
 # The streams of things that not everybody sees: their table, and the scope of it.
-_SUBJECTS: dict[str, tuple[Any, Callable[[Viewer], sa.ColumnElement[bool]]]] = {
+_SUBJECTS: dict[str, _Subject] = {
     "gig": (Gig, visible_gigs),
     "board": (Board, visible_boards),
     "room": (Room, visible_rooms),
@@ -88,27 +96,23 @@ _SUBJECTS: dict[str, tuple[Any, Callable[[Viewer], sa.ColumnElement[bool]]]] = {
 }
 
 
-async def _seen(
-    db: Database, kind: str, asked: Collection[tuple[Viewer, UUID]]
-) -> set[tuple[UUID | None, UUID]]:
-    """Which of these subjects which of these viewers see; all viewers have the same roles, or all are anonymous."""
-    table, scope = _SUBJECTS[kind]
-    pairs = list({(viewer.user_id, key) for viewer, key in asked})
-    some = next(viewer for viewer, _ in asked)
+# Composed once: thousands come at the same time when a worker is gone, and to compose it takes longer than to ask it.
+@lru_cache(256)
+def _seen(subject: _Subject, alike: Viewer, *, is_anonymous: bool) -> sa.Select[Any]:
+    """Which of some subjects which of some viewers see, who have the roles of `alike`, or all are anonymous like it."""
+    table, scope = subject
     wanted = (
         sa.func.unnest(
-            sa.cast([user_id for user_id, _ in pairs], sa.ARRAY(sa.Uuid)),
-            sa.cast([key for _, key in pairs], sa.ARRAY(sa.Uuid)),
+            sa.bindparam("user_ids", type_=sa.ARRAY(sa.Uuid)), sa.bindparam("keys", type_=sa.ARRAY(sa.Uuid))
         )
         .table_valued(sa.column("user_id", sa.Uuid), sa.column("key", sa.Uuid))
         .render_derived("wanted")
     )
     # The scope reads the viewer's id from the row instead of from a parameter: the same words, for many viewers.
     user_id: Any = wanted.c.user_id
-    viewer = some if some.user_id is None else Viewer(user_id=user_id, roles=some.roles)
-    statement = (
+    viewer = alike if is_anonymous else Viewer(user_id=user_id, roles=alike.roles)
+    return (
         sa.select(wanted.c.user_id, wanted.c.key)
         .select_from(wanted.join(table.__table__, table.id == wanted.c.key))
         .where(scope(viewer))
     )
-    return {(row.user_id, row.key) for row in await db.fetch(statement)}

@@ -27,6 +27,10 @@ class FerretServer:
     def url(self, database: str) -> str:
         return f"mongodb://{quote(str(self._socket), safe='')}/{database}"
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def start(self) -> None:
         """Ends when the server answers."""
         self._socket.unlink(missing_ok=True)
@@ -43,6 +47,8 @@ class FerretServer:
                 "--log-level=error",
             ],
             env={"DO_NOT_TRACK": "1", "HOME": str(self.directory)},
+            # Ctrl-C reaches it through whoever started it.
+            start_new_session=True,
         )
         deadline = time.monotonic() + 20
         while not self._answers():
@@ -60,12 +66,17 @@ class FerretServer:
             return probe.connect_ex(str(self._socket)) == 0
 
 
-def running_ferretdb() -> Iterator[FerretServer]:
-    """For fixtures of any scope."""
+def require_ferretdb() -> None:
+    """Skip, or fail where it must be there, without the program."""
     if not PROGRAM.exists():
         if "ferretdb" in os.environ.get("REQUIRE", ""):
             pytest.fail("REQUIRE asks for ferretdb, and tools/ferretdb.py has not built it")
         pytest.skip("no ferretdb: python tools/ferretdb.py builds it where there is go")
+
+
+def running_ferretdb() -> Iterator[FerretServer]:
+    """For fixtures of any scope."""
+    require_ferretdb()
     # pytest's own directories are too deep for the name of a socket on some systems.
     directory = Path(tempfile.mkdtemp(prefix="skillsync-ferretdb-"))
     server = FerretServer(directory)

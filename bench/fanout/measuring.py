@@ -46,10 +46,10 @@ async def measure(
     server: Server, subscribers: int, *, seconds: float, pace_s: float, publishing: Publishing = publisher_of
 ) -> Cell:
     """`seconds` for the rate and again for latencies, at one publish each `pace_s`. Raises `Broken`."""
-    await _calm(server.pid)
+    await calm(server.pid)
     before_kb = rss_kb(server.pid)
     async with audience_of(server, subscribers) as audience, publishing(server) as publisher:
-        await _calm(server.pid)
+        await calm(server.pid)
         idle_kb = (rss_kb(server.pid) - before_kb) / subscribers
         await _flood(audience, publisher, WARM_UP_S)
 
@@ -85,7 +85,7 @@ async def _trickle(audience: Audience, publisher: Publishes, seconds: float, pac
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
 
 
-async def _calm(pid: int) -> None:
+async def calm(pid: int) -> None:
     """Until the server does next to nothing: so all who subscribe are known to it, which no message tells."""
     spent = cpu_us([pid])[pid]
     for _ in range(100):

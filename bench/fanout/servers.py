@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,9 @@ class Server:
     pid: int
     acts: Sequence[tuple[bytes, bytes]]
     """Requests that make one event each, to be sent in turn, and what the answer must hold."""
-
-    @property
-    def subscription(self) -> dict[str, Any]:
-        return {"query": EVENTS, "variables": {"gigId": GIG}}
+    subscription: Mapping[str, Any] = field(
+        default_factory=lambda: {"query": EVENTS, "variables": {"gigId": GIG}}
+    )
 
 
 class Home:
@@ -119,7 +118,7 @@ def running(name: str, home: Home, peers: Path) -> Iterator[Server]:
     command, variables = _launch(name, port, home, peers)
     log = home.directory / f"{name}.log"
     stop = signal.SIGINT if name == OURS else signal.SIGTERM
-    with started(command, variables | {"PORT": str(port)}, log, lambda: _answers(port), stop) as process:
+    with started(command, variables | {"PORT": str(port)}, log, lambda: answers(port), stop) as process:
         if name == OURS:
             home.move_database(DRIVER_CORE)
             yield _ours(port, process.pid)
@@ -196,7 +195,8 @@ def _ask(port: int, body: bytes, headers: dict[str, str] | None = None) -> Any:
         return json.loads(connection.getresponse().read())
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether it is up."""
     try:
         return bool(_ask(port, _body("{ __typename }", {}))["data"])
     except (OSError, http.client.HTTPException, ValueError, KeyError):

@@ -1,24 +1,24 @@
 """Whether streams keep their promise while things die: every fact once, in order, to everybody, and soon.
 
-    python -m bench.faults [--seconds 30] [--only NAME] [--short | --quick] [--server-log FILE]
+    python -m bench.faults [--chat sql|mongo] [--seconds 30] [--only NAME] [--short | --quick] [--server-log FILE]
 
 20 subscribers follow 5 gigs through 2 workers while 20 facts a second are written; a third into each run something is
-killed, stopped or cut. The last line is the verdict; the exit code is 1 if it is not all zeros, or a bound is broken.
+killed, stopped or cut. With `--chat`, 10 people write in each of 2 rooms and 20 others read along instead. The last line is the
+verdict; the exit code is 1 if it is not all zeros, or a bound is broken.
 """
 
 import argparse
 import asyncio
+import functools
 import os
 import random
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
-from bench.faults import load
+from bench.faults import load, rooms
 from bench.faults.cutting import way_to
 from bench.faults.load import OwnedGig
 from bench.faults.servers import Postgres, Stage, measured
@@ -49,14 +49,35 @@ _SEED = 20
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much happens."""
+    """How much happens. Writers and readers are those of each room."""
 
     gigs: int = load.GIGS
     subscribers: int = load.SUBSCRIBERS
     facts_per_s: int = load.FACTS_PER_S
+    room_count: int = rooms.ROOMS
+    writers: int = rooms.WRITERS
+    readers: int = rooms.READERS
 
 
-QUICK = Scale(gigs=2, subscribers=8, facts_per_s=10)
+OF_MONGO = Scale(room_count=1, facts_per_s=5)
+"""FerretDB has an index for nothing but ids: each question reads all facts that there are, so there are fewer."""
+QUICK = Scale(gigs=2, subscribers=8, facts_per_s=10, room_count=1, writers=4, readers=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Who writes, and who follows: places, each for as many as there are of it."""
+
+    writers: Sequence[load.OwnedGig]
+    followers: Sequence[load.OwnedGig]
+    count: int
+    """Of followers."""
+
+    async def begin(self, url: str) -> None:
+        if self.writers is self.followers:
+            await load.begin(url, self.writers)
+        else:
+            await rooms.begin(url, [*self.writers, *self.followers])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +107,7 @@ class Result:
             (w.acknowledged_but_missing, f"{w.acknowledged_but_missing} writes acknowledged, but missing"),
             (w.refused_but_stored, f"{w.refused_but_stored} writes refused, but stored"),
             (w.unacknowledged, f"{w.unacknowledged} facts that no answer spoke of"),
+            (w.stored_twice, f"{w.stored_twice} writes stored twice"),
             (set(w.outcomes) - {"APPLIED", "REPLAYED"}, f"writes ended as {dict(w.outcomes)}"),
             (self.ended, f"{len(self.ended)} subscribers gave up: {self.ended[:1]}"),
         ]
@@ -106,17 +128,17 @@ class Result:
 
 
 async def measure(
-    place: Stage, gigs: Sequence[OwnedGig], fault: Fault, scale: Scale, *, seconds: float, still_s: float
+    place: Stage, crowd: Crowd, fault: Fault, scale: Scale, *, seconds: float, still_s: float
 ) -> Result:
     """Raises `CannotMeasure`."""
     await asyncio.to_thread(place.server.wait)
-    await load.begin(place.server.url, gigs)
+    await crowd.begin(place.server.url)
     run = f"{fault.name}-{secrets.token_hex(4)}"
     async with way_to(place.server.port, random.Random(_SEED)) as (way, port):
         url = f"http://127.0.0.1:{port}/graphql" if fault.uses_way else place.server.url
-        async with load.subscribers(url, gigs, count=scale.subscribers) as followings:
+        async with load.subscribers(url, crowd.followers, count=crowd.count) as followings:
             writing = asyncio.create_task(
-                load.write(url, gigs, seconds=seconds, run=run, per_s=scale.facts_per_s)
+                load.write(url, crowd.writers, seconds=seconds, run=run, per_s=scale.facts_per_s)
             )
             try:
                 await asyncio.sleep(seconds / 3)
@@ -126,9 +148,8 @@ async def measure(
             finally:
                 writing.cancel()
                 await asyncio.gather(writing, return_exceptions=True)
-            log = await read_log(place.postgres, gigs)
+            log, stored = await read_stored(place, crowd, run)
             await _wait_for_all(followings, log)
-    stored = await read_stored_keys(place.postgres, run)
     return Result(
         fault=fault,
         facts=len(log),
@@ -155,6 +176,14 @@ async def _wait_for_all(followings: Sequence[Following], log: Sequence[Fact]) ->
     await asyncio.sleep(_QUIET_S)
 
 
+async def read_stored(place: Stage, crowd: Crowd, run: str) -> tuple[list[Fact], Collection[str]]:
+    """The log since the run began, and the keys under which something was done in it."""
+    if isinstance(crowd.writers[0], rooms.Seat):
+        log = await rooms.read_log(place, crowd.writers)
+        return log, [rooms.key_of(fact) for fact in log]
+    return await read_log(place.postgres, crowd.writers), await read_stored_keys(place.postgres, run)
+
+
 async def read_log(postgres: Postgres, gigs: Sequence[OwnedGig]) -> list[Fact]:
     """What was written to the gigs' streams since the run began, in order."""
     statement = """
@@ -162,7 +191,7 @@ async def read_log(postgres: Postgres, gigs: Sequence[OwnedGig]) -> list[Fact]:
         join unnest($1::text[], $2::bigint[]) as begun(name, place) on stream = name and number > place
         order by stream, number
     """
-    connection = await _connect(postgres)
+    connection = await postgres.connect()
     try:
         rows = await connection.fetch(statement, [gig.stream for gig in gigs], [gig.number for gig in gigs])
     finally:
@@ -171,16 +200,12 @@ async def read_log(postgres: Postgres, gigs: Sequence[OwnedGig]) -> list[Fact]:
 
 
 async def read_stored_keys(postgres: Postgres, run: str) -> set[str]:
-    connection = await _connect(postgres)
+    connection = await postgres.connect()
     try:
         rows = await connection.fetch("select key from idempotency_key where starts_with(key, $1)", f"{run}-")
     finally:
         await connection.close()
     return {row["key"] for row in rows}
-
-
-async def _connect(postgres: Postgres) -> asyncpg.Connection:
-    return await asyncpg.connect(host=str(postgres.socket_directory), user="postgres", database="skillsync")
 
 
 # -- what is said --------------------------------------------------------------------------------------------------------
@@ -230,11 +255,21 @@ def verdict(results: Sequence[Result]) -> str:
     return f"faults: lost {lost} doubled {doubled} misordered {misordered}"
 
 
+def verdict_of_rooms(store: str, results: Sequence[Result]) -> str:
+    missing, refused, twice = (
+        sum(getattr(result.writing, name) for result in results)
+        for name in ("acknowledged_but_missing", "refused_but_stored", "stored_twice")
+    )
+    rest = f"acked but missing {missing} refused but stored {refused} stored twice {twice}"
+    return f"{verdict(results).replace('faults', f'chat faults, {store}')} {rest}"
+
+
 # -- the command ---------------------------------------------------------------------------------------------------------
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.faults", description="Streams under faults.")
+    parser.add_argument("--chat", choices=("sql", "mongo"), help="over rooms, kept in this store")
     parser.add_argument("--seconds", type=int, help=f"of each run, {SECONDS} unless told")
     parser.add_argument("--only", default="", metavar="NAME", help="runs with this in their name")
     forms = parser.add_mutually_exclusive_group()
@@ -260,26 +295,38 @@ def parse_arguments() -> argparse.Namespace:
         if arguments.only in fault.name
         and (fault.is_short or not arguments.short)
         and (fault.is_quick or not arguments.quick)
+        and (arguments.chat == "mongo" or not fault.hits_mongo)
     ]
     if not arguments.faults:
         parser.error(f"no run has {arguments.only!r} in its name")
     return arguments
 
 
-async def measure_all(place: Stage, arguments: argparse.Namespace) -> list[Result]:
-    scale = QUICK if arguments.quick else Scale()
-    gigs = await load.make_gigs(place.server.url, count=scale.gigs)
+async def measure_all(place: Stage, arguments: argparse.Namespace, faults: Sequence[Fault]) -> list[Result]:
+    usual = OF_MONGO if arguments.chat == "mongo" else Scale()
+    scale = QUICK if arguments.quick else usual
+    crowd = await gather_crowd(place.server.url, scale, is_chat=arguments.chat is not None)
     still_s = STILL_S if arguments.seconds >= 3 * STILL_S else SHORT_STILL_S
     results: list[Result] = []
-    for fault in arguments.faults:
+    for fault in faults:
         for _ in range(ATTEMPTS):
             print(f"{fault.name} …", file=sys.stderr, flush=True)
             results.append(
-                await measure(place, gigs, fault, scale, seconds=arguments.seconds, still_s=still_s)
+                await measure(place, crowd, fault, scale, seconds=arguments.seconds, still_s=still_s)
             )
             if not results[-1].slowness():
                 break
     return results
+
+
+async def gather_crowd(url: str, scale: Scale, *, is_chat: bool) -> Crowd:
+    if not is_chat:
+        gigs = await load.make_gigs(url, count=scale.gigs)
+        return Crowd(gigs, gigs, scale.subscribers)
+    writers, readers = await rooms.make_rooms(
+        url, count=scale.room_count, writers=scale.writers, readers=scale.readers
+    )
+    return Crowd(writers, readers, len(readers))
 
 
 def complaints(results: Sequence[Result]) -> list[str]:
@@ -294,11 +341,22 @@ def complaints(results: Sequence[Result]) -> list[str]:
 def main() -> int:
     arguments = parse_arguments()
     load_average = os.getloadavg()[0]
-    results = measured("faults", lambda place: measure_all(place, arguments), server_log=arguments.server_log)
+    has_mongo = arguments.chat == "mongo"
+    # See `OF_MONGO`: each fault begins with an empty store there.
+    groups = [[fault] for fault in arguments.faults] if has_mongo else [arguments.faults]
+    results = [
+        result
+        for faults in groups
+        for result in measured(
+            "faults", functools.partial(measure_all, arguments=arguments, faults=faults), has_mongo=has_mongo,
+            server_log=arguments.server_log,
+        )
+    ]  # fmt: skip
     print(f"{arguments.seconds} s a run, load average before {load_average:.1f}, {os.cpu_count()} cores\n")
     print(table(results))
     broken = complaints(results)
-    print("\n".join(["", *broken, verdict(results)]), flush=True)
+    last = verdict_of_rooms(arguments.chat, results) if arguments.chat else verdict(results)
+    print("\n".join(["", *broken, last]), flush=True)
     return 1 if broken else 0
 
 

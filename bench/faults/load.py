@@ -26,7 +26,8 @@ _ANSWER_S = 2
 _AGAIN_S = 0.1
 _SETTLE_S = 60
 _MAC_BYTES = 12
-_UNKNOWN = {"INTERNAL", "OUTCOME_UNKNOWN"}
+_UNKNOWN = {"INTERNAL", "OUTCOME_UNKNOWN", "UNAVAILABLE"}
+_BUSY = "ROOM_BUSY"
 _PASSWORD = secrets.token_urlsafe(16)
 
 REGISTER = """mutation($input: AccountRegisterInput!) { accountRegister(input: $input) { outcome errors { message } } }"""
@@ -61,9 +62,15 @@ BOARD_EVENTS = """subscription ($boardId: ID!, $after: StreamCursor) { boardEven
 
 
 def place_in(cursor: str) -> tuple[str, int]:
-    """Stream and number of a cursor, whose form is the server's own affair: only a bench may look into it."""
+    """Stream and number of a cursor, whose form is the server's own affair: only a bench may look into it.
+
+    Of a cursor in both streams of a room: the one of what is said.
+    """
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    _, stream, number = orjson.loads(raw[_MAC_BYTES:])
+    _, *place = orjson.loads(raw[_MAC_BYTES:])
+    if isinstance(place[0], dict):
+        (place,) = ([stream, number] for stream, number in place[0].items() if stream.startswith("room:"))
+    stream, number = place
     return str(stream), int(number)
 
 
@@ -90,10 +97,14 @@ class OwnedGig:
         """As whom they ask: as nobody, of whom there may be many."""
         return None
 
-    def act(self, turn: int) -> tuple[str, dict[str, Any], str]:
+    def act(self, turn: int, key: str) -> tuple[str, dict[str, Any], str]:
         """What its writer does in this turn, and the kind of fact that comes of it; two turns leave it as it was."""
         document, kind = _ACTS[turn % 2]
-        return document, {"id": self.id}, kind
+        return document, {"id": self.id, "key": key}, kind
+
+    def kind_of(self, event: dict[str, Any]) -> str:
+        """The kind of fact that its subscribers are told of."""
+        return str(event["__typename"])
 
 
 @dataclass(slots=True)
@@ -113,8 +124,8 @@ class OwnedBoard(OwnedGig):
     def reader(self) -> str | None:
         return self.token
 
-    def act(self, turn: int) -> tuple[str, dict[str, Any], str]:
-        return MOVE, {"id": self.task_id, "column": self.columns[1 - turn % 2]}, "TaskMoved"
+    def act(self, turn: int, key: str) -> tuple[str, dict[str, Any], str]:
+        return MOVE, {"id": self.task_id, "column": self.columns[1 - turn % 2], "key": key}, "TaskMoved"
 
 
 async def ask(url: str, document: str, variables: dict[str, Any], token: str | None = None) -> Any:
@@ -174,10 +185,10 @@ async def sign_up(url: str, email: str, name: str, role: str) -> str:
     """A new person's access token."""
     person = {"email": email, "password": _PASSWORD, "name": name, "roles": [role]}
     await ask(url, REGISTER, {"input": person})
-    return await _token(url, email)
+    return await token_of(url, email)
 
 
-async def _token(url: str, email: str) -> str:
+async def token_of(url: str, email: str) -> str:
     answer = await ask(url, SIGN_IN, {"email": email, "password": _PASSWORD})
     return str(answer["tokens"]["accessToken"])
 
@@ -185,7 +196,7 @@ async def _token(url: str, email: str) -> str:
 async def begin(url: str, gigs: Sequence[OwnedGig]) -> None:
     """Sign everybody in anew, as tokens last 15 minutes, and note where the streams stand."""
     for gig in gigs:
-        gig.token = await _token(url, gig.email)
+        gig.token = await token_of(url, gig.email)
         gig.cursor = await gig.place(url)
         gig.stream, gig.number = place_in(gig.cursor)
 
@@ -197,7 +208,7 @@ async def begin(url: str, gigs: Sequence[OwnedGig]) -> None:
 async def subscribers(
     url: str, gigs: Sequence[OwnedGig], *, count: int = SUBSCRIBERS
 ) -> AsyncIterator[list[Following]]:
-    """What each of them got so far; all are gone after the block."""
+    """What each of them got so far; all are gone after the block. They are spread over the gigs."""
     followings = [Following(gigs[number % len(gigs)].stream) for number in range(count)]
     tasks = [
         asyncio.create_task(_subscribe(url, gigs[number % len(gigs)], following))
@@ -214,7 +225,7 @@ async def subscribers(
 async def _subscribe(url: str, gig: OwnedGig, following: Following) -> None:
     try:
         async for item in follow(url, *gig.subscription(), token=gig.reader):
-            fact = Fact(*place_in(item["cursor"]), item["event"]["__typename"])
+            fact = Fact(*place_in(item["cursor"]), gig.kind_of(item["event"]))
             occurred_at = datetime.fromisoformat(item["occurredAt"]).timestamp()
             following.arrivals.append(Arrival(fact, occurred_at, time.time()))
     except (Refused, Reset) as error:
@@ -255,7 +266,8 @@ async def _write_all(url: str, gig: OwnedGig, dues: Iterator[float], name: str) 
     async with httpx.AsyncClient(timeout=_ANSWER_S, headers=headers) as client:
         for turn, due in enumerate(dues):
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            settled.append(await _settle(client, url, *gig.act(turn), f"{name}-{turn}"))
+            key = f"{name}-{turn}"
+            settled.append(await _settle(client, url, *gig.act(turn, key), key))
     return settled
 
 
@@ -266,7 +278,7 @@ async def _settle(
     began_at, began, attempts = time.time(), time.monotonic(), 0
     while True:
         attempts += 1
-        payload = await _attempt(client, url, document, {**about, "key": key})
+        payload = await _attempt(client, url, document, about)
         if payload is not None:
             position = payload["position"]
             fact = Fact(*place_in(position), kind) if position else None
@@ -293,4 +305,5 @@ async def _attempt(
     if errors:
         return None
     payload: dict[str, Any] = next(iter(body["data"].values()))
-    return payload
+    # Refused for now: an earlier attempt may have been stored all the same, and repeating tells.
+    return None if any(error["code"] == _BUSY for error in payload["errors"]) else payload

@@ -20,10 +20,14 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
+
 from models.store import migrations
 from models.store.embedded import EmbeddedCluster, start_embedded
 from models.store.embedded_place import Place, choose_place, wheel_binaries
 from models.store.embedded_server import Postmaster, start
+from tests.ferretdb_server import FerretServer
+from tools.ferretdb import PROGRAM
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "skillsync"
@@ -107,6 +111,9 @@ class Postgres:
             raise CannotMeasure(f"PostgreSQL could not be stopped: {told.stderr.strip()}")
         self._restarted.append(start(self._place, lambda _: None))
 
+    async def connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(host=str(self.socket_directory), user="postgres", database=DATABASE)
+
     def reap(self) -> None:
         for process in self._restarted:
             process.wait(30)
@@ -179,6 +186,23 @@ def redis(directory: Path) -> Iterator[Redis]:
     if program is None:
         raise CannotMeasure("There is no redis-server on the path: install it (Debian: redis-server).")
     server = Redis(program, directory)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+# -- MongoDB -------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def mongo(directory: Path) -> Iterator[FerretServer]:
+    """FerretDB, which speaks MongoDB's protocol, on a socket of its own."""
+    if not PROGRAM.exists():
+        raise CannotMeasure("There is no FerretDB: python tools/ferretdb.py builds it where there is go.")
+    place = directory / "mongo"
+    place.mkdir()
+    server = FerretServer(place)
     try:
         yield server
     finally:
@@ -279,10 +303,14 @@ def _command_line(pid: int) -> bytes:
 
 
 @contextlib.contextmanager
-def server(directory: Path, database_url: str, broker_url: str, *, workers: int) -> Iterator[Server]:
+def server(
+    directory: Path, database_url: str, broker_url: str, chat_url: str, *, workers: int
+) -> Iterator[Server]:
     environment = {
-        "DATABASE_URL": database_url, "BROKER_URL": broker_url, "LOCAL_DIRECTORY": str(directory / "local"),
-        "DEMO_WORLD": "0", "GRAPHIQL": "0",
+        "DATABASE_URL": database_url, "BROKER_URL": broker_url, "CHAT_URL": chat_url,
+        "LOCAL_DIRECTORY": str(directory / "local"), "DEMO_WORLD": "0", "GRAPHIQL": "0",
+        # Nobody shall be slowed down: what is told when there is too much would be an answer, not a fault.
+        "CHAT_PERSON_SENDS": "0", "CHAT_ROOM_SENDS": "0",
     }  # fmt: skip
     started = Server(environment, directory / "server.log", workers=workers)
     try:
@@ -296,25 +324,27 @@ def server(directory: Path, database_url: str, broker_url: str, *, workers: int)
 
 
 class Stage:
-    """Everything that a fault can hit."""
+    """Everything that a fault can hit. Without `mongo`, rooms are in PostgreSQL, too."""
 
-    def __init__(self, postgres: Postgres, redis: Redis, server: Server) -> None:
+    def __init__(self, postgres: Postgres, redis: Redis, server: Server, mongo: FerretServer | None) -> None:
         self.postgres = postgres
         self.redis = redis
         self.server = server
+        self.mongo = mongo
 
 
 @contextlib.contextmanager
-def stage(*, workers: int = WORKERS) -> Iterator[Stage]:
+def stage(*, workers: int = WORKERS, has_mongo: bool = False) -> Iterator[Stage]:
     """All of it, well and empty. Raises `CannotMeasure`."""
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(own_directory())
         hints = stack.enter_context(redis(directory))
         cluster = stack.enter_context(postgres(directory))
         asyncio.run(_ensure_database(cluster))
-        yield Stage(
-            cluster, hints, stack.enter_context(server(directory, cluster.url, hints.url, workers=workers))
-        )
+        rooms = stack.enter_context(mongo(directory)) if has_mongo else None
+        chat_url = rooms.url(DATABASE) if rooms else "sql:"
+        running = server(directory, cluster.url, hints.url, chat_url, workers=workers)
+        yield Stage(cluster, hints, stack.enter_context(running), rooms)
 
 
 def measured(
@@ -322,6 +352,7 @@ def measured(
     measure: Callable[[Stage], Coroutine[None, None, T]],
     *,
     workers: int = WORKERS,
+    has_mongo: bool = False,
     server_log: Path | None = None,
 ) -> T:
     """What `measure` finds on a stage of its own. Exits with 1 and why if it finds nothing, with 130 if told to stop."""
@@ -329,7 +360,7 @@ def measured(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        with stage(workers=workers) as place:
+        with stage(workers=workers, has_mongo=has_mongo) as place:
             try:
                 return asyncio.run(measure(place))
             finally:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from bench.faults.cutting import Way
 from bench.faults.servers import Stage, stopped
 from bench.faults.verdict import Window
+from tests.ferretdb_server import FerretServer
 
 REDIS_BOUND_S, BOUND_S = 2.0, 5.0
 WRITE_BOUND_S = 0.25
-_REDIS_AWAY_S = 1.0
+_REDIS_AWAY_S = _MONGO_AWAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Fault:
     """Whether it is part of the short form."""
     is_quick: bool = False
     """Whether it is the quick form."""
+    hits_mongo: bool = False
+    """Whether it can be only where rooms are in MongoDB."""
 
 
 async def kill_redis(target: Target) -> Window:
@@ -97,6 +100,40 @@ async def cut_sockets_and_restart_postgres(target: Target) -> Window:
     return _until_now(began)
 
 
+async def kill_mongo(target: Target) -> Window:
+    mongo = _mongo(target)
+    began = time.time()
+    mongo.kill()
+    await asyncio.sleep(_MONGO_AWAY_S)
+    await asyncio.to_thread(mongo.start)
+    return Window(began, time.time(), counts_from=began)
+
+
+async def stop_mongo(target: Target) -> Window:
+    return await _stand_still([_mongo(target).pid], target.still_s)
+
+
+async def kill_worker_and_mongo(target: Target) -> Window:
+    """Who comes back finds a server that cannot read what was said."""
+    worker = await kill_worker(target)
+    mongo = await kill_mongo(target)
+    return Window(worker.began_at, mongo.ended_at, counts_from=worker.began_at)
+
+
+async def cut_sockets_and_kill_mongo(target: Target) -> Window:
+    began = time.time()
+    with target.way.cutting():
+        await asyncio.sleep(target.still_s / 4)
+        await kill_mongo(target)
+        await asyncio.sleep(target.still_s / 4)
+    return _until_now(began)
+
+
+def _mongo(target: Target) -> FerretServer:
+    assert target.stage.mongo is not None
+    return target.stage.mongo
+
+
 async def _stand_still(pids: Iterable[int], still_s: float) -> Window:
     began = time.time()
     with stopped(pids):
@@ -126,4 +163,8 @@ FAULTS = (
     Fault("postgres stop", stop_postgres),
     Fault("sockets cut", cut_sockets, uses_way=True, is_short=True),
     Fault("cut and restart", cut_sockets_and_restart_postgres, uses_way=True),
+    Fault("mongo kill", kill_mongo, is_short=True, hits_mongo=True),
+    Fault("mongo stop", stop_mongo, hits_mongo=True),
+    Fault("worker, mongo kill", kill_worker_and_mongo, is_quick=True, is_short=True, hits_mongo=True),
+    Fault("cut and mongo kill", cut_sockets_and_kill_mongo, uses_way=True, hits_mongo=True),
 )

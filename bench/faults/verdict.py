@@ -101,10 +101,12 @@ class Writing:
     refused_but_stored: int
     unacknowledged: int
     """Facts in the log that no answer spoke of: something was written twice."""
+    stored_twice: int = 0
+    """Repeats of a key among those that are stored."""
 
 
 def judge_writing(log: Iterable[Fact], writes: Collection[Settled], stored_keys: Collection[str]) -> Writing:
-    """`stored_keys` are those that the database holds as done."""
+    """`stored_keys` are those that the database holds as done, as often as it does."""
     truth = set(log)
     told = [write.fact for write in writes if write.outcome in {"APPLIED", "REPLAYED"}]
     outcomes: dict[str, int] = {}
@@ -116,6 +118,7 @@ def judge_writing(log: Iterable[Fact], writes: Collection[Settled], stored_keys:
         acknowledged_but_missing=sum(fact not in truth for fact in told),
         refused_but_stored=sum(write.outcome == "REJECTED" and write.key in stored_keys for write in writes),
         unacknowledged=len(truth - set(told)),
+        stored_twice=len(stored_keys) - len(set(stored_keys)),
     )
 
 

@@ -30,16 +30,17 @@ def pinned(postmaster: int) -> Iterator[None]:
         print("fewer than two cores: nothing is pinned, and the figures say little", flush=True)
         yield
         return
-    _pin(postmaster, {SERVER_CORE})
+    pin(postmaster, {SERVER_CORE})
     os.sched_setaffinity(0, {DRIVER_CORE})
     try:
         yield
     finally:
         os.sched_setaffinity(0, everywhere)
-        _pin(postmaster, everywhere)
+        pin(postmaster, everywhere)
 
 
-def _pin(postmaster: int, cores: set[int]) -> None:
+def pin(postmaster: int, cores: set[int]) -> None:
+    """PostgreSQL with all it has started, and what it starts from now on."""
     for pid in (postmaster, *_children(postmaster)):
         with contextlib.suppress(ProcessLookupError):
             os.sched_setaffinity(pid, cores)

@@ -139,8 +139,27 @@ class OptimisticLog(ABC):
         """`patience_s` is how long to try before giving up, the last try not counted."""
         self._patience_s = patience_s
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._under_way: dict[tuple[UUID, UUID, str], asyncio.Future[ChatFact | None]] = {}
+        """What is being appended, by room, author and client id; None comes of what failed."""
 
     async def append_fact(self, draft: ChatDraft) -> Appended:
+        # Who had no answer in time and repeats waits for what is under way: in a turn of their own they would come after all
+        # others, again too late, and every repeat would make the queue longer.
+        name = (draft.room_id, draft.author_id, draft.client_id)
+        while (under_way := self._under_way.get(name)) is not None:
+            if (fact := await asyncio.shield(under_way)) is not None:
+                return Appended(fact, is_repeat=True)
+        done = self._under_way[name] = asyncio.get_running_loop().create_future()
+        fact = None
+        try:
+            appended = await self._append(draft)
+            fact = appended.fact
+        finally:
+            del self._under_way[name]
+            done.set_result(fact)
+        return appended
+
+    async def _append(self, draft: ChatDraft) -> Appended:
         ends_at = asyncio.get_running_loop().time() + self._patience_s
         broken: StoreAway | None = None
         tries = 0

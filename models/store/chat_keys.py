@@ -27,6 +27,8 @@ _log = logging.getLogger("skillsync.chat")
 
 KEPT_S = 60
 MOST_KEPT = 20_000
+MUCH_BYTES = 500_000
+"""What takes more than a millisecond or two of CPU to unseal: a page of very long messages."""
 
 
 class Unreadable(Enum):
@@ -113,7 +115,9 @@ class ChatKeys:
     async def unseal_at(self, texts: Sequence[tuple[Sealed, Place]]) -> list[bytes | Unreadable]:
         """What each says that was sealed for its place. Raises `WrappingKeyMissing` and `StoreAway`."""
         keys = await self.opened({sealed.key_id for sealed, _ in texts})
-        return [_words(sealed, place, keys) for sealed, place in texts]
+        if sum(len(sealed.text) for sealed, _ in texts) > MUCH_BYTES:
+            return await asyncio.to_thread(_words_of_all, texts, keys)
+        return _words_of_all(texts, keys)
 
     # -- keys --------------------------------------------------------------------------------------------------------
 
@@ -273,6 +277,12 @@ class ChatKeys:
         cache.move_to_end(name)
         if len(cache) > self._most_kept:
             cache.popitem(last=False)
+
+
+def _words_of_all(
+    texts: Sequence[tuple[Sealed, Place]], keys: Mapping[UUID, DataKey | None]
+) -> list[bytes | Unreadable]:
+    return [_words(sealed, place, keys) for sealed, place in texts]
 
 
 def _words(sealed: Sealed, place: Place, keys: Mapping[UUID, DataKey | None]) -> bytes | Unreadable:

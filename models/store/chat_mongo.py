@@ -251,11 +251,13 @@ class MongoChatStore(OptimisticLog):
             await self._facts.insert_one(_document(draft, head + 1))
         except DuplicateKeyError:
             # Which key it was is not asked: a repeat is looked for, and otherwise the number was taken.
-            self._heads.pop(draft.room_id, None)
             repeated = await self._find(
                 "repeat", {"room": draft.room_id, "author": draft.author_id, "client": draft.client_id}
             )
-            return Appended(repeated[0], is_repeat=True) if repeated else None
+            if repeated:
+                return Appended(repeated[0], is_repeat=True)
+            self._heads.pop(draft.room_id, None)
+            return None
         except _AWAY as error:
             self._heads.pop(draft.room_id, None)
             raise StoreAway from error

@@ -131,24 +131,29 @@ class Database:
             text, arguments = self._shadow.over(text, arguments)
         return (self._planned if is_generic else self._uneven).fetch_row(text, arguments)
 
-    async def fetch(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
-        """Run one reading statement on a connection of its own, given back before this returns.
+    async def fetch(
+        self, statement: sa.Executable, values: Mapping[str, Any] | None = None
+    ) -> Sequence[sa.Row[Any]]:
+        """Run one reading statement on a connection of its own, given back before this returns. `values` are those of its
+        parameters that have none.
 
         Repeated once if the connection broke under it: reading twice changes nothing, and a restart of the server
         then costs the caller nothing.
         """
         try:
-            return await self._fetch_once(statement)
+            return await self._fetch_once(statement, values)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            return await self._fetch_once(statement)
+            return await self._fetch_once(statement, values)
 
-    async def _fetch_once(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
+    async def _fetch_once(
+        self, statement: sa.Executable, values: Mapping[str, Any] | None
+    ) -> Sequence[sa.Row[Any]]:
         async with self._reads.connect() as connection:
             if self._shadow is not None:
                 statement = statement.execution_options(shadow=self._shadow)
-            return (await connection.execute(statement)).all()
+            return (await connection.execute(statement, values)).all()
 
     @asynccontextmanager
     async def transaction(

@@ -27,6 +27,7 @@ from bench.faults.verdict import (
     recovery_s,
     slowest_write_s,
 )
+from tests.ferretdb_server import require_ferretdb
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 KINDS = ("GigPaused", "GigResumed")
@@ -97,6 +98,7 @@ def test_answers_that_the_log_contradicts_are_counted() -> None:
 
     assert judged.outcomes == {"APPLIED": 2, "REPLAYED": 1, "REJECTED": 1}
     assert (judged.acknowledged_but_missing, judged.refused_but_stored, judged.unacknowledged) == (1, 1, 1)
+    assert (judged.stored_twice, judge_writing(LOG[:3], writes, ["key", "key"]).stored_twice) == (0, 1)
 
 
 def test_recovery_is_that_of_the_last_subscriber_and_counts_later_facts_only() -> None:
@@ -169,6 +171,23 @@ def test_nothing_is_lost_when_a_worker_and_redis_are_killed(scratch: Path) -> No
     said, _ = bench.communicate(timeout=100)
 
     assert said.splitlines()[-1] == "faults: lost 0 doubled 0 misordered 0", said
+    assert bench.returncode == 0, said
+    assert (processes_in(scratch), list(scratch.iterdir())) == ([], [])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("store", ["sql", "mongo"])
+def test_nothing_said_is_lost_or_stored_twice_when_what_a_room_stands_on_is_killed(
+    scratch: Path, store: str
+) -> None:
+    if store == "mongo":
+        require_ferretdb()
+    bench = start(scratch, "--quick", "--chat", store)
+
+    said, _ = bench.communicate(timeout=200)
+
+    zeros = "lost 0 doubled 0 misordered 0 acked but missing 0 refused but stored 0 stored twice 0"
+    assert said.splitlines()[-1] == f"chat faults, {store}: {zeros}", said
     assert bench.returncode == 0, said
     assert (processes_in(scratch), list(scratch.iterdir())) == ([], [])
 

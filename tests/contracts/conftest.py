@@ -29,8 +29,8 @@ async def let_rooms_make_themselves(database_url: str) -> None:
     statements = Statements(database_url, size=1)
     await statements.fetch("""
         create or replace function make_room() returns trigger language plpgsql as $$ begin
-            insert into room (id, kind, title, is_read_only, created_at, updated_at, version)
-            values (new.room_id, 'GROUP', 'test', false, now(), now(), 1) on conflict do nothing;
+            insert into room (id, kind, title, is_read_only, slow_mode_s, created_at, updated_at, version)
+            values (new.room_id, 'GROUP', 'test', false, 0, now(), now(), 1) on conflict do nothing;
             return new;
         end $$
     """)

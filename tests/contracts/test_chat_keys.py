@@ -16,7 +16,7 @@ from models.chat_cipher import Place
 from models.chat_words import asked_tokens, tokens_of
 from models.ids import new_id
 from models.store.chat import ChatStore
-from models.store.chat_keys import ChatKeys, Unreadable
+from models.store.chat_keys import MUCH_BYTES, ChatKeys, Unreadable
 from models.store.chat_rotation import SETTLED, Rotation, renew, rewrap
 from models.store.chat_sql import Statements
 from models.store.chat_words import ChatWords
@@ -84,6 +84,20 @@ async def test_what_one_process_seals_another_opens(store: ChatStore, statements
     assert len({fact.sealed.nonce for fact in facts if fact.sealed}) == 6
     one.close()
     other.close()
+
+
+async def test_long_words_are_read_like_short_ones(store: ChatStore, keys: ChatKeys) -> None:
+    room, author = new_id(), new_id()
+    long = "x" * (MUCH_BYTES // 2)
+    first = await say(store, keys, room, long, author_id=author)
+    await say(store, keys, room, f"{long}y", author_id=author)
+    await say(store, keys, room, "short")
+
+    assert await read(store, keys, room) == [long, f"{long}y", "short"]
+    facts = await log(store, room)
+    assert first.sealed is not None
+    forged = replace(first, sealed=replace(first.sealed, text=first.sealed.text[:-1]))
+    assert (await keys.unseal([forged, *facts[1:]]))[0] is Unreadable.FORGED
 
 
 async def test_words_moved_within_the_store_show_as_forged_and_the_others_are_read(

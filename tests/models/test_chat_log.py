@@ -1,14 +1,16 @@
 """Facts that no store may hold, and how facts become messages."""
 
 import ast
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from itertools import permutations
 
 import pytest
 
-from models.chat import ChatFact, ChatKind, digest_of, fold
+from models.chat import ChatDraft, ChatFact, ChatKind, digest_of, fold
 from models.ids import new_id
+from models.store.chat import Appended
 from models.store.chat_mongo import INDEXES, PRIMARY, QUESTIONS, MongoChatStore, Question
 from tests.architecture.test_rooms import ROOT, calls_in
 from tests.contracts.conftest import about, sent, words
@@ -82,6 +84,49 @@ def test_the_hash_of_facts_tells_every_part(change: dict[str, object]) -> None:
 
     assert digest_of([fact]) == digest_of([replace(fact)])
     assert digest_of([fact]) != digest_of([replace(fact, **change)])  # type: ignore[arg-type]
+
+
+# -- taking turns ------------------------------------------------------------------------------------------------------
+
+
+class SlowLog(MongoChatStore):
+    """Whose tries wait for whoever holds it up."""
+
+    def __init__(self) -> None:
+        super().__init__("mongodb://localhost")
+        self.may_go = asyncio.Event()
+        self.tries: list[str] = []
+
+    async def _try(self, draft: ChatDraft) -> Appended | None:
+        self.tries.append(draft.client_id)
+        await self.may_go.wait()
+        return Appended(ChatFact.of(draft, seq=1), is_repeat=False)
+
+
+async def test_who_repeats_while_the_first_is_under_way_takes_no_turn_of_their_own() -> None:
+    log, first, other = SlowLog(), sent(new_id()), sent(new_id())
+    tries = [asyncio.create_task(log.append_fact(draft)) for draft in [first] * 20 + [other]]
+    await asyncio.sleep(0)
+
+    log.may_go.set()
+    *appended, another = await asyncio.gather(*tries)
+
+    assert sorted(log.tries) == sorted([first.client_id, other.client_id])
+    assert [one.is_repeat for one in appended] == [False] + [True] * 19
+    assert {one.fact for one in appended} == {ChatFact.of(first, seq=1)}
+    assert not another.is_repeat
+
+
+async def test_who_waited_for_one_that_was_given_up_tries_for_themselves() -> None:
+    log, draft = SlowLog(), sent(new_id())
+    first, second = (asyncio.create_task(log.append_fact(draft)) for _ in range(2))
+    await asyncio.sleep(0)
+
+    first.cancel()
+    log.may_go.set()
+
+    assert not (await second).is_repeat
+    assert log.tries == [draft.client_id] * 2
 
 
 # -- every question that MongoDB is asked has an index that answers it -------------------------------------------------

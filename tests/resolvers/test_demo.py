@@ -1,6 +1,6 @@
 """The demo world of a first start."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -44,8 +44,10 @@ class SwitchedOff(Database):
         self._db = db
         self._left = after
 
-    async def fetch(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
-        return await self._db.fetch(statement)
+    async def fetch(
+        self, statement: sa.Executable, values: Mapping[str, Any] | None = None
+    ) -> Sequence[sa.Row[Any]]:
+        return await self._db.fetch(statement, values)
 
     @asynccontextmanager
     async def transaction(

@@ -263,12 +263,12 @@ async def test_a_database_that_fails_for_a_while_delays_and_loses_nothing(
     gig_id = await worker.world.open_gig(client)
     fetch, failures = worker.world.services.db.fetch, 0
 
-    async def failing(statement: Any) -> Any:
+    async def failing(statement: Any, *values: Any) -> Any:
         nonlocal failures
         if "lateral" in str(statement) and failures < 2:
             failures += 1
             raise ConnectionRefusedError
-        return await fetch(statement)
+        return await fetch(statement, *values)
 
     async with worker.streams.follow(f"gig:{gig_id}", client) as follower:
         monkeypatch.setattr(worker.world.services.db, "fetch", failing)
@@ -288,11 +288,11 @@ async def test_a_follow_that_begins_while_the_database_is_away_waits_for_it(
     await move(worker, gig_id, client)
     fetch, was_asked, is_away = worker.world.services.db.fetch, asyncio.Event(), True
 
-    async def failing(statement: Any) -> Any:
+    async def failing(statement: Any, *values: Any) -> Any:
         if is_away:
             was_asked.set()
             raise ConnectionRefusedError
-        return await fetch(statement)
+        return await fetch(statement, *values)
 
     async def follow() -> list[tuple[int, str]]:
         async with worker.streams.follow(f"gig:{gig_id}", client, after=2) as follower:
@@ -317,12 +317,12 @@ async def test_a_follow_that_cannot_begin_although_the_database_answers_fails(
     gig_id = await worker.world.open_gig(client)
     fetch, attempts = worker.world.services.db.fetch, 0
 
-    async def failing(statement: Any) -> Any:
+    async def failing(statement: Any, *values: Any) -> Any:
         nonlocal attempts
         if "wanted" in str(statement):
             attempts += 1
             raise ConnectionResetError
-        return await fetch(statement)
+        return await fetch(statement, *values)
 
     async def follow() -> None:
         async with worker.streams.follow(f"gig:{gig_id}", client):

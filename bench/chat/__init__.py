@@ -1,0 +1,1 @@
+"""Rooms of chat at their largest."""
