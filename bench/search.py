@@ -294,7 +294,7 @@ def server(url: str, directory: Path) -> Iterator[tuple[int, Tokens]]:
     key = directory / "key.pem"
     key.write_text(pem)
     settings = {
-        "DATABASE_URL": url, "DEMO_WORLD": "0", "GRAPHIQL": "0", "PORT": "0", "SECRET_KEYS": SECRET,
+        "DATABASE_URL": url, "DEMO_WORLD": "0", "GRAPHIQL": "0", "RECOMMENDATIONS": "0", "PORT": "0", "SECRET_KEYS": SECRET,
         "JWT_PRIVATE_KEYS": str(key), "PUBLIC_URL": ISSUER,
     }  # fmt: skip
     log = directory / "server.log"

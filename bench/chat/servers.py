@@ -57,7 +57,7 @@ def ours(database_url: str, directory: Path, chat_key: Path, *, chat_url: str = 
         "ENV": "production", "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_URL": ISSUER, "DATABASE_URL": database_url,
         "SECRET_KEYS": SECRET, "JWT_PRIVATE_KEYS": str(directory / "key.pem"), "CHAT_KEYS": str(chat_key),
         "CHAT_URL": chat_url, "LOCAL_DIRECTORY": str(directory / "local"),
-        "FILES_URL": f"file:{directory / 'files'}", "CHAT_PERSON_SENDS": "0", "CHAT_ROOM_SENDS": "0",
+        "FILES_URL": f"file:{directory / 'files'}", "CHAT_PERSON_SENDS": "0", "CHAT_ROOM_SENDS": "0", "RECOMMENDATIONS": "0",
     }  # fmt: skip
     command, log = [sys.executable, "app.py", "run"], directory / "ours.log"
     with started(command, variables, log, lambda: answers(port), signal.SIGINT) as process:

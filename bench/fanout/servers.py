@@ -29,7 +29,7 @@ INSTALLED = CHECKOUT / ".local" / "bench-fanout"
 MERCURIUS = "mercurius"
 NAMES = (OURS, MERCURIUS, "graphql-ws", "strawberry")
 # What is set for ours; all else is as it comes. Printed with the results, without the places.
-SETTINGS = {"DEMO_WORLD": "1"}
+SETTINGS = {"DEMO_WORLD": "1", "RECOMMENDATIONS": "0"}
 GIG = encode_id("gig", REPORT)
 EVENTS = """subscription ($gigId: ID!) {
   gigEvents(gigId: $gigId) {

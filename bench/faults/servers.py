@@ -308,7 +308,7 @@ def server(
 ) -> Iterator[Server]:
     environment = {
         "DATABASE_URL": database_url, "BROKER_URL": broker_url, "CHAT_URL": chat_url,
-        "LOCAL_DIRECTORY": str(directory / "local"), "DEMO_WORLD": "0", "GRAPHIQL": "0",
+        "LOCAL_DIRECTORY": str(directory / "local"), "DEMO_WORLD": "0", "GRAPHIQL": "0", "RECOMMENDATIONS": "0",
         # Nobody shall be slowed down: what is told when there is too much would be an answer, not a fault.
         "CHAT_PERSON_SENDS": "0", "CHAT_ROOM_SENDS": "0",
     }  # fmt: skip

@@ -20,7 +20,7 @@ from bench.reads.machine import facts, pinned
 from bench.reads.measuring import Cells, measure_rounds, require_equal_answers, require_equal_writes, warm_up
 from bench.reads.operations import INSERT, M1, READS, Operation
 from bench.reads.report import print_insert, print_operation, verdict
-from bench.reads.servers import CHECKOUT, NAMES, OURS, RAISED, install_peers, running
+from bench.reads.servers import CHECKOUT, NAMES, OURS, SETTINGS, install_peers, running
 from bench.reads.world import DATABASE, SIZE, Asking, cloned, gather, postmaster_of, versions
 from bench.search import build
 from models.store.embedded import EmbeddedCluster, start_embedded
@@ -45,7 +45,7 @@ def run(cluster: EmbeddedCluster, peers: Path, arguments: argparse.Namespace) ->
     print(f"versions: {versions(cluster)}")
     print(
         f"ours: ENV=production, signed in (RS256), scopes and limits on; "
-        f"settings that raise limits: {', '.join(f'{k}={v}' for k, v in RAISED.items()) or 'none'}"
+        f"no limit raised; {', '.join(f'{k}={v}' for k, v in SETTINGS.items())}"
     )
     print(f"peers: no authentication, no scopes, no limits; pools of {arguments.pool} connections each")
     rate, own_us = ceiling(request_bytes(b"x" * 1_000, {}), answer_size=8_000)

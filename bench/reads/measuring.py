@@ -159,12 +159,14 @@ _WRITTEN = """
            f.person_id = a.freelancer_id, (f.payload - 'application_id')::text, h.number as head, p.number as person_number,
            p.kind, (p.payload - 'application_id')::text, p.id <> f.id, o.number as owner_number, o.kind, o.audience,
            o.actor_id = a.freelancer_id, (o.payload - 'application_id')::text, n.user_id = a.client_id, n.kind, n.category,
-           n.reason, n.actor_id = a.freelancer_id, n.gig_id::text, n.application_id = a.id, n.group_key, n.read_at
+           n.reason, n.actor_id = a.freelancer_id, n.gig_id::text, n.application_id = a.id, n.group_key, n.read_at,
+           r.kind, r.gig_id = a.gig_id, (select count(*) from room_member m where m.room_id = r.id and m.role = 'MEMBER') as people
     from idempotency_key k join application a on a.id = k.entity_id join gig g on g.id = a.gig_id
     join fact f on f.stream = 'gig:' || a.gig_id and f.payload ->> 'application_id' = a.id::text
     join fact p on p.stream = 'user:' || a.freelancer_id and p.payload ->> 'application_id' = a.id::text
     join fact o on o.stream = 'user:' || a.client_id and o.payload ->> 'application_id' = a.id::text
     join notification n on n.id = o.id
+    join room r on r.application_id = a.id
     join stream_head h on h.stream = f.stream
     order by k.key
 """

@@ -26,6 +26,13 @@ with applied as (
     insert into application_answer (application_id, question_id, body, position)
     select applied.id, a.question_id, a.body, a.position
     from applied, jsonb_to_recordset($8::jsonb) as a(question_id uuid, body text, position int)
+), roomed as (
+    insert into room (version, updated_at, id, kind, gig_id, application_id, is_read_only, slow_mode_s, created_at)
+    select 1, now(), uuidv7(), 'APPLICATION', $3, applied.id, false, 0, now() from applied
+    returning id
+), joined as (
+    insert into room_member (room_id, user_id, role, joined_at, is_muted, is_hidden, is_favorite)
+    select roomed.id, people.id, 'MEMBER', now(), false, false, false from roomed, (values ($4), ($1)) as people(id)
 ), counted as (
     update gig set application_count = application_count + 1 where id = $3
 ), notified as (
