@@ -53,6 +53,7 @@ WAYS = {
         "{ boards(first: 2) { nodes { id tasks(first: 3) { nodes { id FIELD } } } } }",
     ],
     "TaskComment": ['{ task(id: "<task.paint>") { title comments { nodes { id FIELD } } } }'],
+    "Attachment": ['{ task(id: "<task.paint>") { title attachments { id FIELD } } }'],
     "Room": ["{ rooms(first: 3) { nodes { id FIELD } } }", '{ room(id: "<room.group>") { title FIELD } }'],
     "RoomMember": ['{ room(id: "<room.group>") { title members { nodes { role FIELD } } } }'],
     "PersonBlock": ["{ personBlocks { nodes { createdAt FIELD } } }"],

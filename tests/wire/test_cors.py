@@ -44,13 +44,14 @@ async def test_an_allowed_origin_may_send_its_headers_and_read_the_answer(
 
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == SPA
-    assert preflight.headers["access-control-allow-methods"] == "GET, POST"
+    assert preflight.headers["access-control-allow-methods"] == "GET, POST, PUT"
     assert {"authorization", "content-type", "x-request-id"} <= {
         name.strip().lower() for name in preflight.headers["access-control-allow-headers"].split(",")
     }
     assert "access-control-allow-credentials" not in preflight.headers
     assert answer.headers["access-control-allow-origin"] == SPA
-    assert answer.headers["access-control-expose-headers"] == "x-request-id"
+    exposed = answer.headers["access-control-expose-headers"]
+    assert exposed == "content-disposition, content-range, x-request-id"
     assert "origin" in answer.headers["vary"].lower()
     assert answer.json()["data"] == {"__typename": "Query"}
 
