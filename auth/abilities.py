@@ -180,7 +180,13 @@ def on_board(
 
 
 def on_room(
-    kind: RoomKind, role: RoomRole, *, is_archived: bool, is_read_only: bool, is_blocked: bool
+    kind: RoomKind,
+    role: RoomRole,
+    *,
+    is_archived: bool,
+    is_read_only: bool,
+    is_blocked: bool,
+    is_deserted: bool,
 ) -> dict[RoomAction, str | None]:
     """For a member of the room."""
     closed = (
@@ -188,6 +194,8 @@ def on_room(
         if is_archived
         else "One of you two has blocked the other."
         if is_blocked
+        else "The other side's account was erased."
+        if is_deserted
         else None
     )
     moderates = None if role in MODERATING else "Only its owners and moderators can."

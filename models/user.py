@@ -78,9 +78,9 @@ class AccountSuspended(DomainError):
 
 
 class AccountGone(NotOpen):
-    """The account was erased; nothing can be done to it any more."""
+    """The account was erased; nothing can be done to it any more, and nobody is there to be written to."""
 
-    def __init__(self, *, user_id: UUID) -> None:
+    def __init__(self, *, user_id: UUID | None = None) -> None:
         super().__init__("This account was erased.", status=UserStatus.ERASED, entity_id=user_id)
 
 
@@ -216,6 +216,10 @@ class AccountErased(AccountEvent):
     """Somebody left for good, and nothing personal is left of them."""
 
     notice = None
+
+    def streams(self) -> tuple[str, ...]:
+        # Whoever ranks people on the market forgets this one; told nobody there.
+        return (*super().streams(), "market")
 
 
 class User(Versioned, table=True):

@@ -1,7 +1,7 @@
 """Erasing an account: what is personal goes, what others need stays without it.
 
-What the person said is emptied; the words of their chat are under keys of their own, which are destroyed. Their gigs end by the
-ways gigs have. What stays is what others need for their own work: contracts with their gig's text, tasks, ratings, facts and the
+What the person said is emptied; the words of their chat and snippets are under keys of their own, which are destroyed. Their
+gigs and shares end, and their groups go on, by the ways these have. What stays is what others need for their own work: contracts with their gig's text, tasks, ratings, facts and the
 audit log, none of which hold a name.
 """
 
@@ -16,6 +16,7 @@ from sqlmodel import col
 from auth.access import PENDING
 from models.administration import AdminAct, AdminActKind
 from models.application import Application, ApplicationAnswer, WithdrawReason
+from models.attachment import Attachment
 from models.board import BoardAct, BoardText
 from models.contract import LIVE, Contract
 from models.feedback import Feedback
@@ -23,9 +24,19 @@ from models.gig import Gig, GigQuestion, SavedGig
 from models.gig_workflow import GIG_WORKFLOW
 from models.idempotency import IdempotencyKey
 from models.invitation import GigInvitation, InvitationStatus
+from models.kept_words import MessageDraft, MessageReport, ScheduledMessage
 from models.notification import Notification, NotificationPreference
+from models.pace import ChatPace
 from models.profile import ClientProfile, FreelancerProfile, FreelancerSkill, Visibility
+from models.recommendation import (
+    HiddenClient,
+    RecommendationDismissal,
+    RecommendationList,
+    RecommendationShown,
+)
 from models.remark import Remark
+from models.room import ChatPreference, PersonBlock, Room, RoomKind, RoomMember
+from models.snippet import Snippet, SnippetVersion
 from models.store.chat import StoreAway
 from models.store.sql import M, Receipt, Transaction
 from models.task import TaskComment
@@ -35,9 +46,14 @@ from resolvers.administration import act_of, lock_accounts, note_standing, requi
 from resolvers.jobs import job, schedule
 from resolvers.operation import Operation
 from resolvers.remarks import require_remark
+from resolvers.rooms import leave_groups_for_good
+from resolvers.snippet_shares import end_shares_for_good
 
 Clause = sa.ColumnElement[bool]
 ERASED_TITLE = "Erased gig"
+ERASED_GROUP = "Erased group"
+ERASED_SNIPPET = "Erased snippet"
+ERASED_FILE = "Erased file"
 FINISH = "finish_erasure"
 FINISH_AFTER = timedelta(minutes=1)
 """When all of it is erased once more: whatever was being written as the account was erased has ended by then."""
@@ -62,6 +78,7 @@ async def erase_account_of(op: Operation, user_id: UUID, *, reason: str) -> Rece
 @job(FINISH)
 async def finish_erasure(op: Operation, tx: Transaction, user_id: UUID) -> None:
     """Erase what came in at the very moment, and what a crash right after it has left. May be repeated."""
+    await _leave(op, tx, user_id)
     await _erase_words(op, tx, user_id)
     await op.services.chat.keys.destroy(user_id)
 
@@ -72,6 +89,7 @@ async def _erase(op: Operation, user_id: UUID, *, reason: str | None) -> Receipt
         user.require_there()
         await require_another_super_admin(tx, user, at=op.now())
         await _close_business(op, tx, user_id)
+        await _leave(op, tx, user_id)
         await _erase_words(op, tx, user_id)
         remark_id = None if reason is None else await require_remark(op, tx, reason, path="reason")
         tx.emit(user.erase(remark_id=remark_id, at=op.now()))
@@ -133,6 +151,11 @@ def _close(op: Operation, tx: Transaction, gig: Gig) -> None:
         tx.emit(gig.cancel(remark_id=None, at=op.now()))
 
 
+async def _leave(op: Operation, tx: Transaction, user_id: UUID) -> None:
+    await leave_groups_for_good(op, tx, user_id)
+    await end_shares_for_good(op, tx, user_id)
+
+
 async def _locked(tx: Transaction, model: type[M], *where: Clause) -> Sequence[M]:
     key: sa.ColumnElement[UUID] = sa.inspect(model).primary_key[0]
     statement = sa.select(model).where(*where).order_by(key).with_for_update(key_share=True)
@@ -164,7 +187,18 @@ def _emptied(user_id: UUID, op: Operation) -> Sequence[sa.Executable]:
     in_office = sa.select(col(AdminAct.remark_id)).where(
         col(AdminAct.account_id) != user_id, col(AdminAct.remark_id).is_not(None)
     )
-    private_remark = (col(Remark.author_id) == user_id) & col(Remark.id).not_in(in_office)
+    # Neither is why messages of others were removed; why theirs were is.
+    resolved = sa.select(col(MessageReport.resolution_id)).where(
+        col(MessageReport.author_id) != user_id, col(MessageReport.resolution_id).is_not(None)
+    )
+    accused = [
+        sa.select(column).where(col(MessageReport.author_id) == user_id, column.is_not(None))
+        for column in (col(MessageReport.remark_id), col(MessageReport.resolution_id))
+    ]
+    private_remark = (col(Remark.author_id) == user_id) & col(Remark.id).not_in(
+        sa.union_all(in_office, resolved)
+    )
+    about_them = col(Remark.id).in_(sa.union_all(about, *accused))
     return (
         sa.update(Gig)
         .where(col(Gig.id).in_(own), has_words)
@@ -183,10 +217,32 @@ def _emptied(user_id: UUID, op: Operation) -> Sequence[sa.Executable]:
         sa.update(TaskComment)
         .where(col(TaskComment.author_id) == user_id)
         .values(body="", deleted_at=sa.func.coalesce(col(TaskComment.deleted_at), op.now())),
-        sa.update(Remark).where(private_remark | col(Remark.id).in_(about)).values(body=""),
+        sa.update(Remark).where(private_remark | about_them).values(body=""),
+        # Evidence is sealed under a key of the platform's, so it is taken out.
+        sa.update(MessageReport)
+        .where(col(MessageReport.author_id) == user_id)
+        .values(key_id=None, nonce=None, sealed=None, words_id=None),
         sa.update(FreelancerProfile).where(col(FreelancerProfile.user_id) == user_id).values(
             headline="", overview="", rate_minor=None, rate_currency=None, hours_per_week=None, available_from=None,
             time_zone=None, country=None, languages=[], visibility=Visibility.PRIVATE,
+        ),
+        _emptied_groups(user_id),
+        sa.update(RoomMember)
+        .where(col(RoomMember.user_id) == user_id)
+        .values(dict.fromkeys(RoomMember.PREFERENCES, False)),
+        sa.update(Snippet)
+        .where(col(Snippet.owner_id) == user_id, col(Snippet.title) != ERASED_SNIPPET)
+        .values(title=ERASED_SNIPPET, version=col(Snippet.version) + 1),
+        sa.update(SnippetVersion).where(col(SnippetVersion.author_id) == user_id).values(message=None),
+        # What hangs on a task stays there; what was taken from one is not to come back, and its bytes go.
+        sa.update(Attachment)
+        .where(col(Attachment.uploader_id) == user_id)
+        .values(
+            name=ERASED_FILE,
+            gone_at=sa.case(
+                (col(Attachment.removed_at).is_not(None), sa.func.coalesce(col(Attachment.gone_at), op.now())),
+                else_=col(Attachment.gone_at),
+            ),
         ),
         sa.update(ClientProfile)
         .where(col(ClientProfile.user_id) == user_id)
@@ -194,9 +250,25 @@ def _emptied(user_id: UUID, op: Operation) -> Sequence[sa.Executable]:
     )  # fmt: skip
 
 
+def _emptied_groups(user_id: UUID) -> sa.Executable:
+    """Groups that the person was the last one in; titles of others stay."""
+    member = sa.exists().where(col(RoomMember.room_id) == col(Room.id))
+    return (
+        sa.update(Room)
+        .where(
+            col(Room.kind) == RoomKind.GROUP,
+            col(Room.title) != ERASED_GROUP,
+            member.where(col(RoomMember.user_id) == user_id),
+            ~member.where(col(RoomMember.left_at).is_(None)),
+        )
+        .values(title=ERASED_GROUP, version=col(Room.version) + 1)
+    )
+
+
 def _deleted(user_id: UUID) -> Sequence[sa.Executable]:
     """Rows that are nobody else's."""
     sessions = sa.select(col(Session.id)).where(col(Session.user_id) == user_id)
+    lists = sa.select(col(RecommendationList.id)).where(col(RecommendationList.user_id) == user_id)
     return (
         sa.delete(RefreshToken).where(col(RefreshToken.session_id).in_(sessions)),
         sa.delete(Session).where(col(Session.user_id) == user_id),
@@ -204,6 +276,27 @@ def _deleted(user_id: UUID) -> Sequence[sa.Executable]:
         sa.delete(FreelancerSkill).where(col(FreelancerSkill.freelancer_id) == user_id),
         sa.delete(Notification).where(col(Notification.user_id) == user_id),
         sa.delete(NotificationPreference).where(col(NotificationPreference.user_id) == user_id),
+        # Their job finds nothing to send then.
+        sa.delete(MessageDraft).where(col(MessageDraft.author_id) == user_id),
+        sa.delete(ScheduledMessage).where(col(ScheduledMessage.author_id) == user_id),
+        sa.delete(ChatPace).where(col(ChatPace.user_id) == user_id),
+        sa.delete(ChatPreference).where(col(ChatPreference.user_id) == user_id),
+        # Whom others have blocked is theirs to know.
+        sa.delete(PersonBlock).where(col(PersonBlock.blocker_id) == user_id),
+        # Uploads that hang on nothing. Their bytes go with the next round of `delete_loose_files`.
+        sa.delete(Attachment).where(
+            col(Attachment.uploader_id) == user_id, col(Attachment.subject_id).is_(None)
+        ),
+        sa.delete(RecommendationShown).where(col(RecommendationShown.list_id).in_(lists)),
+        sa.delete(RecommendationList).where(col(RecommendationList.user_id) == user_id),
+        # Nobody who is gone is recommended, so what others wanted of that is over, too.
+        sa.delete(RecommendationDismissal).where(
+            (col(RecommendationDismissal.user_id) == user_id)
+            | (col(RecommendationDismissal.freelancer_id) == user_id)
+        ),
+        sa.delete(HiddenClient).where(
+            (col(HiddenClient.user_id) == user_id) | (col(HiddenClient.client_id) == user_id)
+        ),
         # What it takes to undo: former words.
         sa.delete(BoardAct).where(col(BoardAct.actor_id) == user_id),
         # Their texts are of the person's choice. That of this very act, too: nobody is left who could repeat it.

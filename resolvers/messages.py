@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from auth import access
+from auth.revocation import LossKind
+from auth.viewer import SignInRequired
 from models.chat import ChatDraft, ChatFact, ChatKind, ChatMessage, Sealed
 from models.chat_cipher import Place
 from models.errors import DomainError, IdempotencyConflict, Invalid, NotAllowed, NotFound
@@ -35,6 +37,7 @@ from models.store.chat_keys import Unreadable
 from models.store.sql import Position, Receipt
 from models.stream import StreamHead
 from models.task import is_emoji
+from models.user import AccountGone
 from resolvers.message_pace import take_turn_to_react, take_turn_to_send
 from resolvers.operation import Operation
 from resolvers.projection import catch_up
@@ -339,24 +342,28 @@ class Here:
         return self.part.kind is RoomKind.GROUP and self.part.role in MODERATING
 
     def require_open(self) -> None:
-        """Raises `ArchivedRoom` and `BlockedPerson`."""
+        """Raises `ArchivedRoom`, `BlockedPerson` and `AccountGone`."""
         if self.part.is_archived:
             raise ArchivedRoom(room_id=self.room_id)
         if self.part.is_blocked:
             raise BlockedPerson
+        if self.part.is_deserted:
+            raise AccountGone
 
     def require_writable(self) -> None:
-        """Raises `ArchivedRoom`, `BlockedPerson` and `ReadOnlyRoom`."""
+        """Raises `ArchivedRoom`, `BlockedPerson`, `AccountGone` and `ReadOnlyRoom`."""
         self.require_open()
         if self.part.is_read_only and self.part.role not in MODERATING:
             raise ReadOnlyRoom
 
 
 async def here_in(op: Operation, room_id: UUID) -> Here:
-    """Raises `NotFound`."""
+    """Raises `NotFound`, and `SignInRequired` for who was suspended or erased a moment ago."""
     part = (await parts_in(op, [room_id])).get(room_id)
     if part is None:
         raise NotFound("room", path=("roomId",))
+    if part.is_shut_out:
+        raise SignInRequired("Your account was changed a moment ago. Sign in again.")
     return Here(room_id, part)
 
 
@@ -469,6 +476,11 @@ async def _act(
         if repeated is None:
             raise
     if made is not None:
+        # Sealing may have waited, and what was taken from the caller meanwhile is known without asking anybody. Roles have no
+        # say in rooms, and what was scheduled comes without any.
+        loss = op.services.revoked.loss_of(op.viewer, now=op.now())
+        if loss is not None and loss.kind is not LossKind.ROLES_CHANGED:
+            raise loss.refusal
         appended = await store.append_fact(made)
         if not appended.is_repeat:
             op.services.chat.tell(room_id)

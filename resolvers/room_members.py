@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from models.room import Room, RoomKind, RoomMember, RoomRole
-from models.user import User
+from models.user import User, UserStatus
 from resolvers.operation import Operation
 from resolvers.rooms import is_blocked_between
 
@@ -26,6 +28,10 @@ class Part:
     is_archived: bool
     is_blocked: bool
     slow_mode_s: int
+    is_deserted: bool
+    """A room of two whose other side was erased."""
+    is_shut_out: bool
+    """The caller's account was suspended or erased, which their token may not know yet."""
 
 
 async def parts_in(op: Operation, room_ids: Sequence[UUID]) -> dict[UUID, Part]:
@@ -42,6 +48,8 @@ async def parts_in(op: Operation, room_ids: Sequence[UUID]) -> dict[UUID, Part]:
             col(Room.archived_at).is_not(None).label("is_archived"),
             is_blocked_between(col(Room.low_id), col(Room.high_id)).label("is_blocked"),
             col(Room.slow_mode_s),
+            ((col(Room.kind) != RoomKind.GROUP) & _has_erased_member()).label("is_deserted"),
+            _is_shut_out(op).label("is_shut_out"),
         )
         .join(RoomMember, col(RoomMember.room_id) == col(Room.id))
         .where(
@@ -51,6 +59,24 @@ async def parts_in(op: Operation, room_ids: Sequence[UUID]) -> dict[UUID, Part]:
         )
     )
     return {row[0]: Part(*tuple(row)[1:]) for row in await op.db.fetch(statement)}
+
+
+def _has_erased_member() -> sa.ColumnElement[bool]:
+    """Of `Room`."""
+    member: Any = aliased(RoomMember)
+    erased = sa.exists().where(
+        member.room_id == col(Room.id), col(User.id) == member.user_id, col(User.status) == UserStatus.ERASED
+    )
+    return erased.correlate(Room)
+
+
+def _is_shut_out(op: Operation) -> sa.ColumnElement[bool]:
+    until = col(User.suspended_until)
+    return sa.exists().where(
+        col(User.id) == op.viewer.user_id,
+        col(User.status) != UserStatus.ACTIVE,
+        until.is_(None) | (until > op.now()),
+    )
 
 
 async def names_in_rooms(op: Operation, user_ids: Sequence[UUID]) -> dict[UUID, str]:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlmodel import col
 
 from auth import access
@@ -45,7 +45,7 @@ from models.room_events import (
 from models.store.rows import new_row
 from models.store.sql import Receipt, Transaction
 from models.table import check_version
-from models.user import User
+from models.user import AccountGone, User, UserStatus
 from resolvers.operation import Operation
 
 # -- making ------------------------------------------------------------------------------------------------------------------
@@ -219,6 +219,43 @@ async def leave_room(op: Operation, room_id: UUID) -> Receipt:
         return tx.done(room.id)
 
 
+async def leave_groups_for_good(op: Operation, tx: Transaction, user_id: UUID) -> None:
+    """Of somebody who is erased. Where nobody else owns a group, whoever is there longest does from then on."""
+    mine = (col(RoomMember.user_id) == user_id) & col(RoomMember.left_at).is_(None)
+    groups = (
+        sa.select(col(Room.id))
+        .where(
+            col(Room.kind) == RoomKind.GROUP, col(Room.id).in_(sa.select(col(RoomMember.room_id)).where(mine))
+        )
+        .order_by(col(Room.id))
+        .with_for_update(key_share=True)
+    )
+    ids = (await tx.execute(groups)).scalars().all()
+    heirs = (
+        sa.select(RoomMember)
+        .where(col(RoomMember.room_id).in_(ids), col(RoomMember.left_at).is_(None), ~mine)
+        .ext(distinct_on(col(RoomMember.room_id)))
+        .order_by(
+            col(RoomMember.room_id),
+            col(RoomMember.role) != RoomRole.OWNER,
+            col(RoomMember.joined_at),
+            col(RoomMember.user_id),
+        )
+    )
+    heir_of = {heir.room_id: heir for heir in (await tx.execute(heirs)).scalars()} if ids else {}
+    for me in await tx.all(
+        RoomMember, mine, col(RoomMember.room_id).in_(ids), order_by=col(RoomMember.room_id)
+    ):
+        heir = heir_of.get(me.room_id)
+        if me.role is RoomRole.OWNER and heir is not None and heir.role is not RoomRole.OWNER:
+            heir.role = RoomRole.OWNER
+            tx.emit(RoomMemberRoleSet(
+                room_id=me.room_id, person_id=heir.user_id, room_role=RoomRole.OWNER, at=op.now()
+            ))  # fmt: skip
+        me.left_at = op.now()
+        tx.emit(RoomMemberLeft(room_id=me.room_id, person_id=user_id, at=op.now()))
+
+
 async def set_role(op: Operation, room_id: UUID, person_id: UUID, role: RoomRole) -> Receipt:
     async with op.transaction() as tx:
         room, me = await _lock_room(op, tx, room_id)
@@ -315,7 +352,7 @@ async def _lock_room(op: Operation, tx: Transaction, room_id: UUID) -> tuple[Roo
     """The room under its lock, and the caller's part in it. Raises `NotFound`.
 
     Who belongs to a room changes only under its lock. Locked after gig, application, contract and board; a transaction
-    locks one room.
+    locks one room, or, for somebody who is erased, all of their groups in the order of their ids.
     """
     me = op.viewer.require_user()
     visible = (col(Room.id) == room_id) & access.visible_rooms(op.viewer)
@@ -379,13 +416,16 @@ async def _checked_people(
 async def _require_reachable(
     op: Operation, tx: Transaction, people: Sequence[UUID], *, path: tuple[str, ...]
 ) -> None:
-    """Raises `NotFound` and `BlockedPerson`."""
+    """Raises `NotFound`, `BlockedPerson` and `AccountGone`."""
     await _require_known(op, tx, people, path=path)
     blocked = sa.select(sa.literal(1)).where(
         col(User.id).in_(people), is_blocked_between(col(User.id), op.viewer.user_id)
     )
     if people and (await tx.execute(blocked)).first() is not None:
         raise BlockedPerson
+    gone = sa.select(sa.literal(1)).where(col(User.id).in_(people), col(User.status) == UserStatus.ERASED)
+    if people and (await tx.execute(gone)).first() is not None:
+        raise AccountGone
 
 
 async def _require_known(

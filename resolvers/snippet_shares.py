@@ -15,12 +15,13 @@ from models.errors import NotAllowed, NotFound
 from models.snippet import (
     MAX_LINK_LIFE,
     MAX_SHARES,
+    Snippet,
     SnippetFull,
     SnippetShare,
     SnippetShareKind,
 )
 from models.snippet_events import SnippetOffered, SnippetShared, SnippetShareEnded
-from models.store.sql import Receipt
+from models.store.sql import Receipt, Transaction
 from resolvers.open_snippet import OpenSnippet, opened, snippet_of
 from resolvers.operation import Operation
 
@@ -87,6 +88,24 @@ async def end_share(op: Operation, share_id: UUID) -> Receipt:
         share.ended_at = op.now()
         snippet.tell(SnippetShareEnded(share_id=share.id, share_kind=share.kind, **snippet.about))
         return snippet.tx.done(share.id)
+
+
+async def end_shares_for_good(op: Operation, tx: Transaction, user_id: UUID) -> None:
+    """Of all snippets of somebody who is erased."""
+    shared = sa.select(col(SnippetShare.snippet_id)).where(col(SnippetShare.ended_at).is_(None))
+    snippets = (
+        sa.select(col(Snippet.id))
+        .where(col(Snippet.owner_id) == user_id, col(Snippet.id).in_(shared))
+        .order_by(col(Snippet.id))
+        .with_for_update(key_share=True)
+    )
+    ids = (await tx.execute(snippets)).scalars().all()
+    in_force = col(SnippetShare.snippet_id).in_(ids) & col(SnippetShare.ended_at).is_(None)
+    for share in await tx.all(SnippetShare, in_force, order_by=col(SnippetShare.id)):
+        share.ended_at = op.now()
+        tx.emit(SnippetShareEnded(
+            snippet_id=share.snippet_id, share_id=share.id, share_kind=share.kind, at=op.now()
+        ))  # fmt: skip
 
 
 async def _add(snippet: OpenSnippet, **values: Any) -> SnippetShare:

@@ -11,6 +11,7 @@ from models.ids import decode_id
 from models.message import Content, DeletedMessage, MessageIsFull
 from models.pace import SlowMode, TooFast
 from models.room import ArchivedRoom, BlockedPerson, ReadOnlyRoom
+from models.user import AccountGone
 from resolvers import drafts, messages
 from resolvers.messages import Done
 from resolvers.operation import Operation
@@ -88,7 +89,7 @@ def _answer(done: Done) -> Answer:
 
 
 _ALWAYS = (NotFound, RoomBusy)
-_WRITES = (*_ALWAYS, ArchivedRoom, BlockedPerson)
+_WRITES = (*_ALWAYS, ArchivedRoom, BlockedPerson, AccountGone)
 
 
 @mutation(

@@ -16,6 +16,7 @@ from models.room import (
     LastOwner,
     RoomFull,
 )
+from models.user import AccountGone
 from resolvers import reading, rooms
 from resolvers.operation import Operation
 from schema.graph import attached, entity
@@ -140,6 +141,7 @@ def _room(input: Any) -> UUID:
     RoomPayload,
     NotFound,
     BlockedPerson,
+    AccountGone,
     DirectWithOneself,
     needs=Needs.SIGNED_IN,
     description="Open the room of you and somebody else, which is made the first time. For anybody whose profile you may see, or "
@@ -153,6 +155,7 @@ async def room_open_direct(op: Operation, input: PersonActInput) -> Answer:
     RoomPayload,
     NotFound,
     BlockedPerson,
+    AccountGone,
     needs=Needs.SIGNED_IN,
     description="Make a group; you own it.",
 )
@@ -197,6 +200,7 @@ async def room_unarchive(op: Operation, input: RoomActInput) -> Answer:
     NotFound,
     FixedMembers,
     BlockedPerson,
+    AccountGone,
     RoomFull,
     needs=Needs.SIGNED_IN,
     description="Take people into a group; who is in it already stays. Owners and moderators only.",

@@ -130,7 +130,8 @@ async def _can(op: Operation, keys: Sequence[UUID]) -> dict[UUID, Abilities[Room
 
 def _abilities(part: Part) -> dict[RoomAction, str | None]:
     return may.on_room(
-        part.kind, part.role, is_archived=part.is_archived, is_read_only=part.is_read_only, is_blocked=part.is_blocked
+        part.kind, part.role, is_archived=part.is_archived, is_read_only=part.is_read_only, is_blocked=part.is_blocked,
+        is_deserted=part.is_deserted,
     )  # fmt: skip
 
 

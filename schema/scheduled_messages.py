@@ -13,6 +13,7 @@ from models.ids import decode_id
 from models.kept_words import ScheduledMessage, SendingNow, TooManyScheduled
 from models.message import Content, DeletedMessage
 from models.room import ArchivedRoom, BlockedPerson, ReadOnlyRoom
+from models.user import AccountGone
 from resolvers import scheduled_messages
 from resolvers.operation import Operation
 from schema.connections import Connection, connection
@@ -127,6 +128,7 @@ class ScheduledMessageEditInput(ScheduledMessageActInput):
     NotFound,
     ArchivedRoom,
     BlockedPerson,
+    AccountGone,
     ReadOnlyRoom,
     DeletedMessage,
     TooManyScheduled,

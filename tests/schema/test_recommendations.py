@@ -8,21 +8,23 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlmodel import col
 
 from auth.viewer import ANONYMOUS
-from models.gig import BudgetKind, GigVisibility
+from models.gig import BudgetKind, Gig, GigVisibility
 from models.ids import encode_id
 from models.profile import SkillLevel, Visibility
 from models.recommendation import DismissReason
 from models.store.sql import counting_statements
-from resolvers import applications, gigs, invitations, profiles, recommendation_feedback
+from resolvers import applications, erasure, gigs, invitations, profiles, recommendation_feedback
+from resolvers.market_documents import read_gigs
 from resolvers.profiles import Rate
 from resolvers.recommender import Recommender
 from resolvers.retention import RECOMMENDATION_KEPT, delete_outdated
 from schema.execution import Executable
 from tests.emptying import EmptyDatabases
 from tests.markets import FIT, Market, kept_index, until
-from tests.world import Clock, World, make_test_services, race
+from tests.world import PASSWORD, Clock, World, make_test_services, race
 
 
 @pytest.fixture(scope="module")
@@ -625,3 +627,28 @@ async def test_both_executors_say_the_same(market: Market) -> None:
 
     assert planned == batched
     assert len(planned[0]["gig"]["similar"]) > len(planned[0]["small"]["similar"]) == 1
+
+
+async def test_whoever_is_erased_is_forgotten_by_the_index_and_in_no_list(market: Market) -> None:
+    client, gone = await market.world.client(), await market.freelancer("haskell", "clojure", name="Gone")
+    gig_id = await market.gig(client, "haskell", "clojure")
+    services = market.world.services
+    (gig,) = await read_gigs(services.db, col(Gig.id) == gig_id, currency="EUR")
+
+    async def listed() -> list[str]:
+        page = await market.candidates(client, gig_id)
+        return [node["freelancer"]["name"] for node in page["nodes"]]
+
+    async def is_listed() -> bool:
+        return await listed() == ["Gone"]
+
+    async def is_forgotten() -> bool:
+        answers = await services.recommender.ask("people_for", gig.document, 100, 1)
+        return str(gone.user_id) not in [answer.id for answer in answers]
+
+    await until(is_listed)
+    assert not await is_forgotten()
+    await erasure.erase_own_account(market.world.as_(gone), password=PASSWORD)
+
+    assert await listed() == []
+    await until(is_forgotten)

@@ -191,6 +191,32 @@ async def test_a_ban_ends_a_stream_of_server_sent_events(
     assert took_s < limit
 
 
+async def test_a_suspended_account_begins_no_stream_and_moves_no_file(
+    database_url: str, world: World, tmp_path: Path
+) -> None:
+    admin, person = await world.admin(), await world.client()
+    headers = {"authorization": f"Bearer {token_of(world, person)}"}
+    events = headers | {"accept": "text/event-stream"}
+
+    async with (
+        product(database_url, world, tmp_path) as (address, acting),
+        httpx.AsyncClient(base_url=address, timeout=DEADLINE_S) as client,
+    ):
+        taken = await client.put("/files", params={"name": "plan.txt"}, content=b"A plan.", headers=headers)
+        await suspend_account(acting.as_(admin), person.require_user(), reason=REASON, until=None)
+        refused = [
+            await client.put("/files", params={"name": "more.txt"}, content=b"More.", headers=headers),
+            await client.get(f"/files/{taken.json()['id']}", headers=headers),
+            await client.post("/graphql", json={"query": MINE["told"]}, headers=events),
+        ]
+
+    assert taken.status_code == 201
+    codes = [(answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) for answer in refused]
+    assert codes == [(401, "ACCOUNT_SUSPENDED")] * 3
+    kept = await world.rows("select name from attachment where uploader_id = :id", id=person.user_id)
+    assert [row.name for row in kept] == ["plan.txt"]
+
+
 async def test_an_administrator_who_is_one_no_longer_loses_all_streams_and_goes_on_after_renewing(
     workers: Workers, world: World, bound_s: Callable[[], float]
 ) -> None:
