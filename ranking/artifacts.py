@@ -168,7 +168,7 @@ def read(root: Path, version: str, *, manifest_sha256: str | None = None) -> Art
 class Artifacts:
     """The model in use, as another process may change it: look at `current` whenever it matters, it costs a few microseconds.
 
-    A version that is damaged is told once in the log, and the last good one stays in use. Safe for many threads.
+    A version that is damaged, or cannot be read here, is told once in the log, and the last good one stays in use. Safe for many threads.
     """
 
     def __init__(self, root: Path) -> None:
@@ -189,14 +189,14 @@ class Artifacts:
         """Another one for every pointer that was put in its place: it is a file of its own each time."""
         try:
             found = (self._root / CURRENT).stat()
-        except FileNotFoundError:
+        except OSError:  # mostly that there is none
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _loaded(self) -> Artifact | None:
         try:
             return load(self._root)
-        except ArtifactDamaged as error:
+        except (ArtifactDamaged, ImportError, OSError) as error:
             log.warning("the model in use stays: %s", error)
             return self._seen[1]
 

@@ -15,7 +15,7 @@ import signal
 import struct
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,10 +31,10 @@ from ranking.answers import (
     TeamAnswer,
     TeamRequest,
 )
-from ranking.documents import Gig, PastGig, Person
+from ranking.documents import Gig, Happened, PastGig, Person, past_gigs
 
 if TYPE_CHECKING:
-    from ranking.artifacts import Artifact
+    from ranking.artifacts import Artifact, Artifacts
     from ranking.embedding import Encoder, Floats
     from ranking.experience import Experience
     from ranking.matching import Match, Matcher, Model
@@ -44,8 +44,6 @@ HEADER = struct.Struct("<Q")
 AT_ONCE = 1
 """Documents whose meaning is computed within one call: some tens of milliseconds."""
 KEPT_VECTORS = 20_000
-ASKED = 2_000
-"""People who asked for gigs, and gigs that people were asked for, kept beside those that can be found."""
 NEWCOMER_GIGS = 5
 NEIGHBOURS = 20
 LIKELY = 0.3
@@ -79,19 +77,24 @@ class Desk:
 
     def __init__(self, *, embeds: bool = True) -> None:
         self._embeds = embeds
-        self._past: list[PastGig] = []
-        self._artifacts: Path | None = None
         self._names: SkillNames | None = None
-        self._experience: Experience | None = None
-        # Filled when all gigs are there, for matchers that have it already; an empty one they would take for none.
+        # Filled when all gigs are there, for a matcher that has it already; an empty one it would take for none.
         self._adjacency: dict[str, dict[str, float]] = {"": {}}
         self._encoder: KnownVectors | None = None
-        self._artifact: Artifact | None = None
         self._waiting: deque[tuple[bool, str]] = deque()
+        self._draft: Matcher | None = None
+        """Of all documents with their meaning, until it has them."""
+        self._matcher = self._new_matcher()
+        self._heard_gigs: list[Gig] = []
+        self._heard: list[Happened] = []
+        self._past: list[PastGig] = []
+        self._experience: Experience | None = None
+        self._close_experience: Experience | None = None
+        """The same with the meanings of past gigs, once somebody counts on them."""
         self._past_vectors: dict[str, Floats] = {}
         self._past_waiting: deque[tuple[str, str]] = deque()
-        self._draft: Sides | None = None
-        self._sides = Sides(None, None, self._adjacency)
+        self._artifacts: Artifacts | None = None
+        self._artifact: Artifact | None = None
 
     # -- what is known -------------------------------------------------------------------------------------------------
 
@@ -100,46 +103,64 @@ class Desk:
         from ranking.skills.naming import SkillName, SkillNames
 
         self._names = SkillNames(SkillName(name, (name, *others)) for name, others in taxonomy)
-        self._sides = Sides(None, self._names, self._adjacency)
+        self._matcher = self._new_matcher()
 
     def load(self, gigs: Sequence[Gig], people: Sequence[Person]) -> None:
         """Add many documents, by words and skills."""
         for gig in gigs:
-            self._sides.gigs.put_gig(gig)
+            self._matcher.put_gig(gig)
         for person in people:
-            self._sides.people.put_person(person)
+            self._matcher.put_person(person)
 
-    def settle(self, past: Sequence[PastGig], artifacts: str | None) -> None:
-        """Everything is loaded: what was done before, and where models are. From here on it answers, and computes meanings
-        between the answers."""
+    def settle(self, artifacts: str | None) -> None:
+        """Everything is loaded; `artifacts` is where trained models are. From here on it answers, and computes meanings between
+        the answers."""
         from ranking.matching import adjacency
 
-        self._artifacts = None if artifacts is None else Path(artifacts)
-        self._adjacency.update(adjacency([gig.skills for gig in self._sides.gigs.gigs.values()]))
+        self._artifacts = _artifacts_in(artifacts)
+        self._adjacency.update(adjacency([gig.skills for gig in self._matcher.gigs.values()]))
         encoder = self._installed_encoder()
         if encoder is not None:
             self._encoder = KnownVectors(encoder)
-            self._draft = Sides(self._encoder, self._names, self._adjacency)
+            self._draft = self._new_matcher()
             # What came last is looked for first.
-            self._waiting.extend((True, gig_id) for gig_id in reversed(self._sides.gigs.gigs))
-            self._waiting.extend((False, person_id) for person_id in self._sides.people.people)
-        self.remember(past)
+            self._waiting.extend((True, gig_id) for gig_id in reversed(self._matcher.gigs))
+            self._waiting.extend((False, person_id) for person_id in self._matcher.people)
+        self.look()
+        self._use_model()
         if not self.has_work:
             self._finish()
 
-    def remember(self, past: Sequence[PastGig]) -> None:
-        """What was done by now; replaces what was told before. What a trained model needs to know of it is computed first."""
-        from ranking.experience import Experience, sentence_of
+    def listen(self) -> None:
+        """What became of gigs is told anew, from the beginning."""
+        self._heard_gigs, self._heard = [], []
 
+    def hear(self, gigs: Sequence[Gig], happened: Sequence[Happened]) -> None:
+        """A part of it, in any order; nothing counts before `remember`."""
+        self._heard_gigs.extend(gigs)
+        self._heard.extend(happened)
+
+    def remember(self) -> None:
+        """All was told; it replaces what was told before. What a trained model needs to know of it is computed first."""
+        from ranking.experience import Experience
+
+        # When each step happened matters to training alone.
+        past = [PastGig(each.gig, each.outcomes) for each in past_gigs(self._heard_gigs, self._heard)]
+        self.listen()
+        self._past, self._close_experience = past, None
         self._experience = Experience(past) if past else None
-        self._artifact = read_artifact(self._artifacts)
-        self._past = list(past)
-        if self._encoder is not None and needs_meanings(self._artifact):
-            texts = {each.gig.id: sentence_of(each.gig) for each in past}
-            self._past_vectors = {id: v for id, v in self._past_vectors.items() if id in texts}
-            self._past_waiting = deque(item for item in texts.items() if item[0] not in self._past_vectors)
-        if not self._past_waiting:
-            self._use_models()
+        known = {each.gig.id for each in past}
+        self._past_vectors = {id: vector for id, vector in self._past_vectors.items() if id in known}
+        self._prepare()
+
+    def look(self) -> bool:
+        """Whether another model was found in its place, trained or rolled back to: it is taken up. Costs microseconds if not."""
+        found = None if self._artifacts is None else self._artifacts.current
+        if found is self._artifact:
+            return False
+        self._artifact = found
+        self._prepare()
+        return True
 
     def change(
         self,
@@ -149,11 +170,11 @@ class Desk:
         gone_people: Sequence[str],
     ) -> None:
         """Documents that came or changed, and ids of those that are no longer to be found."""
-        for sides in filter(None, (self._sides, self._draft)):
+        for matcher in self._matchers:
             for gig_id in gone_gigs:
-                sides.gigs.remove_gig(gig_id)
+                matcher.remove_gig(gig_id)
             for person_id in gone_people:
-                sides.people.remove_person(person_id)
+                matcher.remove_person(person_id)
         is_bulk = len(gigs) + len(people) > AT_ONCE
         for gig in gigs:
             self._put(gig, is_gig=True, is_bulk=is_bulk)
@@ -161,49 +182,38 @@ class Desk:
             self._put(person, is_gig=False, is_bulk=is_bulk)
 
     def status(self) -> Status:
-        sides = self._sides
-        gigs, people = sides.gigs.gigs, sides.people.people
-        documents = len(gigs) + len(people)
-        past = 0 if self._experience is None else len(self._experience.past)
+        matcher = self._matcher
+        documents = len(matcher.gigs) + len(matcher.people)
         vectors = None if self._encoder is None else documents - len(self._waiting)
-        basis = "LEXICAL" if sides.encoder is None else "HYBRID"
-        model = sides.people.model
-        if model.learned is not None:
+        basis = "HYBRID" if matcher.embeds else "LEXICAL"
+        if matcher.model.learned is not None:
             basis = "LEARNED"
-        return Status(gigs=len(gigs), people=len(people), past_gigs=past, vectors=vectors, documents=documents,
-                      basis=basis, version=model.version, memory_mb=_memory_mb())  # fmt: skip
+        return Status(gigs=len(matcher.gigs), people=len(matcher.people), past_gigs=len(self._past), vectors=vectors,
+                      documents=documents, basis=basis, version=matcher.model.version, memory_mb=_memory_mb())  # fmt: skip
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
     def gigs_for(self, person: Person, limit: int, explained: int) -> list[Answer]:
-        matcher = self._sides.asking_person(person)
-        return [self._answer(match) for match in matcher.gigs_for(person, limit=limit, explained=explained)]
+        found = self._matcher.gigs_for(person, limit=limit, explained=explained)
+        return [self._answer(match) for match in found]
 
     def explain_gigs(self, person: Person, gigs: Sequence[Gig]) -> list[Answer]:
         """As `gigs_for` would say of these."""
-        matcher = self._sides.asking_person(person)
-        return [self._answer(matcher.fit(gig, person), id=gig.id) for gig in gigs]
+        return [self._answer(match) for match in self._matcher.explain_gigs(person, gigs)]
 
     def people_for(self, gig: Gig, limit: int, explained: int) -> list[Answer]:
-        matcher = self._sides.asked_gig(gig)
-        return [self._answer(match) for match in matcher.people_for(gig, limit=limit, explained=explained)]
+        found = self._matcher.people_for(gig, limit=limit, explained=explained)
+        return [self._answer(match) for match in found]
 
     def fits(self, pairs: Sequence[tuple[Gig, Person]]) -> list[Answer]:
         """As `people_for` would say of each person."""
-        found = []
-        for gig, person in pairs:
-            matcher = self._sides.asked_gig(gig)
-            known = matcher.people.get(person.id)
-            if known != person:
-                matcher.put_person(person)
-            found.append(self._answer(matcher.fit(gig, person)))
-        return found
+        return [self._answer(self._matcher.fit(gig, person)) for gig, person in pairs]
 
     def similar(self, gig: Gig, limit: int) -> list[tuple[str, int]]:
         """Other gigs with how alike they are, 0 to 100."""
         return [
             (name, min(100, max(0, round(score))))
-            for name, score in self._sides.gigs.similar_gigs(gig, limit=limit)
+            for name, score in self._matcher.similar_gigs(gig, limit=limit)
         ]
 
     def skills_in(self, title: str, text: str, limit: int) -> list[Mentioned]:
@@ -217,10 +227,10 @@ class Desk:
         named = [Mentioned(skill, 1.0, tuple(found)) for skill, found in spans.items()]
         votes: dict[str, float] = {}
         whole = 0.0
-        gigs = self._sides.gigs
-        for name, score in gigs.similar_gigs(Gig("", title, text), limit=NEIGHBOURS):
+        matcher = self._matcher
+        for name, score in matcher.similar_gigs(Gig("", title, text), limit=NEIGHBOURS):
             whole += score
-            for skill in gigs.gigs[name].skills:
+            for skill in matcher.gigs[name].skills:
                 votes[skill] = votes.get(skill, 0.0) + score
         likely = sorted(
             (-votes[skill] / whole, skill)
@@ -249,50 +259,96 @@ class Desk:
             self._finish()
 
     def _know(self, is_gig: bool, name: str) -> None:
-        target = self._draft or self._sides
-        if is_gig and (gig := self._sides.gigs.gigs.get(name)) is not None:
-            target.gigs.put_gig(gig)
-        elif not is_gig and (person := self._sides.people.people.get(name)) is not None:
-            target.people.put_person(person)
+        target = self._draft or self._matcher
+        if is_gig and (gig := self._matcher.gigs.get(name)) is not None:
+            target.put_gig(gig)
+        elif not is_gig and (person := self._matcher.people.get(name)) is not None:
+            target.put_person(person)
 
     def _finish(self) -> None:
         if self._draft is not None:
-            self._sides, self._draft = self._draft, None
-        self._use_models()
+            self._matcher, self._draft = self._draft, None
+        self._use_model()
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
+    @property
+    def _matchers(self) -> list[Matcher]:
+        return [self._matcher] if self._draft is None else [self._matcher, self._draft]
+
+    def _new_matcher(self) -> Matcher:
+        from ranking.matching import Matcher
+
+        return Matcher(self._encoder, adjacency=self._adjacency, names=self._names)
+
     def _put(self, document: Gig | Person, *, is_gig: bool, is_bulk: bool) -> None:
         """At once by words; by meaning, too, unless many came at once: then their meanings wait for a quiet moment."""
-        for sides in filter(None, (self._sides, self._draft)):
-            vector = sides.no_vector if is_bulk else None
+        for matcher in self._matchers:
+            vector = _no_meaning() if is_bulk and matcher.embeds else None
             if isinstance(document, Gig):
-                sides.gigs.put_gig(document, vector=vector)
+                matcher.put_gig(document, vector=vector)
             else:
-                sides.people.put_person(document, vector=vector)
+                matcher.put_person(document, vector=vector)
         if is_bulk and self._encoder is not None:
             self._waiting.append((is_gig, document.id))
 
-    def _use_models(self) -> None:
-        """For gigs, which a trained model cannot compare, and for people."""
+    def _prepare(self) -> None:
+        """Use the model at once, or when the meanings of past gigs that it counts on are known; until then nothing changes."""
+        from ranking.experience import sentence_of
+
+        self._past_waiting.clear()
+        if self._encoder is not None and needs_meanings(self._artifact):
+            self._past_waiting.extend(
+                (each.gig.id, sentence_of(each.gig))
+                for each in self._past
+                if each.gig.id not in self._past_vectors
+            )
+        if not self._past_waiting:
+            self._use_model()
+
+    def _use_model(self) -> None:
+        """From the next answer on."""
+        model = self._model()
+        for matcher in self._matchers:
+            matcher.use(model)
+
+    def _model(self) -> Model:
+        """Without one that is trained, or if what it counts on is not there, people are ordered by the blend."""
+        from ranking.learning import Learned
         from ranking.matching import Model
 
-        plain = Model(experience=self._experience)
-        vectors = [self._past_vectors.get(each.gig.id) for each in self._past]
-        learned = served_model(self._artifact, self._past, self._experience, vectors)
-        for sides in filter(None, (self._sides, self._draft)):
-            sides.use(plain, plain if learned is None else learned)
+        artifact, experience = self._artifact, self._experience
+        if artifact is None or not isinstance(artifact.training.order, Learned):
+            return Model(experience=experience)
+        if needs_meanings(artifact):
+            experience = self._experience_by_meaning()
+        if experience is None:
+            return Model(experience=self._experience)
+        return Model(artifact.version, experience, artifact.training.order)
+
+    def _experience_by_meaning(self) -> Experience | None:
+        """None as long as the meaning of a past gig is missing."""
+        if self._close_experience is None and self._past:
+            vectors = [self._past_vectors.get(each.gig.id) for each in self._past]
+            known = [vector for vector in vectors if vector is not None]
+            if len(known) == len(vectors):
+                import numpy as np
+
+                from ranking.experience import Experience
+
+                self._close_experience = Experience(self._past, np.stack(known))
+        return self._close_experience
 
     def _installed_encoder(self) -> Encoder | None:
         from ranking.embedding import installed_encoder
 
         return installed_encoder() if self._embeds else None
 
-    def _answer(self, match: Match, *, id: str | None = None) -> Answer:
+    def _answer(self, match: Match) -> Answer:
         experience = self._experience
         done = 0 if experience is None else len(experience.gigs_of(match.id))
         return Answer(
-            id=id or match.id,
+            id=match.id,
             points=match.score.points,
             parts=tuple((part.value, points) for part, points in match.score.parts.items()),
             basis=match.basis.value,
@@ -312,69 +368,22 @@ class Desk:
         )
 
 
-class Sides:
-    """Gigs that people look for, and people whom gigs look for: two indexes, as a trained model serves the second only.
+def _no_meaning() -> Floats:
+    import numpy as np
 
-    Those who ask are known to the other side's matcher, too, a limited number of them, so that their meaning is known.
-    """
+    from ranking.embedding import DIMENSIONS
 
-    def __init__(
-        self,
-        encoder: KnownVectors | None,
-        names: SkillNames | None,
-        near: dict[str, dict[str, float]],
-    ) -> None:
-        from ranking.matching import Matcher
-
-        self.encoder = encoder
-        self.gigs: Matcher = Matcher(encoder, adjacency=near, names=names)
-        self.people: Matcher = Matcher(encoder, adjacency=near, names=names)
-        self._asking: OrderedDict[str, None] = OrderedDict()
-        self._asked: OrderedDict[str, None] = OrderedDict()
-
-    @property
-    def no_vector(self) -> Floats | None:
-        if self.encoder is None:
-            return None
-        import numpy as np
-
-        from ranking.embedding import DIMENSIONS
-
-        return np.zeros(DIMENSIONS, np.float32)
-
-    def use(self, for_gigs: Model, for_people: Model) -> None:
-        self.gigs.use(for_gigs)
-        self.people.use(for_people)
-
-    def asking_person(self, person: Person) -> Matcher:
-        if self.gigs.people.get(person.id) != person:
-            self.gigs.put_person(person)
-        _note(self._asking, person.id, self.gigs.remove_person)
-        return self.gigs
-
-    def asked_gig(self, gig: Gig) -> Matcher:
-        if self.people.gigs.get(gig.id) != gig:
-            self.people.put_gig(gig)
-        _note(self._asked, gig.id, self.people.remove_gig)
-        return self.people
+    return np.zeros(DIMENSIONS, np.float32)
 
 
-def _note(kept: OrderedDict[str, None], name: str, forget: Callable[[str], None]) -> None:
-    kept[name] = None
-    kept.move_to_end(name)
-    if len(kept) > ASKED:
-        forget(kept.popitem(last=False)[0])
-
-
-def read_artifact(artifacts: Path | None) -> Artifact | None:
-    """The trained model in use, if there is one that can be read; why not is logged, and the basis of answers shows it."""
-    from ranking.artifacts import ArtifactDamaged, load
-
+def _artifacts_in(root: str | None) -> Artifacts | None:
+    """None, too, if models cannot be read here, which the log tells and the basis of answers shows."""
     try:
-        return None if artifacts is None or not artifacts.exists() else load(artifacts)
-    except (ArtifactDamaged, ImportError, OSError) as error:
-        _log.warning("the trained model is not used: %s", error)
+        from ranking.artifacts import Artifacts
+    except (ImportError, OSError) as error:
+        _log.warning("no trained model is used: %s", error)
         return None
+    return None if root is None else Artifacts(Path(root))
 
 
 def needs_meanings(artifact: Artifact | None) -> bool:
@@ -383,29 +392,6 @@ def needs_meanings(artifact: Artifact | None) -> bool:
     if artifact is None or not isinstance(artifact.training.order, Learned):
         return False
     return any(name.startswith("meaning") for name in artifact.training.order.trees.names)
-
-
-def served_model(
-    artifact: Artifact | None,
-    past: Sequence[PastGig],
-    experience: Experience | None,
-    vectors: Sequence[Floats | None],
-) -> Model | None:
-    """What orders people by this artifact, if it can serve by what is known: the past, and its meanings if it counts on them."""
-    from ranking.experience import Experience
-    from ranking.learning import Learned
-    from ranking.matching import Model
-
-    if artifact is None or experience is None or not isinstance(artifact.training.order, Learned):
-        return None
-    if needs_meanings(artifact):
-        import numpy as np
-
-        known = [vector for vector in vectors if vector is not None]
-        if len(known) < len(past):
-            return None
-        experience = Experience(past, np.stack(known))
-    return Model(artifact.version, experience, artifact.training.order)
 
 
 def _teams(request: TeamRequest) -> TeamAnswer:
@@ -456,7 +442,7 @@ def _memory_mb() -> int:
 # -- calls -------------------------------------------------------------------------------------------------------------
 
 CALLS = (
-    "begin", "load", "settle", "remember", "change", "status", "gigs_for", "explain_gigs", "people_for", "fits", "similar",
+    "begin", "load", "settle", "listen", "hear", "remember", "change", "status", "gigs_for", "explain_gigs", "people_for", "fits", "similar",
     "skills_in", "teams",
 )  # fmt: skip
 
@@ -474,6 +460,7 @@ def answered(desk: Desk, method: str, arguments: Sequence[Any]) -> tuple[bool, A
     try:
         if method not in CALLS:
             raise LookupError(method)
+        desk.look()
         return True, getattr(desk, method)(*arguments)
     except Exception as error:
         _log.exception("%s failed", method)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ranking.basis import Basis
 from ranking.documents import Gig, PastGig
-from ranking.experience import Evidence, Experience, Floats
+from ranking.experience import Evidence, Experience, Floats, Glance
 from ranking.metrics import ndcg
 from ranking.text import best_first
 from ranking.trees import Trees, fit_trees
@@ -32,6 +32,8 @@ WELL_WEIGHTS = (0.25, 0.5, 1.0)
 HALF_LIVES = (3.0, 5.0, 8.0, 15.0, 40.0, 120.0)
 GRADE_CHOSEN, GRADE_TOOK = 2, 1
 LISTED = 10
+# Of those who were shown and did nothing, for each gig: hundreds say no more, and each costs a row.
+SHOWN_AT_MOST = 150
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, and how many of how many steps of it are."""
@@ -197,7 +199,7 @@ def _cases(segment: Segment, moment: float) -> Iterator[_Case]:
         if not relevant:
             continue
         glance = experience.glance(past.gig, segment.vector(place))
-        evidence = experience.evidence(glance, _with_shown(experience, glance.first, past))
+        evidence = experience.evidence(glance, _with_shown(experience, glance, past))
         people = evidence.people.tolist()
         well = {
             experience.place[each.person]: float(each.went_well)
@@ -220,11 +222,11 @@ def _gain(relevant: dict[int, int], listed: Sequence[int]) -> float:
     return ndcg([relevant.get(person, 0) for person in listed], list(relevant.values()), LISTED)
 
 
-def _with_shown(experience: Experience, people: NDArray[np.intp], past: PastGig) -> NDArray[np.intp]:
-    """Who was shown and did nothing says as much as who was not looked at by the first guess."""
+def _with_shown(experience: Experience, glance: Glance, past: PastGig) -> NDArray[np.intp]:
+    """Who was shown and did nothing says as much as who was not looked at by the first guess; the likeliest of them."""
     shown = {experience.place[name] for name in past.shown if name in experience.place}
-    more = sorted(shown.difference(people.tolist()))
-    return np.concatenate([people, np.array(more, np.intp)]) if more else people
+    more = np.array(sorted(shown.difference(glance.first.tolist())), np.intp)
+    return np.concatenate([glance.first, more[best_first(glance.first_guess[more], SHOWN_AT_MOST)]])
 
 
 def _reached_simply(cases: Sequence[_Case], order: Simple) -> float:

@@ -34,6 +34,7 @@ WISHES = 3
 ADJACENT_WORTH = 0.5
 ROUNDED_TO = 6
 EVIDENCE = 3
+BLEND_VERSION = "blend-1"
 
 
 class Source(StrEnum):
@@ -71,7 +72,8 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """`matched` with evidence, `missing` and `missing_nice` in the gig's order; `placed_by` is set by ranking/placing.py."""
+    """`matched` with evidence, `missing` and `missing_nice` in the gig's order. `version` is of what made the score: of the model, or
+    of the blend for whom the model knows nothing."""
 
     id: str
     score: Score
@@ -86,9 +88,9 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What was learnt, with the version that answers carry; both None until there is something to learn from."""
+    """What was learnt, with the version that its answers carry; both None until there is something to learn from."""
 
-    version: str = "blend-1"
+    version: str = BLEND_VERSION
     experience: Experience | None = None
     learned: Learned | None = None
 
@@ -163,6 +165,11 @@ class Matcher:
     @property
     def model(self) -> Model:
         return self._serving.model
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it knows meanings beside words."""
+        return self._encoder is not None
 
     # -- what is known -----------------------------------------------------------------------------------------------
 
@@ -244,6 +251,15 @@ class Matcher:
                 with_wishes=place < explained,
             )
             for place, each in enumerate(chosen)
+        ]
+
+    def explain_gigs(self, person: Person, gigs: Sequence[Gig]) -> list[Match]:
+        """What `gigs_for` would say of these, wherever they would stand."""
+        profile = self._profile_vector(person)
+        looks = [_Look(gig, self._gig_vector(gig), profile=profile) for gig in gigs]
+        return [
+            self._match(look, person, self._score(look, person), look.gig.id, with_wishes=True)
+            for look in looks
         ]
 
     def similar_gigs(self, gig: Gig, *, limit: int = 10) -> list[tuple[str, float]]:
@@ -382,7 +398,7 @@ class Matcher:
             id=shown,
             score=score_of(scored.exact),
             basis=scored.basis,
-            version=self.model.version,
+            version=self.model.version if scored.basis is Basis.LEARNED else BLEND_VERSION,
             matched={skill: found for skill, found in evidence.items() if found},
             missing=missing,
             missing_nice=tuple(skill for skill in dict.fromkeys(gig.nice) if not evidence[skill]),
@@ -425,7 +441,9 @@ class Matcher:
         return vector
 
     def _profile_vector(self, person: Person) -> Floats | None:
-        return self._vector(_profile(person), self._person_index.vector(person.id))
+        text, known = _profile(person), self.people.get(person.id)
+        is_indexed = known is not None and _profile(known) == text
+        return self._vector(text, self._person_index.vector(person.id) if is_indexed else None)
 
     def _gig_vector(self, gig: Gig) -> Floats | None:
         known = self.gigs.get(gig.id)

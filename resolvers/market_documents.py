@@ -1,4 +1,4 @@
-"""Gigs, people and past work as ranking knows them, read from the tables.
+"""What is on the market, gigs and people, as ranking knows it, read from the tables; resolvers/outcomes.py reads what became of it.
 
 Prices are compared in one currency, the one that most open hourly gigs name; a price in another one does not count here, and
 the answer's own filters compare it.
@@ -16,18 +16,15 @@ from sqlmodel import col
 
 from auth import access
 from auth.viewer import ANONYMOUS
-from models.contract import Contract, ContractStatus
 from models.gig import BudgetKind, Gig, GigSkill, SkillNeed
 from models.gig_workflow import GigStatus
 from models.profile import FreelancerProfile, FreelancerSkill, Visibility
 from models.skill import Skill, SkillStatus
 from models.store.sql import Database
 from ranking.documents import Gig as GigDocument
-from ranking.documents import Outcome, PastGig
 from ranking.documents import Person as PersonDocument
 
 Clause = sa.ColumnElement[bool]
-MOST_PAST = 20_000
 DAY_S = 86_400
 USUAL_CURRENCY = "EUR"
 
@@ -85,33 +82,6 @@ async def read_people(
     return [person_document(row, currency) for row in await db.fetch(statement)]
 
 
-async def read_past(db: Database, *, most: int = MOST_PAST) -> list[PastGig]:
-    """What was done and approved, of gigs that everybody may see, in the order of time; the newest `most` of it."""
-    finished = sa.func.max(col(Contract.updated_at)).label("finished_at")
-    people = sa.func.array_agg(sa.distinct(col(Contract.freelancer_id))).label("people")
-    done = (
-        sa.select(col(Contract.gig_id), finished, people)
-        .join(Gig, col(Gig.id) == col(Contract.gig_id))
-        .where(col(Contract.status) == ContractStatus.COMPLETED, access.visible_gigs(ANONYMOUS))
-        .group_by(col(Contract.gig_id))
-        .order_by(finished.desc(), col(Contract.gig_id))
-        .limit(most)
-        .subquery()
-    )
-    statement = (
-        sa.select(*_GIG_COLUMNS, done.c.finished_at, done.c.people)
-        .join(done, done.c.gig_id == col(Gig.id))
-        .order_by(done.c.finished_at, col(Gig.id))
-    )
-    return [
-        PastGig(
-            _gig_document(row, at=row.finished_at, currency=None),
-            tuple(Outcome(str(person), was_chosen=True) for person in sorted(row.people)),
-        )
-        for row in await db.fetch(statement)
-    ]
-
-
 async def read_taxonomy(db: Database) -> list[tuple[UUID, str, tuple[str, ...]]]:
     """Skills in use, with their other names."""
     statement = (
@@ -141,7 +111,7 @@ def person_document(
 
 def _market_gig(row: Any, currency: str) -> MarketGig:
     return MarketGig(
-        document=_gig_document(row, at=row.published_at or row.created_at, currency=currency),
+        document=_gig_document(row, currency),
         id=row.id,
         client_id=row.client_id,
         status=row.status,
@@ -152,7 +122,7 @@ def _market_gig(row: Any, currency: str) -> MarketGig:
     )
 
 
-def _gig_document(row: Any, *, at: datetime, currency: str | None) -> GigDocument:
+def _gig_document(row: Any, currency: str) -> GigDocument:
     is_by_hour = row.budget_kind is BudgetKind.HOURLY and row.currency == currency
     return GigDocument(
         id=str(row.id),
@@ -160,7 +130,7 @@ def _gig_document(row: Any, *, at: datetime, currency: str | None) -> GigDocumen
         text=row.description,
         skills=tuple(row.required),
         nice=tuple(row.nice),
-        at=at.timestamp() / DAY_S,
+        at=(row.published_at or row.created_at).timestamp() / DAY_S,
         owner=str(row.client_id),
         budget=row.budget_max_minor if is_by_hour else None,
     )

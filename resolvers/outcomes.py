@@ -6,7 +6,8 @@ evidence (`Gig.is_visible`). Ratings count from when they were revealed, so that
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -18,43 +19,66 @@ from models.application import Application, ApplicationStatus
 from models.contract import Contract, ContractStatus
 from models.feedback import AXES, Feedback, FeedbackSide
 from models.gig import Gig, GigSkill, SkillNeed
+from models.recommendation import RecommendationList, RecommendationShown
 from models.skill import Skill
 from models.store.sql import Database
 from ranking.documents import Gig as GigDocument
 from ranking.documents import Happened, PastGig, Step, past_gigs
 
-AT_ONCE = 2_000
+AT_ONCE = 500
+"""Rows of one statement, and what is told to another process at once: some two milliseconds each."""
 DAY_S = 86_400
 _AXIS_RANGE = 4 * len(AXES)
+T = TypeVar("T")
 
 
 async def read_past(db: Database) -> list[PastGig]:
     """Gigs to which somebody applied, in the order in which they were published, with all that happened."""
     happened = [each async for each in read_happened(db)]
-    return past_gigs(await _gigs(db), happened)
+    return past_gigs([each async for each in read_answered_gigs(db)], happened)
 
 
 async def read_happened(db: Database) -> AsyncIterator[Happened]:
-    """In no order. Another source of steps, such as lists that were shown, is another loop here."""
-    async for row in _pages(db, _APPLICATIONS):
+    """In no order. Another source of steps is another loop in one of these."""
+    async for step in read_steps(db):
+        yield step
+    async for step in read_shown(db):
+        yield step
+
+
+async def read_steps(db: Database) -> AsyncIterator[Happened]:
+    """What people did: all that outcomes follow from."""
+    async for row in _rows(db, _APPLICATIONS):
         gig, person = str(row.gig_id), str(row.freelancer_id)
         yield Happened(gig, person, Step.APPLIED, _day(row.submitted_at))
         if row.status is ApplicationStatus.SHORTLISTED:
             yield Happened(gig, person, Step.SHORTLISTED, _day(row.updated_at))
-    async for row in _pages(db, _CONTRACTS):
+    async for row in _rows(db, _CONTRACTS):
         gig, person = str(row.gig_id), str(row.freelancer_id)
         yield Happened(gig, person, Step.ACCEPTED, _day(row.started_at))
         if row.over_at is not None:
             is_done = row.status is ContractStatus.COMPLETED
             yield Happened(gig, person, Step.COMPLETED if is_done else Step.ENDED, _day(row.over_at))
-    async for row in _pages(db, _RATINGS):
+    async for row in _rows(db, _RATINGS):
         rating = (row.total - len(AXES)) / _AXIS_RANGE
         yield Happened(str(row.gig_id), str(row.subject_id), Step.RATED, _day(row.revealed_at), rating)
 
 
-async def _gigs(db: Database) -> list[GigDocument]:
-    return [
-        GigDocument(
+async def read_shown(db: Database) -> AsyncIterator[Happened]:
+    """Places of lists that were put before somebody's eyes, of either kind; the first time for each gig and person."""
+    told: set[tuple[UUID, UUID]] = set()
+    async for row in _rows(db, _LISTS):
+        for subject_id, shown_at in zip(row.subjects, row.times, strict=True):
+            pair = (subject_id, row.user_id) if row.gig_id is None else (row.gig_id, subject_id)
+            if pair not in told:
+                told.add(pair)
+                yield Happened(str(pair[0]), str(pair[1]), Step.SHOWN, _day(shown_at))
+
+
+async def read_answered_gigs(db: Database) -> AsyncIterator[GigDocument]:
+    """Gigs to which somebody applied, in no order."""
+    async for row in _rows(db, _GIGS):
+        yield GigDocument(
             id=str(row.id),
             title=row.title,
             text=row.description,
@@ -64,12 +88,22 @@ async def _gigs(db: Database) -> list[GigDocument]:
             owner=str(row.client_id),
             is_visible=row.is_visible,
         )
-        async for row in _pages(db, _GIGS)
-    ]
 
 
-async def _pages(db: Database, statement: sa.Select[*tuple[Any, ...]]) -> AsyncIterator[Any]:
-    """All rows, some at a time by id, so that no statement runs long."""
+async def in_pages(told: AsyncIterator[T]) -> AsyncIterator[list[T]]:
+    """The same, some at a time."""
+    page: list[T] = []
+    async for each in told:
+        page.append(each)
+        if len(page) == AT_ONCE:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+async def _rows(db: Database, statement: sa.Select[*tuple[Any, ...]]) -> AsyncIterator[Any]:
+    """All rows by id, some at a time, so that no statement runs long."""
     key = statement.selected_columns[0]
     after: Any = None
     while True:
@@ -130,3 +164,22 @@ _RATINGS: sa.Select[*tuple[Any, ...]] = sa.select(
     sum((col(getattr(Feedback, axis)) for axis in AXES[1:]), col(getattr(Feedback, AXES[0]))).label("total"),
     col(Feedback.revealed_at),
 ).where(col(Feedback.side) == FeedbackSide.OF_FREELANCER, col(Feedback.revealed_at).is_not(None))
+
+
+def _of_shown(column: Any) -> Any:
+    shown = (
+        sa.select(column)
+        .where(col(RecommendationShown.list_id) == col(RecommendationList.id))
+        .order_by(col(RecommendationShown.position))
+        .correlate(RecommendationList)
+    )
+    return sa.func.array(shown.scalar_subquery(), type_=ARRAY(column.type))
+
+
+_LISTS: sa.Select[*tuple[Any, ...]] = sa.select(
+    col(RecommendationList.id),
+    col(RecommendationList.user_id),
+    col(RecommendationList.gig_id),
+    _of_shown(col(RecommendationShown.subject_id)).label("subjects"),
+    _of_shown(col(RecommendationShown.shown_at)).label("times"),
+)

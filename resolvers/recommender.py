@@ -24,10 +24,10 @@ from resolvers.market_documents import (
     main_currency,
     on_the_market,
     read_gigs,
-    read_past,
     read_people,
     read_taxonomy,
 )
+from resolvers.outcomes import in_pages, read_answered_gigs, read_steps
 from resolvers.ranking_process import (
     ProcessBusy,
     ProcessLost,
@@ -168,8 +168,9 @@ class Recommender:
         self._to_load = (await db.fetch(_HOW_MANY))[0][0]
         await self._load_gigs(db, process)
         await self._load_people(db, process)
+        await self._tell_past(db, process)
         artifacts = None if self._artifacts is None else str(self._artifacts)
-        await process.ask("settle", await read_past(db), artifacts, patience_s=None)
+        await process.ask("settle", artifacts, patience_s=None)
         self.status = await process.ask("status", patience_s=None)
         self.state, self.problem = RecommendationState.READY, None
 
@@ -199,10 +200,10 @@ class Recommender:
                 self.status = await self._process.ask("status")
 
     async def remember(self, db: Database) -> None:
-        """Tell it what was done by now."""
+        """Tell it what became of gigs by now."""
         if self._process is not None and self.state is RecommendationState.READY:
             with contextlib.suppress(ProcessLost):
-                await self._process.ask("remember", await read_past(db), patience_s=None)
+                await self._tell_past(db, self._process)
 
     async def close(self) -> None:
         """End the process for teams, too."""
@@ -214,6 +215,15 @@ class Recommender:
         if self._process is None or self._process.ended.is_set():
             raise ProcessLost
         return self._process
+
+    async def _tell_past(self, db: Database, process: RankingProcess) -> None:
+        """What training learns from, but for what was only shown: nothing follows from that for whoever serves."""
+        await process.ask("listen", patience_s=None)
+        async for gigs in in_pages(read_answered_gigs(db)):
+            await process.ask("hear", gigs, [], patience_s=None)
+        async for steps in in_pages(read_steps(db)):
+            await process.ask("hear", [], steps, patience_s=None)
+        await process.ask("remember", patience_s=None)
 
     async def _load_gigs(self, db: Database, process: RankingProcess) -> None:
         last: UUID | None = None

@@ -39,7 +39,7 @@ async def measure(size: int, requests: int) -> None:
     before = core_s(process.pid), memory_mb(process.pid)
     await fill(process, "gigs", (gig for gig, _ in world.gigs(size)))
     await fill(process, "people", (person for person, _ in world.people(size)))
-    await process.ask("settle", [], None, patience_s=None)
+    await process.ask("settle", None, patience_s=None)
     print(
         f"{size:,} gigs and {size:,} people: core {core_s(process.pid) - before[0]:.1f} s, "
         f"{memory_mb(process.pid) - before[1]} MB"

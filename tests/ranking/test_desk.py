@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -14,7 +15,8 @@ import pytest
 
 from ranking import artifacts
 from ranking.artifacts import Artifact
-from ranking.desk import HEADER, Desk, KnownVectors, read, written
+from ranking.desk import HEADER, Desk, KnownVectors, answered, read, written
+from ranking.documents import Happened, PastGig, Step
 from ranking.learning import Training
 from tests.ranking.market import ToyEncoder, gig, past_gigs, people
 from tests.ranking.test_matching import learned_model
@@ -29,12 +31,31 @@ def desk() -> Desk:
     return desk
 
 
+def remember(desk: Desk, past: Sequence[PastGig]) -> None:
+    """All of it, told in two parts, the steps before the gigs."""
+    desk.listen()
+    for each in past:
+        for outcome in each.outcomes:
+            steps = [Step.APPLIED, *([Step.ACCEPTED, Step.COMPLETED] if outcome.was_chosen else [])]
+            told = [Happened(each.gig.id, outcome.person, step, each.gig.at) for step in steps]
+            desk.hear([], told)
+    desk.hear([each.gig for each in past], [])
+    desk.remember()
+
+
+def trained(root: Path, *versions: str) -> None:
+    learned = learned_model().learned
+    assert learned is not None
+    for version in versions:
+        artifacts.save(root, Artifact(version, Training(learned, {"x": 0.3})))
+
+
 def test_what_is_put_is_found_and_what_is_removed_is_not() -> None:
     made, random = desk(), Random(1)
     one, two = (replace(gig(number, "web", random), skills=("react", "css")) for number in (1, 2))
     person = replace(people()[0], skills=("react", "css"))
     made.load([one], [person])
-    made.settle([], None)
+    made.settle(None)
 
     made.change([two], [], [], [])
     both = {answer.id for answer in made.gigs_for(person, 10, 10)}
@@ -50,7 +71,8 @@ def test_an_explained_gig_is_what_the_list_says_of_it() -> None:
     gigs = [gig(number, "data", random) for number in range(6)]
     person = people()[4]
     made.load(gigs, [])
-    made.settle(past_gigs(20), None)
+    remember(made, past_gigs(20))
+    made.settle(None)
 
     listed = {answer.id: answer for answer in made.gigs_for(person, 10, 10)}
     explained = made.explain_gigs(person, [each for each in gigs if each.id in listed])
@@ -64,15 +86,13 @@ def test_an_explained_gig_is_what_the_list_says_of_it() -> None:
 def test_a_trained_model_orders_people_and_one_that_is_damaged_is_left_out(
     tmp_path: Path, is_damaged: bool
 ) -> None:
-    past = past_gigs()
-    learned = learned_model().learned
-    assert learned is not None
-    artifacts.save(tmp_path, Artifact("v1", Training(learned, {"x": 0.3})))
+    trained(tmp_path, "v1")
     if is_damaged:
         (tmp_path / "v1" / "head-0.txt").write_text("trees")
     made = desk()
     made.load([], people())
-    made.settle(past, str(tmp_path))
+    remember(made, past_gigs())
+    made.settle(str(tmp_path))
     asked = gig(1000, "web", Random(3))
 
     answers = made.people_for(asked, 9, 3)
@@ -84,7 +104,54 @@ def test_a_trained_model_orders_people_and_one_that_is_damaged_is_left_out(
     assert made.status().basis == basis
     # One person for different gigs is not what it learnt to compare.
     made.change([asked], [], [], [])
-    assert {answer.basis for answer in made.gigs_for(people()[0], 9, 3)} == {"LEXICAL"}
+    listed = made.gigs_for(people()[0], 9, 3)
+    assert {(answer.basis, answer.version) for answer in listed} == {("LEXICAL", "blend-1")}
+    assert made.explain_gigs(people()[0], [asked]) == listed
+
+
+def test_another_model_is_taken_up_from_the_next_answer_on_and_a_damaged_one_is_not(tmp_path: Path) -> None:
+    made = desk()
+    made.load([], people())
+    remember(made, past_gigs())
+    made.settle(str(tmp_path / "ranking"))
+    asked = gig(1000, "web", Random(3))
+
+    def versions() -> tuple[str, str]:
+        (_, answers), (_, status) = (
+            answered(made, *call) for call in (("people_for", (asked, 9, 3)), ("status", ()))
+        )
+        (version,) = {answer.version for answer in answers}
+        return version, status.basis
+
+    before = versions()
+    trained(tmp_path / "ranking", "v1")
+    one = versions()
+    trained(tmp_path / "ranking", "v2")
+    two = versions()
+    artifacts.roll_back(tmp_path / "ranking")
+    back = versions()
+    artifacts.use(tmp_path / "ranking", "v2")
+    (tmp_path / "ranking" / "v2" / "head-0.txt").write_text("trees")
+    damaged = versions()
+
+    assert (before, one, two, back, damaged) == (
+        ("blend-1", "LEXICAL"), ("v1", "LEARNED"), ("v2", "LEARNED"), ("v1", "LEARNED"), ("v1", "LEARNED"),
+    )  # fmt: skip
+
+
+def test_asking_changes_nothing_for_others(tmp_path: Path) -> None:
+    made = desk()
+    hidden = replace(people()[0], is_visible=False)
+    made.load([], [hidden])
+    made.settle(None)
+    asked = gig(1, "web", Random(3))
+
+    fit = made.fits([(asked, replace(hidden, is_visible=True))])
+    made.gigs_for(replace(hidden, is_visible=True), 9, 9)
+
+    assert [answer.id for answer in fit] == [hidden.id]
+    assert made.people_for(asked, 9, 9) == []
+    assert (made.status().gigs, made.status().people) == (0, 1)
 
 
 def test_a_text_is_encoded_once() -> None:

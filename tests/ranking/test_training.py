@@ -146,10 +146,25 @@ def test_people_who_were_shown_are_compared_even_if_no_guess_leads_to_them() -> 
     experience = Experience(told(120))
     shown = [Happened("g", person, Step.SHOWN, 1) for person in ("p8", "nobody", experience.people[0])]
 
-    compared = _with_shown(experience, np.array([0, 1]), PastGig.of(Gig("g", "", ""), shown))
+    glance = replace(experience.glance(Gig("g", "", ""), None), first=np.array([0, 1]))
+
+    compared = _with_shown(experience, glance, PastGig.of(Gig("g", "", ""), shown))
 
     assert [experience.people[place] for place in compared] == [*experience.people[:2], "p8"]
     assert outcomes_of(shown) == ()
+
+
+def test_of_a_crowd_that_was_shown_only_the_likeliest_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ranking.learning.SHOWN_AT_MOST", 2)
+    experience = Experience(told(120))
+    glance = experience.glance(market.gig(0, "web", Random(1)), None)
+    crowd = [Happened("g", person, Step.SHOWN, 1) for person in experience.people]
+
+    compared = _with_shown(
+        experience, replace(glance, first=glance.first[:1]), PastGig.of(Gig("g", "", ""), crowd)
+    )
+
+    assert compared.tolist() == glance.first[:3].tolist()
 
 
 # -- training ----------------------------------------------------------------------------------------------------------

@@ -197,15 +197,18 @@ async def test_each_use_case_writes_the_homes_that_it_says(world: World) -> None
     story: list[tuple[Callable[[], Awaitable[object]], set[str]]] = [
         (
             lambda: profiles.edit_freelancer(as_freelancer, {"headline": "B"}, expected_version=None),
-            {"user:freelancer"},
+            {"user:freelancer", "market"},
         ),
         (
             lambda: profiles.set_expertise(
                 as_freelancer, [Expertise(python, SkillLevel.EXPERT, 3)], expected_version=None
             ),
-            {"user:freelancer"},
+            {"user:freelancer", "market"},
         ),
-        (lambda: profiles.edit_client(as_client, {"company": "C"}, expected_version=None), {"user:client"}),
+        (
+            lambda: profiles.edit_client(as_client, {"company": "C"}, expected_version=None),
+            {"user:client", "market"},
+        ),
         (lambda: accounts.add_role(as_other, role=Role.CLIENT), {"user:other"}),
         (lambda: accounts.revoke_session(as_other, session_id=None), {"user:other"}),
         (lambda: gigs.edit_gig(as_client, gig_id, {"title": "T"}, expected_version=None), {"gig:gig"}),

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -9,14 +10,25 @@ from app import list_ranking, parse_arguments, roll_ranking_back, train_ranking
 from models.contract import EndReason
 from models.gig import GigVisibility, SkillNeed
 from models.gig_content import WantedSkill
+from models.recommendation import RecommendationKind, RecommendationList
 from ranking import artifacts
 from ranking.artifacts import Artifact, Span
+from ranking.desk import Desk
 from ranking.documents import Happened, Outcome, Step
 from ranking.learning import Training
 from resolvers import applications, contracts
 from resolvers.feedback import leave_feedback
 from resolvers.invitations import invite_freelancer
-from resolvers.outcomes import DAY_S, read_happened, read_past
+from resolvers.outcomes import (
+    DAY_S,
+    in_pages,
+    read_answered_gigs,
+    read_happened,
+    read_past,
+    read_shown,
+    read_steps,
+)
+from resolvers.recommendation_log import RecommendationLog
 from settings import Settings
 from tests.ranking.test_learning import trees
 from tests.resolvers.test_feedback import axes
@@ -63,6 +75,69 @@ async def test_every_step_is_told_with_its_time(empty_world: World) -> None:
         Happened(gig, c, Step.ENDED, over),
     }
     assert told - hidden == {Happened(gig, b, Step.RATED, now(), 0.75)}
+
+
+async def test_what_lists_showed_is_told_once_for_each_gig_and_person(empty_world: World) -> None:
+    world = empty_world
+    client, shown, applied = await world.client(), await world.freelancer(), await world.freelancer()
+    gig_id = await world.open_gig(client)
+    await world.application(applied, gig_id)
+    assert client.user_id is not None and shown.user_id is not None and applied.user_id is not None
+    log, begun = RecommendationLog(), world.clock().timestamp() / DAY_S
+
+    def lists(reader: UUID, of_gig: UUID | None, *subjects: UUID) -> UUID:
+        row = RecommendationList(
+            id=world.as_(client).new_id(),
+            user_id=reader,
+            kind=RecommendationKind.FREELANCERS if of_gig else RecommendationKind.GIGS,
+            gig_id=of_gig,
+            model_version="blend-1",
+            basis="LEXICAL",
+            made_at=world.clock(),
+            subjects=list(subjects),
+            points=[50] * len(subjects),
+            placed_by=["SCORE"] * len(subjects),
+        )
+        log.made(row)
+        return row.id
+
+    of_client = lists(client.user_id, gig_id, shown.user_id, applied.user_id)
+    of_freelancer = lists(shown.user_id, None, gig_id)
+    log.shown(of_client, [(1, shown.user_id, 50), (2, applied.user_id, 50)], at=world.clock())
+    lists(applied.user_id, None, gig_id)  # never looked at
+    world.clock.move(HOUR)
+    log.shown(of_freelancer, [(1, gig_id, 50)], at=world.clock())
+    await log.write(world.services.db, at=world.clock())
+
+    told = [each async for each in read_shown(world.services.db)]
+    (past,) = await read_past(world.services.db)
+
+    gig, one, other = str(gig_id), str(shown.user_id), str(applied.user_id)
+    assert told == [Happened(gig, one, Step.SHOWN, begun), Happened(gig, other, Step.SHOWN, begun)]
+    assert past.shown == {one, other}
+    assert past.outcomes == (Outcome(other, was_chosen=False, worth=1.0, was_done=False),)
+    assert [each async for each in read_steps(world.services.db)] == [
+        Happened(gig, other, Step.APPLIED, begun)
+    ]
+
+
+async def test_whoever_serves_is_told_the_same_outcomes_as_whoever_trains(empty_world: World) -> None:
+    world = empty_world
+    client = await world.client()
+    for number in range(3):
+        await world.completed(client=client, title=f"Work {number}")
+    desk = Desk(embeds=False)
+    async for gigs in in_pages(read_answered_gigs(world.services.db)):
+        desk.hear(gigs, [])
+    async for steps in in_pages(read_steps(world.services.db)):
+        desk.hear([], steps)
+    desk.remember()
+
+    past = await read_past(world.services.db)
+
+    experience = desk._experience
+    assert experience is not None and len(past) == 3
+    assert [(each.gig, each.outcomes) for each in experience.past] == [(p.gig, p.outcomes) for p in past]
 
 
 async def test_past_gigs_are_read_in_the_order_of_time_and_those_not_for_everybody_are_marked(

@@ -6,7 +6,7 @@ from graphql import parse, validate
 from schema.limits import excess_of
 from tests.schema.documents import IDS, Case, public_schema, reachable, selected, written
 
-ENOUGH = 3_000
+ENOUGH = 4_000
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(500, marks=pytest.mark.long)])

@@ -132,6 +132,11 @@ async def test_without_the_database_it_lives_but_is_not_ready_until_the_database
 
     assert away.status_code == 503
     assert away.json()["status"] == "unavailable"
-    assert away.json()["adapters"] == {"sql": "embedded", "chat": "sql", "broker": "memory"}
+    assert away.json()["adapters"] == {
+        "sql": "embedded",
+        "chat": "sql",
+        "broker": "memory",
+        "files": "directory",
+    }
     assert str(name) not in away.text
     assert live.status_code == 200

@@ -387,7 +387,7 @@ def test_production_serves_a_migrated_database_without_graphiql_or_demo_logins(
 
     assert answer["data"] == {"__typename": "Query"}
     assert page.status_code == 400
-    assert ready["adapters"] == {"sql": "postgresql", "broker": "memory"}
+    assert ready["adapters"] == {"sql": "postgresql", "chat": "sql", "broker": "memory", "files": "directory"}
     assert DEMO_PASSWORD not in server.text
     assert code == 0
 

@@ -1,6 +1,7 @@
 """The index of recommendations as processes keep it: beside each of them, lost and built again, and told by /health."""
 
 import asyncio
+import itertools
 import os
 import signal
 import statistics
@@ -12,11 +13,15 @@ from typing import Any
 import pytest
 
 from models.ids import encode_id
+from ranking import artifacts
+from ranking.artifacts import Artifact
+from ranking.learning import Training
 from resolvers import gigs
 from resolvers.recommendation_log import RecommendationLog
 from resolvers.recommender import RecommendationState, Recommender
 from subscriptions.redis_broker import RedisBroker
 from tests.markets import Market, is_in_state, kept_index, until
+from tests.ranking.test_matching import learned_model
 from tests.redis_server import RedisServer
 from tests.wire.server import serving_services
 from tests.world import World, make_test_services
@@ -79,6 +84,60 @@ async def test_a_lost_index_is_told_and_built_again(empty_world: World) -> None:
     assert [node["gig"]["id"] for node in again["nodes"]] == [encode_id("gig", gig_id)]
     assert recommender.starts == 2
     assert (await market.recommended(freelancer))["state"] == "UNAVAILABLE"
+
+
+async def test_another_model_is_taken_up_while_lists_are_asked_for(
+    empty_world: World, tmp_path: Path
+) -> None:
+    root = tmp_path / "ranking"
+    services = replace(empty_world.services, recommender=Recommender(artifacts=root, embeds=False))
+    world = World(services, empty_world.clock, empty_world.schema)
+    market, client = Market(world), await world.client()
+    skills = await market.wanted("python")
+    for _ in range(2):
+        done = await world.completed(client=client, title="Train schedule", skills=skills)
+        await market.learn(done.freelancer, "python")
+    gig_id = await market.gig(client, "python", title="Another schedule")
+    learned = learned_model().learned
+    assert learned is not None
+    seen: list[tuple[str, str]] = []
+    failed: list[Any] = []
+
+    async with serving_services(services, tmp_path, background=True, RECOMMENDATIONS="1") as door:
+
+        async def told() -> tuple[str, str]:
+            report = (await door.get("/health/ready")).json()["recommendations"]
+            return report.get("modelVersion"), report.get("basis")
+
+        async def ask_again_and_again() -> None:
+            while True:
+                page = await market.candidates(client, gig_id, first=5)
+                if page["state"] != "READY" or len(page["nodes"]) != 2:
+                    failed.append(page)
+                each = {(node["modelVersion"], node["basis"]) for node in page["nodes"]}
+                seen.extend(sorted(each))
+                failed.extend([each] if len(each) > 1 else [])
+
+        async def is_told(version: str) -> bool:
+            wanted = (version, "LEARNED")
+            return await told() == wanted and seen[-1:] == [wanted]
+
+        await until(lambda: is_in_state(services.recommender, RecommendationState.READY), seconds=60)
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(ask_again_and_again()) for _ in range(3)]
+            for version in ("v1", "v2"):
+                artifacts.save(root, Artifact(version, Training(learned, {"x": 0.3})))
+                await until(lambda version=version: is_told(version))  # type: ignore[misc]
+            artifacts.roll_back(root)
+            await until(lambda: is_told("v1"))
+            for task in asking:
+                task.cancel()
+
+    assert failed == []
+    assert [version for version, _ in itertools.groupby(version for version, _ in seen)] in (
+        ["blend-1", "v1", "v2", "v1"],
+        ["v1", "v2", "v1"],
+    )
 
 
 async def test_meanings_count_once_they_are_computed(empty_world: World) -> None:
