@@ -270,7 +270,7 @@ def _settings(place: Place) -> list[str]:
         "unix_socket_permissions": "0700",
         "hba_file": str(place.area / "pg_hba.conf"),
         "ident_file": str(place.area / "pg_ident.conf"),
-        "max_connections": "200",
+        "max_connections": "400",
         # Taken only as far as there is data; 100,000 gigs with their index of words fit in it.
         "shared_buffers": "256MB",
         "timezone": "UTC",

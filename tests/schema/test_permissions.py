@@ -5,12 +5,13 @@ A field without a row fails; so does a row without a field. Denied cells of muta
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 import strawberry
 
+from auth.revocation import RevokedSessions
 from models.ids import encode_id
 from models.profile import Visibility
 from resolvers import (
@@ -30,7 +31,7 @@ from resolvers import (
 from resolvers.applications import Answer
 from schema.root import MUTATIONS
 from tests.schema.stage import AXES, CALLERS, EMOJI, Scene, Stage, key
-from tests.world import PASSWORD
+from tests.world import PASSWORD, World
 
 MakeScene = Callable[[Stage], Awaitable[Scene]]
 DONE = {"APPLIED", "NOOP"}
@@ -421,9 +422,13 @@ async def attempt(stage: Stage, caller: str, name: str, row: Row, scene: Scene) 
         variables = {"gigId": scene.gig, "coverLetter": "Me!", "price": "600", "answers": answers}
     if name == "gigInvite":
         variables = {"gigId": scene.gig, "freelancerId": stage.id("freelancer", "freelancer")}
+    world = stage.world
+    if name == "sessionRevoke":
+        # The others play on with theirs.
+        world = World(replace(world.services, revoked=RevokedSessions()), world.clock, world.schema)
     type_name = f"{name[0].upper()}{name[1:]}Input"
     document = f"mutation($input: {type_name}!) {{ {name}(input: $input) {{ outcome errors {{ code }} }} }}"
-    body = await stage.world.graphql(stage[caller], document, input=variables)
+    body = await world.graphql(stage[caller], document, input=variables)
     payload = body["data"][name]
     if payload is None:
         return str(body["errors"][0]["extensions"]["code"])
@@ -438,6 +443,10 @@ async def attempt(stage: Stage, caller: str, name: str, row: Row, scene: Scene) 
 async def test_an_anonymous_caller_learns_to_sign_in_before_anything_about_the_input(
     name: str, stage: Stage
 ) -> None:
+    world = stage.world
+    if name == "sessionRevoke":
+        # The others play on with theirs.
+        world = World(replace(world.services, revoked=RevokedSessions()), world.clock, world.schema)
     type_name = f"{name[0].upper()}{name[1:]}Input"
     document = f"mutation($input: {type_name}!) {{ {name}(input: $input) {{ outcome }} }}"
     scene = Scene(defaultdict(lambda: "nonsense"))
