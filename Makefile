@@ -28,7 +28,7 @@ run: setup ## Start the server with an embedded PostgreSQL; Ctrl-C stops both
 story: setup ## Play the typical workflow, from gig to feedback, against the running server
 	@exec .venv/bin/python tools/story.py
 
-test: dev ## Run the tests (under two minutes)
+test: dev ## Run the tests (some four minutes)
 	@.venv/bin/python -m pytest -n 3 --dist worksteal -q -m "not long"
 
 test-long: dev ## Run every test, the slow ones too
