@@ -5,7 +5,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from models.board import ColumnCategory
-from models.event import Audience, Event, Topic
+from models.event import Audience, Event, ToPerson, Topic
 from models.notice import Notice, NotificationCategory, NotificationReason
 from models.task import TaskRelationKind
 
@@ -282,15 +282,8 @@ class CommentReacted(CommentEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommentForPerson(CommentEvent):
+class CommentForPerson(ToPerson, CommentEvent):
     """Told to `person_id` alone: the board's own stream has the comment itself."""
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.SUBJECT
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"user:{self.person_id}",)
 
 
 class CommentMentioned(CommentForPerson):

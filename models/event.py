@@ -103,3 +103,16 @@ class Event(ABC):
     def payload(self) -> dict[str, object]:
         """What the fact says beyond its columns: absolute values, never deltas."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._IN_COLUMNS}
+
+
+class ToPerson:
+    """Of an `Event` that is told to `person_id` alone, in their own stream. Stands before the event among the bases."""
+
+    person_id: UUID | None
+
+    @property
+    def audience(self) -> Audience:
+        return Audience.SUBJECT
+
+    def streams(self) -> tuple[str, ...]:
+        return (f"user:{self.person_id}",)

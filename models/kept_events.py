@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
-from models.event import Audience, Event, Topic
+from models.event import Audience, Event, ToPerson, Topic
 from models.kept_words import ReportOutcome
 from models.notice import Notice, NotificationCategory, NotificationReason
 
@@ -12,19 +12,12 @@ _TO_THE_AUTHOR = Notice(NotificationCategory.SYSTEM, NotificationReason.YOU_WROT
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptEvent(Event):
+class KeptEvent(ToPerson, Event):
     """Told to one person, in their own stream."""
 
     topic: ClassVar[Topic] = Topic.ROOMS
 
     room_id: UUID
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.SUBJECT
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"user:{self.person_id}",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from models.errors import Invalid
-from models.event import Audience, Event, Topic
+from models.event import Event, ToPerson, Topic
 from models.notice import CRITICAL, NotificationCategory, NotificationReason
 from models.table import reference, utc, words
 from models.vocabulary import Vocabulary
@@ -36,20 +36,13 @@ class AlwaysOn(Invalid):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotificationsChanged(Event):
+class NotificationsChanged(ToPerson, Event):
     """Somebody read, archived or chose notifications of their own; the counts are those from then on."""
 
     topic = Topic.NOTIFICATIONS
 
     unseen: int
     unread: int
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.SUBJECT
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"user:{self.person_id}",)
 
 
 class Notification(SQLModel, table=True):

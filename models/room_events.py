@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
-from models.event import Audience, Event, Topic
+from models.event import Audience, Event, ToPerson, Topic
 from models.room import RoomKind, RoomRole
 
 
@@ -81,19 +81,12 @@ class RoomMemberRoleSet(RoomMemberEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoomPreferenceSet(RoomEvent):
+class RoomPreferenceSet(ToPerson, RoomEvent):
     """You chose how you want to have a room."""
 
     is_muted: bool
     is_hidden: bool
     is_favorite: bool
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.SUBJECT
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"user:{self.person_id}",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,66 +97,38 @@ class RoomReadReceipt(RoomEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoomReadMarked(RoomEvent):
+class RoomReadMarked(ToPerson, RoomEvent):
     """You marked a room as read up to a number, or as unread from one on; the counts are yours from then on."""
 
     number: int
     unread: int
     mentions: int
 
-    @property
-    def audience(self) -> Audience:
-        return Audience.SUBJECT
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"user:{self.person_id}",)
-
 
 @dataclass(frozen=True, kw_only=True)
-class MessageForPerson(RoomEvent):
+class MessageForPerson(ToPerson, RoomEvent):
     """Somebody wrote to you: in a room of two that you did not mute, or in a message that speaks to you."""
 
     message_id: UUID
     is_mention: bool
 
-    @property
-    def audience(self) -> Audience:
-        return Audience.SUBJECT
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"user:{self.person_id}",)
-
 
 @dataclass(frozen=True, kw_only=True)
-class ChatPreferenceSet(Event):
+class ChatPreferenceSet(ToPerson, Event):
     """You chose whether others are told what you have read."""
 
     topic: ClassVar[Topic] = Topic.ROOMS
 
     shows_receipts: bool
 
-    @property
-    def audience(self) -> Audience:
-        return Audience.SUBJECT
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"user:{self.person_id}",)
-
 
 @dataclass(frozen=True, kw_only=True)
-class PersonBlockEvent(Event):
+class PersonBlockEvent(ToPerson, Event):
     """Told to whoever blocked, and nobody else."""
 
     topic: ClassVar[Topic] = Topic.ROOMS
 
     other_id: UUID
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.SUBJECT
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"user:{self.person_id}",)
 
 
 class PersonBlocked(PersonBlockEvent):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
-from models.event import Audience, Event, Topic
+from models.event import Audience, Event, ToPerson, Topic
 from models.notice import Notice, NotificationCategory, NotificationReason
 from models.snippet import SnippetShareKind
 
@@ -107,15 +107,8 @@ class SnippetThreadReopened(SnippetCommentEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SnippetForPerson(SnippetEvent):
+class SnippetForPerson(ToPerson, SnippetEvent):
     """Told to `person_id` alone: the snippet's own stream has the thing itself."""
-
-    @property
-    def audience(self) -> Audience:
-        return Audience.SUBJECT
-
-    def streams(self) -> tuple[str, ...]:
-        return (f"user:{self.person_id}",)
 
 
 class SnippetOffered(SnippetForPerson):
