@@ -14,7 +14,7 @@ from resolvers import administration, erasure
 from resolvers.jobs import run_due_jobs
 from schema.events import KINDS
 from tests.subscriptions.conftest import StartWorker, Worker
-from tests.subscriptions.test_state import frames_of, replayed
+from tests.subscriptions.frames import frames_of, replayed
 
 OF_ACCOUNT = "id name email status roles suspendedUntil suspensionReason"
 EVENT = "event { __typename " + " ".join(

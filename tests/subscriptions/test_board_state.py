@@ -9,7 +9,6 @@ from datetime import date
 from functools import reduce
 from typing import Any
 
-import orjson
 import pytest
 from graphql import GraphQLObjectType
 
@@ -23,10 +22,11 @@ from models.task import TaskPriority, TaskRelationKind
 from resolvers import boards, contracts, task_files, task_talk, tasks
 from resolvers.operation import Operation
 from schema.events import KINDS
-from schema.execution import Frame, Request, Response
+from schema.execution import Request, Response
 from schema.streaming import perform
 from tests.resolvers.boards import TOP, Stage, board_stage
 from tests.subscriptions.conftest import StartWorker, Worker
+from tests.subscriptions.frames import frames_of, replayed
 
 State = dict[str, Any]
 FIELDS = """
@@ -134,27 +134,10 @@ def _apply_place(state: State, kind: str, event: State) -> None:
         ids.insert(0 if behind is None else ids.index(behind["id"]) + 1, task_id)
 
 
-async def follow(worker: Worker, viewer: Viewer, board_id: str, after: str) -> AsyncGenerator[Frame, None]:
-    operation = Operation(worker.world.services, viewer, "test")
-    request = Request(subscription(worker), {"id": board_id, "after": after})
-    frames = await perform(worker.world.schema, worker.streams, request, operation)
-    assert not isinstance(frames, Response), frames.body
-    return frames
-
-
 async def told_after(worker: Worker, viewer: Viewer, board_id: str, after: str) -> list[State]:
     """Everything up to now, in order."""
-    frames, events = await follow(worker, viewer, board_id, after), []
-    async with asyncio.timeout(10):
-        async for frame in frames:
-            body = orjson.loads(frame.raw)
-            assert "errors" not in body, body
-            event = body["data"]["boardEvents"]["event"]
-            if event["__typename"] == "StreamReady":
-                break
-            events.append(event)
-    await frames.aclose()
-    return events
+    frames = await frames_of(worker, viewer, subscription(worker), id=board_id, after=after)
+    return [item["event"] for item in await replayed(frames)]
 
 
 Act = Callable[[], Awaitable[object]]

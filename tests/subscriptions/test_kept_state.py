@@ -13,10 +13,9 @@ from models.message import Content
 from resolvers import drafts, message_reports, rooms, scheduled_messages
 from resolvers.operation import Operation
 from schema.events import KINDS
-from schema.execution import Request, Response
-from schema.streaming import perform
 from tests.resolvers.rooms import group, id_of, said
 from tests.subscriptions.conftest import StartWorker, Worker
+from tests.subscriptions.frames import frames_of
 from tests.subscriptions.test_room_events import Follow
 
 State = dict[str, dict[str, Any]]
@@ -43,11 +42,7 @@ async def snapshot(worker: Worker, who: Viewer) -> State:
 
 
 async def follow(worker: Worker, who: Viewer, after: str | None, document: str, root: str) -> Follow:
-    frames = await perform(
-        worker.world.schema, worker.streams, Request(document, {"after": after}), worker.world.as_(who)
-    )
-    assert not isinstance(frames, Response), frames.body
-    return Follow(frames, root)
+    return Follow(await frames_of(worker, who, document, after=after), root)
 
 
 def apply(state: State, event: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from schema.execution import Frame, Request, Response
 from schema.streaming import perform
 from tests.resolvers.rooms import direct, group, id_of, said, say
 from tests.subscriptions.conftest import StartWorker, Worker
+from tests.subscriptions.frames import frames_of
 
 FIELDS = """
   cursor event { __typename
@@ -50,10 +51,7 @@ class Follow:
 
 
 async def follow(worker: Worker, who: Viewer, room_id: Any, after: str | None = None) -> Follow:
-    request = Request(FOLLOW, {"room": encode_id("room", room_id), "after": after})
-    frames = await perform(worker.world.schema, worker.streams, request, worker.world.as_(who))
-    assert not isinstance(frames, Response), frames.body
-    return Follow(frames)
+    return Follow(await frames_of(worker, who, FOLLOW, room=encode_id("room", room_id), after=after))
 
 
 def names(events: list[dict[str, Any]]) -> list[str]:

@@ -15,11 +15,10 @@ from models.room import RoomRole
 from models.room_events import MessageForPerson, RoomEvent, RoomPreferenceSet, RoomReadMarked
 from resolvers import messages, reading, rooms
 from schema.events import KINDS
-from schema.execution import Request, Response
 from schema.room_events import SAID
-from schema.streaming import perform
 from tests.resolvers.rooms import group, id_of, said
 from tests.subscriptions.conftest import StartWorker, Worker
+from tests.subscriptions.frames import frames_of, replayed
 from tests.subscriptions.test_room_events import Follow
 
 State = dict[str, Any]
@@ -132,14 +131,10 @@ async def test_a_snapshot_and_what_is_told_after_it_make_the_fresh_state(
     told: set[str] = set()
     for state, cursor in kept:
         now = deepcopy(state)
-        request = Request(subscription(worker), {"room": room, "after": cursor})
-        frames = await perform(world.schema, worker.streams, request, op)
-        assert not isinstance(frames, Response), frames.body
-        follow = Follow(frames)
-        while (event := await follow.next())["__typename"] != "StreamReady":
+        frames = await frames_of(worker, owner, subscription(worker), room=room, after=cursor)
+        for event in [item["event"] for item in await replayed(frames)]:
             told.add(event["__typename"])
             apply(now, event)
-        await follow.close()
         assert now == fresh
     assert told == (ROOM_KINDS - {"RoomCreated"}) | SAID
 
@@ -152,9 +147,7 @@ async def test_what_one_does_for_oneself_is_told_in_ones_own_stream(start: Start
         ... on PersonBlocked { other { id } } ... on RoomPreferenceSet { room { id } isMuted }
         ... on MessageForPerson { messageId isMention }
         ... on ChatPreferenceSet { showsReceipts } ... on RoomReadMarked { number unread mentions } } } }"""
-    frames = await perform(world.schema, worker.streams, Request(document), world.as_(one))
-    assert not isinstance(frames, Response), frames.body
-    follow = Follow(frames, "viewerEvents")
+    follow = Follow(await frames_of(worker, one, document), "viewerEvents")
     await follow.next()
 
     room_id = (await rooms.open_direct(world.as_(one), id_of(other))).entity_id

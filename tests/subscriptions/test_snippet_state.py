@@ -24,6 +24,7 @@ from schema.execution import Frame, Request, Response
 from schema.streaming import perform
 from tests.resolvers.snippets import CODE, Shelf, shelf
 from tests.subscriptions.conftest import StartWorker, Worker
+from tests.subscriptions.frames import frames_of, replayed
 
 State = dict[str, Any]
 FIELDS = """
@@ -88,26 +89,13 @@ def apply(state: State, event: State) -> State:
 
 
 async def follow(worker: Worker, viewer: Viewer, snippet_id: str, after: str) -> AsyncGenerator[Frame, None]:
-    operation = Operation(worker.world.services, viewer, "test")
-    request = Request(subscription(worker), {"id": snippet_id, "after": after})
-    frames = await perform(worker.world.schema, worker.streams, request, operation)
-    assert not isinstance(frames, Response), frames.body
-    return frames
+    return await frames_of(worker, viewer, subscription(worker), id=snippet_id, after=after)
 
 
 async def told_after(worker: Worker, viewer: Viewer, snippet_id: str, after: str) -> list[State]:
     """Everything up to now, in order."""
-    frames, events = await follow(worker, viewer, snippet_id, after), []
-    async with asyncio.timeout(10):
-        async for frame in frames:
-            body = orjson.loads(frame.raw)
-            assert "errors" not in body, body
-            event = body["data"]["snippetEvents"]["event"]
-            if event["__typename"] == "StreamReady":
-                break
-            events.append(event)
-    await frames.aclose()
-    return events
+    frames = await follow(worker, viewer, snippet_id, after)
+    return [item["event"] for item in await replayed(frames)]
 
 
 Act = Callable[[], Awaitable[object]]
@@ -241,12 +229,8 @@ async def test_what_is_said_to_a_person_is_in_all_that_concerns_them(start: Star
     cursor = (await worker.world.data(owner, "{ viewer { streamCursor } }"))["viewer"]["streamCursor"]
     await made.say("Look.")
 
-    operation = Operation(worker.world.services, owner, "test")
-    frames = await perform(
-        worker.world.schema, worker.streams, Request(document, {"after": cursor}), operation
-    )
+    frames = await frames_of(worker, owner, document, after=cursor)
 
-    assert not isinstance(frames, Response)
     async with asyncio.timeout(10):
         item = orjson.loads((await anext(frames)).raw)["data"]["viewerEvents"]
     await frames.aclose()

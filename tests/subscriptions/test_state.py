@@ -26,13 +26,13 @@ from models.snippet_events import SnippetEvent
 from models.user import AccountEvent
 from resolvers import applications, contracts, feedback, gigs, invitations, notifications, profiles
 from resolvers.applications import Answer
-from resolvers.operation import Operation, Rules
+from resolvers.operation import Rules
 from resolvers.profiles import Rate
 from schema.events import KINDS
-from schema.execution import Frame, Request, Response
-from schema.streaming import perform
+from schema.execution import Frame
 from tests.schema.stage import AXES, CALLERS, Scene, Stage, key
 from tests.subscriptions.conftest import StartWorker, Worker
+from tests.subscriptions.frames import DEADLINE_S, frames_of, replayed
 from tests.subscriptions.test_merge import streams_in
 
 FIELDS = """
@@ -50,7 +50,6 @@ SNAPSHOT = f"""query ($gig: ID!) {{ viewer {{ streamCursor freelancer {{ {PROFIL
     invitations(first: 100) {{ nodes {{ ...I }} }} }} }}"""
 LISTS = {"application": "applications", "contract": "contracts", "invitation": "invitations"}
 SPREADS = {"gig": "G", "application": "A", "contract": "C", "invitation": "I"}
-DEADLINE_S = 10
 
 State = dict[str, Any]
 
@@ -120,30 +119,6 @@ async def follow_all(worker: Worker, viewer: Viewer, after: str) -> AsyncGenerat
     badge = "notificationCounts { unseen unread }"
     document = subscription(worker, "viewerEvents", "$after: StreamCursor", "after: $after", badge)
     return await frames_of(worker, viewer, document, after=after)
-
-
-async def frames_of(
-    worker: Worker, viewer: Viewer, document: str, **variables: str
-) -> AsyncGenerator[Frame, None]:
-    operation = Operation(worker.world.services, viewer, "test")
-    frames = await perform(worker.world.schema, worker.streams, Request(document, variables), operation)
-    assert not isinstance(frames, Response), frames.body
-    return frames
-
-
-async def replayed(frames: AsyncGenerator[Frame, None]) -> list[dict[str, Any]]:
-    """Everything up to now, without the words of the stream."""
-    items: list[dict[str, Any]] = []
-    async with asyncio.timeout(DEADLINE_S):
-        async for frame in frames:
-            body = orjson.loads(frame.raw)
-            assert "errors" not in body, body
-            (item,) = body["data"].values()
-            if item["event"]["__typename"] == "StreamReady":
-                break
-            items.append(item)
-    await frames.aclose()
-    return items
 
 
 # -- everything that can happen to a gig ----------------------------------------------------------------------------------
