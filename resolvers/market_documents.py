@@ -130,7 +130,7 @@ def _gig_document(row: Any, currency: str) -> GigDocument:
         text=row.description,
         skills=tuple(row.required),
         nice=tuple(row.nice),
-        at=(row.published_at or row.created_at).timestamp() / DAY_S,
+        at=day_of(row.published_at or row.created_at),
         owner=str(row.client_id),
         budget=row.budget_max_minor if is_by_hour else None,
     )
@@ -141,7 +141,13 @@ def is_free_by(available_from: sa.SQLColumnExpression[date | None], moment: Any)
     return available_from.is_(None) | (available_from <= sa.cast(moment, sa.Date))
 
 
-def _names(need: SkillNeed) -> Any:
+def day_of(at: datetime) -> float:
+    """As the documents of the ranking count time, serving and training alike."""
+    return at.timestamp() / DAY_S
+
+
+def skill_names(need: SkillNeed) -> Any:
+    """Of `Gig`: the names of the skills that it needs so, in their order."""
     names = (
         sa.select(col(Skill.name))
         .join(GigSkill, col(GigSkill.skill_id) == col(Skill.id))
@@ -155,7 +161,7 @@ def _names(need: SkillNeed) -> Any:
 _GIG_COLUMNS: tuple[Any, ...] = (
     col(Gig.id), col(Gig.client_id), col(Gig.title), col(Gig.description), col(Gig.status), col(Gig.budget_kind),
     col(Gig.budget_max_minor), col(Gig.currency), col(Gig.deadline), col(Gig.created_at), col(Gig.published_at),
-    _names(SkillNeed.REQUIRED).label("required"), _names(SkillNeed.NICE_TO_HAVE).label("nice"),
+    skill_names(SkillNeed.REQUIRED).label("required"), skill_names(SkillNeed.NICE_TO_HAVE).label("nice"),
 )  # fmt: skip
 
 _own_skills = (

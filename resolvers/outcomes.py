@@ -5,7 +5,6 @@ evidence (`Gig.is_visible`). Ratings count from when they were revealed, so that
 """
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -18,16 +17,15 @@ from auth.viewer import ANONYMOUS
 from models.application import Application, ApplicationStatus
 from models.contract import Contract, ContractStatus
 from models.feedback import AXES, Feedback, FeedbackSide
-from models.gig import Gig, GigSkill, SkillNeed
+from models.gig import Gig, SkillNeed
 from models.recommendation import RecommendationList, RecommendationShown
-from models.skill import Skill
 from models.store.sql import Database
 from ranking.documents import Gig as GigDocument
 from ranking.documents import Happened, PastGig, Step, past_gigs
+from resolvers.market_documents import day_of, skill_names
 
 AT_ONCE = 500
 """Rows of one statement, and what is told to another process at once: some two milliseconds each."""
-DAY_S = 86_400
 _AXIS_RANGE = 4 * len(AXES)
 T = TypeVar("T")
 
@@ -50,18 +48,18 @@ async def read_steps(db: Database) -> AsyncIterator[Happened]:
     """What people did: all that outcomes follow from."""
     async for row in _rows(db, _APPLICATIONS):
         gig, person = str(row.gig_id), str(row.freelancer_id)
-        yield Happened(gig, person, Step.APPLIED, _day(row.submitted_at))
+        yield Happened(gig, person, Step.APPLIED, day_of(row.submitted_at))
         if row.status is ApplicationStatus.SHORTLISTED:
-            yield Happened(gig, person, Step.SHORTLISTED, _day(row.updated_at))
+            yield Happened(gig, person, Step.SHORTLISTED, day_of(row.updated_at))
     async for row in _rows(db, _CONTRACTS):
         gig, person = str(row.gig_id), str(row.freelancer_id)
-        yield Happened(gig, person, Step.ACCEPTED, _day(row.started_at))
+        yield Happened(gig, person, Step.ACCEPTED, day_of(row.started_at))
         if row.over_at is not None:
             is_done = row.status is ContractStatus.COMPLETED
-            yield Happened(gig, person, Step.COMPLETED if is_done else Step.ENDED, _day(row.over_at))
+            yield Happened(gig, person, Step.COMPLETED if is_done else Step.ENDED, day_of(row.over_at))
     async for row in _rows(db, _RATINGS):
         rating = (row.total - len(AXES)) / _AXIS_RANGE
-        yield Happened(str(row.gig_id), str(row.subject_id), Step.RATED, _day(row.revealed_at), rating)
+        yield Happened(str(row.gig_id), str(row.subject_id), Step.RATED, day_of(row.revealed_at), rating)
 
 
 async def read_shown(db: Database) -> AsyncIterator[Happened]:
@@ -72,7 +70,7 @@ async def read_shown(db: Database) -> AsyncIterator[Happened]:
             pair = (subject_id, row.user_id) if row.gig_id is None else (row.gig_id, subject_id)
             if pair not in told:
                 told.add(pair)
-                yield Happened(str(pair[0]), str(pair[1]), Step.SHOWN, _day(shown_at))
+                yield Happened(str(pair[0]), str(pair[1]), Step.SHOWN, day_of(shown_at))
 
 
 async def read_answered_gigs(db: Database) -> AsyncIterator[GigDocument]:
@@ -84,7 +82,7 @@ async def read_answered_gigs(db: Database) -> AsyncIterator[GigDocument]:
             text=row.description,
             skills=tuple(row.required),
             nice=tuple(row.nice),
-            at=_day(row.listed_at),
+            at=day_of(row.listed_at),
             owner=str(row.client_id),
             is_visible=row.is_visible,
         )
@@ -116,21 +114,6 @@ async def _rows(db: Database, statement: sa.Select[*tuple[Any, ...]]) -> AsyncIt
         after = rows[-1][0]
 
 
-def _day(at: datetime) -> float:
-    return at.timestamp() / DAY_S
-
-
-def _skills(need: SkillNeed) -> Any:
-    names = (
-        sa.select(col(Skill.name))
-        .join(GigSkill, col(GigSkill.skill_id) == col(Skill.id))
-        .where(col(GigSkill.gig_id) == col(Gig.id), col(GigSkill.need) == need)
-        .order_by(col(GigSkill.position))
-        .correlate(Gig)
-    )
-    return sa.func.array(names.scalar_subquery(), type_=ARRAY(sa.Text))
-
-
 _GIGS = sa.select(
     col(Gig.id),
     col(Gig.client_id),
@@ -138,8 +121,8 @@ _GIGS = sa.select(
     col(Gig.description),
     col(Gig.listed_at),
     access.visible_gigs(ANONYMOUS).label("is_visible"),
-    _skills(SkillNeed.REQUIRED).label("required"),
-    _skills(SkillNeed.NICE_TO_HAVE).label("nice"),
+    skill_names(SkillNeed.REQUIRED).label("required"),
+    skill_names(SkillNeed.NICE_TO_HAVE).label("nice"),
 ).where(sa.exists().where(col(Application.gig_id) == col(Gig.id)))
 _APPLICATIONS = sa.select(
     col(Application.id),

@@ -19,8 +19,8 @@ from ranking.learning import Training
 from resolvers import applications, contracts
 from resolvers.feedback import leave_feedback
 from resolvers.invitations import invite_freelancer
+from resolvers.market_documents import DAY_S
 from resolvers.outcomes import (
-    DAY_S,
     in_pages,
     read_answered_gigs,
     read_happened,
