@@ -99,7 +99,7 @@ class Author:
         at = NEWEST - timedelta(days=900)
         for number, person in enumerate(self.people):
             role = "CLIENT" if number < len(self.clients) else "FREELANCER"
-            yield 1, at, person, f"p{number}@bench.example", f"Person {number}", "!", [role], "ACTIVE", at
+            yield 1, at, person, f"p{number}@bench.example", f"Person {number}", "!", [role], "ACTIVE", at, 0
 
     def client_profiles(self) -> Iterator[tuple[Any, ...]]:
         at = NEWEST - timedelta(days=900)
@@ -220,7 +220,7 @@ async def write_world(dsn: str, size: WorldSize) -> None:
             await connection.execute(f"drop index {index['indexname']}")
         await connection.execute("alter table gig disable trigger gig_words")
         for table, columns, rows in (
-            ("users", "version updated_at id email name password_hash roles status created_at", author.users()),
+            ("users", "version updated_at id email name password_hash roles status created_at access_version", author.users()),
             ("client_profile", "user_id version updated_at company about country visibility created_at rating_axis_total rating_count rating_hundredths", author.client_profiles()),
             ("freelancer_profile", "user_id version updated_at headline overview languages visibility created_at rating_axis_total rating_count", author.freelancer_profiles()),
             ("freelancer_skill", "freelancer_id skill_id level years position", author.freelancer_skills()),

@@ -73,8 +73,7 @@ async def build(cluster: EmbeddedCluster, size: Size, ring: KeyRing, *, rebuild:
     dsn = f"postgresql://postgres@/{draft}?host={cluster.socket_directory}&port={cluster.port}"
     connection = await asyncpg.connect(dsn)
     try:
-        await _write_people(connection, size)
-        await _write_messages(connection, cluster.url(draft), size, ring)
+        await write_world(connection, cluster.url(draft), size, ring)
         await connection.execute("vacuum analyze")
     finally:
         await connection.close()
@@ -85,11 +84,17 @@ async def build(cluster: EmbeddedCluster, size: Size, ring: KeyRing, *, rebuild:
     return cluster.url(DATABASE)
 
 
+async def write_world(connection: asyncpg.Connection, url: str, size: Size, ring: KeyRing) -> None:
+    """Fill a migrated database; `connection` is to the one of `url`."""
+    await _write_people(connection, size)
+    await _write_messages(connection, url, size, ring)
+
+
 async def _write_people(connection: asyncpg.Connection, size: Size) -> None:
     people = max(size.members, AUTHORS)
     await connection.executemany(
-        "insert into users (id, email, name, password_hash, roles, status, created_at, version, updated_at) "
-        "values ($1, $2, $3, '', '{FREELANCER}', 'ACTIVE', $4, 1, $4)",
+        "insert into users (id, email, name, password_hash, roles, status, created_at, version, updated_at, "
+        "access_version) values ($1, $2, $3, '', '{FREELANCER}', 'ACTIVE', $4, 1, $4, 0)",
         [(person_id(n), f"member{n}@chat.example.com", f"Member {n}", _BEGAN) for n in range(people)],
     )
     for room_id, members in ((READ, AUTHORS), (SEARCHED, AUTHORS), (ONLINE, size.members)):
@@ -99,8 +104,8 @@ async def _write_people(connection: asyncpg.Connection, size: Size) -> None:
             room_id, _BEGAN,
         )  # fmt: skip
         await connection.executemany(
-            "insert into room_member (room_id, user_id, role, joined_at, is_muted, is_hidden, is_favorite) "
-            "values ($1, $2, $3, $4, false, false, false)",
+            "insert into room_member (room_id, user_id, role, joined_at, is_muted, is_hidden, is_favorite, read_seq, "
+            "receipt_seq) values ($1, $2, $3, $4, false, false, false, 0, 0)",
             [(room_id, person_id(n), "MEMBER" if n else "OWNER", _BEGAN) for n in range(members)],
         )
 

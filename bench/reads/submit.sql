@@ -31,8 +31,8 @@ with applied as (
     select 1, now(), uuidv7(), 'APPLICATION', $3, applied.id, false, 0, now() from applied
     returning id
 ), joined as (
-    insert into room_member (room_id, user_id, role, joined_at, is_muted, is_hidden, is_favorite)
-    select roomed.id, people.id, 'MEMBER', now(), false, false, false from roomed, (values ($4), ($1)) as people(id)
+    insert into room_member (room_id, user_id, role, joined_at, is_muted, is_hidden, is_favorite, read_seq, receipt_seq)
+    select roomed.id, people.id, 'MEMBER', now(), false, false, false, 0, 0 from roomed, (values ($4), ($1)) as people(id)
 ), counted as (
     update gig set application_count = application_count + 1 where id = $3
 ), notified as (
