@@ -69,7 +69,15 @@ def install_peers(peers: Path = PEERS, installed: Path = INSTALLED) -> Path:
                 shutil.copy(path, draft)
             # npm starts programs by name: they must find this Node, not another one that comes first on the path.
             environment = os.environ | {"PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-            command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+            command = [
+                str(NODE),
+                str(NPM),
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+            ]
             subprocess.run(command, cwd=draft, env=environment, check=True, timeout=600)
             draft.rename(target)
     # Modules find their packages beside themselves, so the servers' own files go there too.
