@@ -55,7 +55,7 @@ def visible_gigs(viewer: Viewer) -> Clause:
     if viewer.is_admin:
         return EVERYTHING
     shown = col(Gig.status).in_(_SHOWN) & col(Gig.published_at).is_not(None)
-    public = shown & (col(Gig.visibility) == GigVisibility.PUBLIC) & _of_the_active(col(Gig.client_id))
+    public = shown & (col(Gig.visibility) == GigVisibility.PUBLIC) & ~col(Gig.is_withheld)
     if viewer.user_id is None:
         return public
     return public | (col(Gig.client_id) == viewer.user_id) | (shown & _has_a_part_in(viewer.user_id))

@@ -167,6 +167,8 @@ class Gig(Versioned, table=True):
     visibility: GigVisibility = words(GigVisibility)
     status: GigStatus = words(GigStatus)
     status_remark_id: UUID | None = reference("remark.id", default=None)
+    # Whether its client is suspended. PostgreSQL keeps it: a read of gigs need not ask who posted them.
+    is_withheld: bool = False
     application_count: int = 0
     view_count: int = 0
     import_key: str | None = Field(default=None, max_length=200)

@@ -70,7 +70,7 @@ async def submit_application(op: Operation, gig_id: UUID, bid: Bid, *, id: UUID 
         if (first_id := seen.one["first_id"]) is not None:
             return tx.noop(first_id)
         gig.require_open()
-        if seen.one["client_status"] != UserStatus.ACTIVE:
+        if gig.is_withheld:
             raise GigWithheld(gig_id=gig.id)
         offer = _checked(bid, currency=gig.currency, questions=seen.many["questions"])
         application = new_row(
@@ -213,8 +213,7 @@ async def _lock_gig_then_application(
 @cache
 def _gig_for(roles: frozenset[Role]) -> Look[Gig]:
     """The gig `gig_id` that the person `viewer_id` with these roles would apply for, their live application for it, and
-    what the gig asks. Applications come and go, and questions change, only with their gig locked and changed. Whether the client
-    is suspended is seen as it was at the beginning: a bid that comes in at that very moment waits, as those before it."""
+    what the gig asks. Applications come and go, and questions change, only with their gig locked and changed."""
     # Scopes only compare columns with the id, and a parameter compares like one.
     viewer_id = cast(UUID, sa.bindparam("viewer_id", type_=sa.Uuid))
     gig_id = sa.bindparam("gig_id", type_=sa.Uuid)
@@ -223,18 +222,15 @@ def _gig_for(roles: frozenset[Role]) -> Look[Gig]:
         col(Application.freelancer_id) == viewer_id,
         col(Application.status) != ApplicationStatus.WITHDRAWN,
     )
-    client_status = (
-        sa.select(col(User.status)).join(Gig, col(Gig.client_id) == col(User.id)).where(col(Gig.id) == gig_id)
-    )
     questions = Many[GigQuestion](
         (GigQuestion.id, GigQuestion.prompt, GigQuestion.is_required),
         where=col(GigQuestion.gig_id) == gig_id,
         order_by=col(GigQuestion.position),
     )
     return Look(
-        (Gig.id, Gig.client_id, Gig.status, Gig.currency, Gig.application_count),
+        (Gig.id, Gig.client_id, Gig.status, Gig.is_withheld, Gig.currency, Gig.application_count),
         where=(col(Gig.id) == gig_id) & access.visible_gigs(Viewer(viewer_id, roles=roles)),
-        one={"first_id": first.scalar_subquery(), "client_status": client_status.scalar_subquery()},
+        one={"first_id": first.scalar_subquery()},
         many={"questions": questions},
     )
 

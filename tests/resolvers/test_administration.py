@@ -1,5 +1,6 @@
 """What administrators do to accounts: who may, what follows at once, and what is written down about it."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +33,9 @@ async def email_of(world: World, viewer: Viewer) -> str:
 async def sign_in(world: World, viewer: Viewer) -> accounts.Credentials:
     email = await email_of(world, viewer)
     return (await create_session(world.as_(ANONYMOUS), email=email, password=PASSWORD))[1]
+
+
+GIG = "query ($id: ID!) { gig(id: $id) { id } }"
 
 
 async def suspend(world: World, by: Viewer, whom: Viewer, **parts: Any) -> Receipt:
@@ -352,6 +356,24 @@ async def test_gigs_of_the_suspended_are_hidden_but_from_those_with_a_part_in_th
     assert before == [(True, True)] * 6
     assert during == [(False, False)] * 2 + [(True, True)] * 4
     assert await who_sees() == [(True, True)] * 6
+
+
+async def test_a_gig_that_races_the_suspension_of_its_client_is_withheld_as_well(world: World) -> None:
+    admin, stranger = await world.admin(), await world.freelancer()
+    clients = [await world.client() for _ in range(8)]
+
+    *gigs, _ = await asyncio.gather(
+        *(world.open_gig(client) for client in clients),
+        asyncio.gather(*(suspend(world, admin, client) for client in clients)),
+    )
+
+    for gig_id in gigs:
+        assert await world.data(stranger, GIG, id=encode_id("gig", gig_id)) == {"gig": None}
+    for client in clients:
+        await restore_account(world.as_(admin), client.require_user(), reason=None)
+    for gig_id in gigs:
+        shown = encode_id("gig", gig_id)
+        assert await world.data(stranger, GIG, id=shown) == {"gig": {"id": shown}}
 
 
 async def test_profiles_of_the_suspended_are_hidden_but_from_those_with_business(world: World) -> None:
