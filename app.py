@@ -149,7 +149,7 @@ def _open_chat(settings: Settings, database_url: str) -> Chat:
 class Application:
     """The ASGI application. Background work runs for as long as its lifespan; `log` is told of each request.
 
-    A worker ends with its `parent`.
+    A worker ends with its `parent`. `wholes` answers small requests without ASGI, for a server that can.
     """
 
     def __init__(
@@ -184,9 +184,11 @@ class Application:
             services,
             page and Envelope(page),
             explains=not settings.is_production,
+            is_crossed=bool(settings.cors_origins),
             perform=answer,
             log=log,
         )
+        self.wholes = self._graphql
         self._files = FileDoor(services, log=log)
         self._sockets = GraphQLSockets(
             answer, services, allowed_origins=settings.cors_origins, public_url=settings.public_url, log=log

@@ -18,7 +18,7 @@ from resolvers.operation import Operation, Services
 from schema.execution import MUTATION_NEEDS_POST, Executable, Request, Response, execute, fault
 from transport.logs import log_request
 from transport.operations import Log, Perform, logged_name, new_request_id
-from transport.protocol import ABORT, BODY_DEADLINE_S, TOO_SLOW, send_in_one
+from transport.protocol import ABORT, BODY_DEADLINE_S, TOO_SLOW, Whole, first_of_each
 from transport.sse import EVENT_STREAM, Caller, EventStreams
 
 MAX_BODY = 1_000_000
@@ -75,8 +75,11 @@ class Envelope:
 class GraphQLEndpoint:
     """GET and POST of `/graphql`. A browser that asks for HTML gets `page`, inside an `Envelope`.
 
-    What it answers itself carries the marks of an envelope already.
+    What it answers itself carries the marks of an envelope already. `takes` and `answer` are the short way of POSTs that came
+    in one piece (`transport.protocol.Wholes`).
     """
+
+    path = b"/graphql"
 
     def __init__(
         self,
@@ -85,12 +88,14 @@ class GraphQLEndpoint:
         page: Page | None,
         *,
         explains: bool = False,
+        is_crossed: bool = False,
         perform: Perform | None = None,
         keep_alive_s: float = 15,
         send_s: float = 30,
         log: Log = log_request,
     ) -> None:
-        """`explains`: a request with the header `x-explain` is told how it was answered; for development.
+        """`explains`: a request with the header `x-explain` is told how it was answered; for development. `is_crossed`: pages of
+        other origins are answered, by whoever stands before us.
 
         `perform` answers who prefers server-sent events; without it everybody gets JSON. A comment goes out every
         `keep_alive_s` then, and who takes nothing for `send_s` is dropped.
@@ -99,6 +104,7 @@ class GraphQLEndpoint:
         self._services = services
         self._page = page
         self._explains = explains
+        self._is_crossed = is_crossed
         self._streams = (
             None
             if perform is None
@@ -113,41 +119,64 @@ class GraphQLEndpoint:
             return
         request_id = scope.get("state", {}).get("request_id") or request_id_of(headers)
         began = time.perf_counter()
-        # Ends as it is if the task is cancelled: a stop that could wait no longer.
-        line: dict[str, Any] = {
-            "request_id": request_id,
-            "viewer": "anonymous",
-            "operation": None,
-            "status": 503,
-        }
+        line = _line_of(request_id)
         with counting_statements() as statements:
             try:
                 if self._streams is not None and _prefers_events(headers.get(b"accept", b"")):
                     await self._stream(self._streams, scope, headers, receive, send, request_id, line)
                     return
-                status, raw, extra = await self._answered(scope, headers, receive, request_id, line)
+                try:
+                    request, op = await self._read(scope, headers, receive, request_id, line)
+                    status, raw = await self._executed(
+                        request, op, headers, mutations_allowed=scope["method"] == "POST"
+                    )
+                    extra = {"allow": "POST"} if status == 405 else {}
+                except Exception as error:
+                    status, raw, extra = refusal_of(error, request_id)
                 line["status"] = status
                 await send_whole(send, status, raw, _content_type(headers), request_id, extra)
             finally:
-                line["ms"] = round((time.perf_counter() - began) * 1000, 2)
-                line["statements"] = sum(statements.values())
-                self._log(line)
+                self._write(line, began, statements)
+
+    def takes(self, headers: Headers) -> bool:
+        if self._is_crossed and b"origin" in headers:
+            return False
+        return self._streams is None or not _prefers_events(headers.get(b"accept", b""))
+
+    async def answer(self, headers: Headers, body: bytes) -> Whole:
+        request_id = request_id_of(headers)
+        began = time.perf_counter()
+        line = _line_of(request_id)
+        with counting_statements() as statements:
+            try:
+                try:
+                    viewer = self._viewer(headers, line)
+                    _require_json(headers)
+                    request, op = self._asked(viewer, _from_json(body), headers, request_id, line)
+                    status, raw = await self._executed(request, op, headers, mutations_allowed=True)
+                    extra: dict[str, str] = {}
+                except Exception as error:
+                    status, raw, extra = refusal_of(error, request_id)
+                line["status"] = status
+                return Whole(status, lines_of(_content_type(headers), request_id, extra), raw)
+            finally:
+                self._write(line, began, statements)
 
     def stop(self) -> None:
         """End what is streamed: it would not end by itself."""
         if self._streams is not None:
             self._streams.stop()
 
-    async def _answered(
-        self, scope: Scope, headers: Headers, receive: Receive, request_id: str, line: dict[str, Any]
-    ) -> tuple[int, bytes, dict[str, str]]:
-        try:
-            request, op = await self._read(scope, headers, receive, request_id, line)
-            response = await execute(self._schema, request, op, mutations_allowed=scope["method"] == "POST")
-        except Exception as error:
-            return refusal_of(error, request_id)
-        status = _status_of(response, headers)
-        return status, response.raw, {"allow": "POST"} if status == 405 else {}
+    def _write(self, line: dict[str, Any], began: float, statements: Mapping[str, int]) -> None:
+        line["ms"] = round((time.perf_counter() - began) * 1000, 2)
+        line["statements"] = sum(statements.values())
+        self._log(line)
+
+    async def _executed(
+        self, request: Request, op: Operation, headers: Headers, *, mutations_allowed: bool
+    ) -> tuple[int, bytes]:
+        response = await execute(self._schema, request, op, mutations_allowed=mutations_allowed)
+        return _status_of(response, headers), response.raw
 
     async def _stream(
         self,
@@ -184,12 +213,22 @@ class GraphQLEndpoint:
             raise HttpError(
                 405, "METHOD_NOT_ALLOWED", "Use POST, or GET for a query.", headers={"allow": _ALLOW}
             )
-        viewer = viewer_in(headers, self._services)
-        line["viewer"] = viewer.kind
+        viewer = self._viewer(headers, line)
         if scope["method"] == "GET":
             request = _from_query_string(QueryParams(scope["query_string"]))
         else:
-            request = await _from_body(scope, headers, receive)
+            _require_json(headers)
+            request = _from_json(await _read_body(scope, headers, receive))
+        return self._asked(viewer, request, headers, request_id, line)
+
+    def _viewer(self, headers: Headers, line: dict[str, Any]) -> Viewer:
+        viewer = viewer_in(headers, self._services)
+        line["viewer"] = viewer.kind
+        return viewer
+
+    def _asked(
+        self, viewer: Viewer, request: Request, headers: Headers, request_id: str, line: dict[str, Any]
+    ) -> tuple[Request, Operation]:
         if self._explains and b"x-explain" in headers:
             request = request._replace(explain=True)
         line["operation"] = logged_name(request)
@@ -202,6 +241,11 @@ class GraphQLEndpoint:
             return expiry_of(text_of(headers, b"authorization"), services.tokens, now=services.clock())
         except SignInRequired as error:
             raise unauthenticated(error) from error
+
+
+def _line_of(request_id: str) -> dict[str, Any]:
+    """What is logged of a request that ends now: cancelled, as a stop could wait no longer."""
+    return {"request_id": request_id, "viewer": "anonymous", "operation": None, "status": 503}
 
 
 def viewer_in(headers: Headers, services: Services) -> Viewer:
@@ -249,12 +293,15 @@ def _from_query_string(query: QueryParams) -> Request:
     })  # fmt: skip
 
 
-async def _from_body(scope: Scope, headers: Headers, receive: Receive) -> Request:
+def _require_json(headers: Headers) -> None:
     if not _is_json(headers.get(b"content-type", b"")):
         raise HttpError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as application/json in UTF-8.")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise HttpError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request uncompressed.")
-    return _request(_json(await _read_body(scope, headers, receive), "the body"))
+
+
+def _from_json(body: bytes) -> Request:
+    return _request(_json(body, "the body"))
 
 
 @lru_cache(100)
@@ -348,8 +395,6 @@ def _accepted(accept: bytes) -> Iterator[tuple[str, float]]:
 async def send_whole(
     send: Send, status: int, raw: bytes, content_type: str, request_id: str, extra: dict[str, str]
 ) -> None:
-    if not extra and send_in_one(send, status, _whole_head(content_type, request_id), raw):
-        return
     headers = head_of(f"{content_type}; charset=utf-8", request_id, extra)
     headers.append((b"content-length", b"%d" % len(raw)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -363,8 +408,12 @@ def head_of(content_type: str, request_id: str, extra: dict[str, str]) -> list[t
     return headers
 
 
-def _whole_head(content_type: str, request_id: str) -> bytes:
-    return b"x-request-id: %b\r\n%b" % (request_id.encode(), _usual_lines(content_type))
+def lines_of(content_type: str, request_id: str, extra: dict[str, str]) -> bytes:
+    """The headers of an answer but for its length, as they are sent."""
+    lines = b"x-request-id: %b\r\n%b" % (request_id.encode(), _usual_lines(content_type))
+    if extra:
+        lines += b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in extra.items())
+    return lines
 
 
 @cache
@@ -383,8 +432,7 @@ def _usual_headers(content_type: str) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def headers_of(scope: Scope) -> Headers:
-    """Headers by their names in small letters; of several with one name the first, as Starlette reads them."""
-    return dict(reversed(scope["headers"]))
+    return first_of_each(scope["headers"])
 
 
 def text_of(headers: Headers, name: bytes) -> str | None:

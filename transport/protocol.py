@@ -1,11 +1,11 @@
 """What uvicorn's protocols lack: limits of the HTTP parser (how much may come before the headers end, how long a body
-may take), and how a WebSocket is dropped whose peer reads nothing."""
+may take), a short way for small requests, and how a WebSocket is dropped whose peer reads nothing."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from starlette.types import Message, Send
+from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -24,6 +24,39 @@ SEND_AT_ONCE = "send_at_once"
 """In the `state` of a WebSocket's scope: `DroppableWebSocketProtocol.send_at_once`."""
 
 
+class Whole(NamedTuple):
+    """An answer: `lines` are those of its headers, checked by whoever wrote them, but for the length of the body."""
+
+    status: int
+    lines: bytes
+    body: bytes
+
+
+class Wholes(Protocol):
+    """Answers POSTs to `path` that came in one piece, without ASGI: its messages, and what is made for them, take as long
+    as planning a small query."""
+
+    path: bytes
+
+    def takes(self, headers: Mapping[bytes, bytes], /) -> bool:
+        """Whether such a request is answered in one piece, too."""
+
+    async def answer(self, headers: Mapping[bytes, bytes], body: bytes, /) -> Whole:
+        """Never raises but when it is cancelled."""
+
+
+class WholeCycle:
+    """One request on the short way; the attributes are those that uvicorn asks of a `RequestResponseCycle`."""
+
+    __slots__ = ("disconnected", "keep_alive", "response_complete")
+    message_event = asyncio.Event()
+    """Nobody waits for it."""
+
+    def __init__(self) -> None:
+        self.response_complete = self.disconnected = False
+        self.keep_alive = True
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """httptools collects a request line and headers of any length; we answer 431 and hang up.
 
@@ -31,11 +64,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """
 
     body_deadline_s: float = BODY_DEADLINE_S
+    cycle: RequestResponseCycle | WholeCycle | None  # type: ignore[assignment]
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, wholes: Wholes | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._head: int | None = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._wholes = wholes
+        self._whole: tuple[Wholes, Mapping[bytes, bytes], list[bytes]] | None = None
+        """A request whose body comes now and may go the short way: who answers it, its headers, and the body so far."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -52,19 +89,87 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             )
             self.transport.close()
 
+        if self._whole is not None:
+            # The rest is still to come, so it goes the usual way.
+            _, _, chunks = self._whole
+            self._whole = None
+            self._begin()
+            for chunk in chunks:
+                super().on_body(chunk)
         # Most requests are whole by now, and need no timer.
         if self._head is None and self._deadline is None:
+            assert isinstance(self.cycle, RequestResponseCycle)
             self._deadline = self.loop.call_later(self.body_deadline_s, self._is_too_slow, self.cycle)
 
     def on_headers_complete(self) -> None:
         self._head = None
+        wholes = self._wholes
+        if wholes is not None and self.url == wholes.path and self._is_plain_post():
+            headers = first_of_each(self.headers)
+            if wholes.takes(headers):
+                self._whole = wholes, headers, []
+                return
+        self._begin()
+
+    def _begin(self) -> None:
         super().on_headers_complete()
         self.scope["state"][ABORT] = self._abort
+
+    def _is_plain_post(self) -> bool:
+        """A POST of a client who waits for nothing and stays, with nothing else to answer before."""
+        parser = self.parser
+        return (
+            parser.get_method() == b"POST"
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.expect_100_continue
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+        )
+
+    def on_body(self, body: bytes) -> None:
+        if self._whole is None:
+            super().on_body(body)
+        else:
+            self._whole[2].append(body)
 
     def on_message_complete(self) -> None:
         self._head = 0
         self._forget_deadline()
-        super().on_message_complete()
+        if self._whole is None:
+            super().on_message_complete()
+            return
+        wholes, headers, chunks = self._whole
+        self._whole = None
+        self.cycle = WholeCycle()
+        task = self.loop.create_task(self._answer(self.cycle, wholes, headers, b"".join(chunks)))
+        # A stop waits for it.
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    async def _answer(
+        self, cycle: WholeCycle, wholes: Wholes, headers: Mapping[bytes, bytes], body: bytes
+    ) -> None:
+        try:
+            status, lines, raw = await wholes.answer(headers, body)
+            if self.flow.write_paused and not cycle.disconnected:
+                await self.flow.drain()
+        except BaseException:
+            # It was cancelled: a stop could wait no longer.
+            cycle.response_complete = True
+            self.transport.close()
+            raise
+        cycle.response_complete = True
+        if cycle.disconnected:
+            return
+        usual = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
+        last = b"" if cycle.keep_alive else b"connection: close\r\n"
+        self.transport.write(
+            b"%b%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], usual, lines, last, len(raw), raw)
+        )
+        if last:
+            self.transport.close()
+        self.on_response_complete()
 
     def handle_websocket_upgrade(self) -> None:
         super().handle_websocket_upgrade()
@@ -89,32 +194,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
 
-def send_in_one(send: Send, status: int, head: bytes, body: bytes) -> bool:
-    """Send a whole answer past ASGI's two messages; False if it has to go by them.
-
-    `head` are the lines of its headers, checked by whoever wrote them; uvicorn matches each name and value against a
-    pattern, which takes a tenth of a small query. Whoever stands between us and the protocol sees every answer: then `send`
-    is not the protocol's own.
-    """
-    cycle = getattr(send, "__self__", None)
-    if (
-        type(cycle) is not RequestResponseCycle
-        or cycle.response_started
-        or cycle.disconnected
-        or cycle.flow.write_paused
-        or not cycle.keep_alive
-        or cycle.scope["method"] == "HEAD"
-    ):
-        return False
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    usual = b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers])
-    cycle.transport.write(
-        b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], usual, head, len(body), body)
-    )
-    cycle.message_event.set()
-    cycle.on_response()
-    return True
+def first_of_each(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+    """Headers by their names in small letters; of several with one name the first, as Starlette reads them."""
+    return dict(reversed(headers))
 
 
 class DroppableWebSocketProtocol(WebSocketsSansIOProtocol):

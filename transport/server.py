@@ -5,6 +5,7 @@ import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -46,10 +47,13 @@ def _listening(host: str, port: int) -> Iterator[None]:
 
 
 def server_config(app: ASGIApp) -> uvicorn.Config:
-    """How we serve HTTP and WebSockets. A stop lets running requests finish for ten seconds."""
+    """How we serve HTTP and WebSockets. A stop lets running requests finish for ten seconds.
+
+    An app may have `wholes`, which answers requests that came in one piece.
+    """
     return uvicorn.Config(
         app,
-        http=BoundedHttpProtocol,
+        http=partial(BoundedHttpProtocol, wholes=getattr(app, "wholes", None)),  # type: ignore[arg-type]
         ws=DroppableWebSocketProtocol,
         ws_max_size=MAX_MESSAGE,
         # Our own pings are messages of the protocol, which pages can answer and see.

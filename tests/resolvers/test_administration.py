@@ -362,8 +362,8 @@ async def test_a_gig_that_races_the_suspension_of_its_client_is_withheld_as_well
     admin, stranger = await world.admin(), await world.freelancer()
     clients = [await world.client() for _ in range(8)]
 
-    *gigs, _ = await asyncio.gather(
-        *(world.open_gig(client) for client in clients),
+    gigs, _ = await asyncio.gather(
+        asyncio.gather(*(world.open_gig(client) for client in clients)),
         asyncio.gather(*(suspend(world, admin, client) for client in clients)),
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -293,7 +294,7 @@ async def test_answers_of_one_connection_come_in_turn_with_the_headers_that_a_la
         )
         return head.encode() + body
 
-    # The last one goes by ASGI's own way, because uvicorn ends the connection after it.
+    # The last two go by ASGI: one waits for its turn, and uvicorn ends the connection after the other.
     raw = await api.raw(asking("one", "keep-alive") + asking("two", "keep-alive") + asking("three", "close"))
 
     answers = [part.partition(b"\r\n\r\n") for part in raw.split(b"HTTP/1.1 ")[1:]]
@@ -310,6 +311,38 @@ async def test_answers_of_one_connection_come_in_turn_with_the_headers_that_a_la
     assert [{k: v for k, v in head.items() if k not in varying} for head in heads] == [
         {k: v for k, v in heads[2].items() if k not in varying}
     ] * 3
+
+
+_QUERY = b'{"query": "{ __typename }"}'
+_POST = b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nx-request-id: 12345678\r\n"
+_LENGTH = b"content-length: %d\r\n" % len(_QUERY)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [_POST + _LENGTH + b"\r\n" + _QUERY],
+        [_POST + _LENGTH + b"\r\n", _QUERY],
+        [_POST + _LENGTH + b"\r\n" + _QUERY[:9], _QUERY[9:]],
+        [_POST + b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(_QUERY), _QUERY)],
+        [_POST + _LENGTH + b"expect: 100-continue\r\n\r\n" + _QUERY],
+        [_POST.replace(b"1.1", b"1.0") + _LENGTH + b"\r\n" + _QUERY],
+    ],
+    ids=["whole", "head and body", "in the body", "chunked", "expecting", "old"],
+)
+async def test_however_a_request_comes_its_answer_is_the_same(api: Api, pieces: list[bytes]) -> None:
+    bye = _POST.replace(b"12345678", b"87654321") + b"connection: close\r\n" + _LENGTH + b"\r\n" + _QUERY
+
+    raw = await api.raw(*pieces, bye)
+
+    head, _, rest = raw.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").partition(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"x-request-id: 12345678\r\n" in head
+    assert json.loads(rest[:length])["data"] == {"__typename": "Query"}
+    if b"connection: close" not in head:
+        assert rest[length:].startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"x-request-id: 87654321\r\n" in rest
 
 
 @pytest.mark.parametrize(
