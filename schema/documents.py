@@ -26,6 +26,7 @@ from schema.planner.inputs import Inputs, Readers, Variables
 from schema.planner.operation import OperationPlan, name_of
 from schema.planner.selection import boolean_variables
 from schema.rate_limit import rate_limit_only
+from schema.recent import Recent
 from schema.validation import errors_of
 
 MOST_CHARACTERS = 100_000
@@ -117,9 +118,7 @@ class Documents:
     ) -> None:
         self._schema = schema
         self._introspection = introspection
-        self._known: OrderedDict[str, Document] = OrderedDict()
-        self._max_characters = max_characters
-        self.characters = 0
+        self._known: Recent[str, Document] = Recent(max_characters)
         self._readers = Readers(schema)
         self.unplanned: Counter[str] = Counter()
         """How often a root field was left to the batch execution, by reason: an error's class, or `introspection`."""
@@ -127,12 +126,14 @@ class Documents:
     def read(self, text: str) -> Document:
         """Raises `Refused`."""
         document = self._known.get(text)
-        if document is not None:
-            self._known.move_to_end(text)
-            return document
-        document = Document(self._schema, text, self._valid(text), self._readers, self.unplanned)
-        self._keep(document)
+        if document is None:
+            document = Document(self._schema, text, self._valid(text), self._readers, self.unplanned)
+            self._known.keep(text, document)
         return document
+
+    @property
+    def characters(self) -> int:
+        return self._known.size
 
     def _valid(self, text: str) -> DocumentNode:
         try:
@@ -146,13 +147,3 @@ class Documents:
         if errors:
             raise Refused(errors)
         return ast
-
-    def _keep(self, document: Document) -> None:
-        # One document takes a tenth at most, so that no single client empties the cache.
-        if len(document.text) > self._max_characters // 10:
-            return
-        self._known[document.text] = document
-        self.characters += len(document.text)
-        while self.characters > self._max_characters:
-            oldest, _ = self._known.popitem(last=False)
-            self.characters -= len(oldest)

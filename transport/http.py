@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -16,12 +17,14 @@ from auth.viewer import SignInRequired, Viewer
 from models.store.sql import counting_statements
 from resolvers.operation import Operation, Services
 from schema.execution import MUTATION_NEEDS_POST, Executable, Request, Response, execute, fault
+from schema.recent import Recent
 from transport.logs import log_request
 from transport.operations import Log, Perform, logged_name, new_request_id
 from transport.protocol import ABORT, BODY_DEADLINE_S, TOO_SLOW, Whole, first_of_each
 from transport.sse import EVENT_STREAM, Caller, EventStreams
 
 MAX_BODY = 1_000_000
+MOST_REPEATED = 100_000  # bytes; what is kept with them is as in schema/documents.py
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 _ALLOW = "GET, POST"
 _MARKS = (b"x-request-id", b"x-content-type-options")
@@ -111,6 +114,8 @@ class GraphQLEndpoint:
             else EventStreams(schema, perform, keep_alive_s=keep_alive_s, send_s=send_s)
         )
         self._log = log
+        self._repeated: Recent[bytes, Request] = Recent(MOST_REPEATED)
+        """Queries by the body that they came in: pages ask the same again and again."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
@@ -152,9 +157,12 @@ class GraphQLEndpoint:
                 try:
                     viewer = self._viewer(headers, line)
                     _require_json(headers)
-                    request, op = self._asked(viewer, _from_json(body), headers, request_id, line)
+                    known = self._repeated.get(body)
+                    request, op = self._asked(viewer, known or _from_json(body), headers, request_id, line)
                     status, raw = await self._executed(request, op, headers, mutations_allowed=True)
                     extra: dict[str, str] = {}
+                    if known is None and request.ready is not None and not request.explain:
+                        self._repeated.keep(body, request)
                 except Exception as error:
                     status, raw, extra = refusal_of(error, request_id)
                 line["status"] = status
@@ -230,7 +238,7 @@ class GraphQLEndpoint:
         self, viewer: Viewer, request: Request, headers: Headers, request_id: str, line: dict[str, Any]
     ) -> tuple[Request, Operation]:
         if self._explains and b"x-explain" in headers:
-            request = request._replace(explain=True)
+            request = replace(request, explain=True)
         line["operation"] = logged_name(request)
         device = headers.get(b"user-agent", b"").decode("latin-1")
         return request, Operation(self._services, viewer, request_id, device)

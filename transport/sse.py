@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import orjson
@@ -122,7 +122,7 @@ class EventStreams:
         declared = () if operation is None else operation.variable_definitions or ()
         if all(each.variable.name.value != "after" for each in declared):
             return request
-        return request._replace(variables={**(request.variables or {}), "after": cursor})
+        return replace(request, variables={**(request.variables or {}), "after": cursor})
 
     def _operation_of(self, request: Request) -> OperationDefinitionNode | None:
         """None where there is none: what is wrong with the document is told when it is performed."""

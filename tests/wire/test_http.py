@@ -9,6 +9,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -343,6 +344,29 @@ async def test_however_a_request_comes_its_answer_is_the_same(api: Api, pieces: 
     if b"connection: close" not in head:
         assert rest[length:].startswith(b"HTTP/1.1 200 OK\r\n")
         assert b"x-request-id: 87654321\r\n" in rest
+
+
+async def test_a_body_that_comes_again_is_answered_for_whoever_asks_now_and_as_things_are_now(
+    api: Api,
+) -> None:
+    async def told(headers: dict[str, str]) -> dict[str, Any]:
+        content: dict[str, Any] = (await api.post("{ viewer { name } }", headers=headers)).json()
+        return content
+
+    clients = [await api.world.client(name=name) for name in ("Ada", "Bob")]
+    ada, bob = [{"authorization": f"Bearer {token_of(api.world, client)}"} for client in clients]
+    nobody: dict[str, str] = {}
+
+    explained = await told(ada | {"x-explain": "1"})
+    answers = [await told(headers) for headers in (ada, bob, nobody, ada)]
+    again = await told(bob | {"x-explain": "1"})
+
+    assert [answer["data"]["viewer"] for answer in (explained, *answers, again)] == [
+        {"name": "Ada"}, {"name": "Ada"}, {"name": "Bob"}, None, {"name": "Ada"}, {"name": "Bob"},
+    ]  # fmt: skip
+    assert ["plan" in answer["extensions"] for answer in (explained, *answers, again)] == [
+        True, False, False, False, False, True,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

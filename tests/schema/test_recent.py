@@ -1,0 +1,31 @@
+"""What is kept of what was asked for last."""
+
+from schema.recent import Recent
+
+
+def test_what_was_used_longest_ago_goes_first_once_the_keys_are_too_long_together() -> None:
+    recent: Recent[str, int] = Recent(30)
+    for number, key in enumerate(["aaa", "bbb", "ccc", "ddd", "eee", "fff", "ggg", "hhh", "iii", "jjj"]):
+        recent.keep(key, number)
+
+    assert (recent.get("aaa"), recent.size) == (0, 30)
+    recent.keep("kkk", 10)
+
+    assert (recent.get("aaa"), recent.get("bbb"), recent.get("kkk"), recent.size) == (0, None, 10, 30)
+
+
+def test_one_key_takes_a_tenth_at_most() -> None:
+    recent: Recent[str, int] = Recent(30)
+
+    recent.keep("aaaa", 1)
+
+    assert (recent.get("aaaa"), recent.size) == (None, 0)
+
+
+def test_a_key_that_is_kept_twice_counts_once() -> None:
+    recent: Recent[bytes, int] = Recent(30)
+
+    recent.keep(b"aaa", 1)
+    recent.keep(b"aaa", 2)
+
+    assert (recent.get(b"aaa"), recent.size) == (2, 3)
