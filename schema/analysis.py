@@ -9,7 +9,7 @@ The price is the most objects the answer can hold, plus surcharges for work that
   `nodes(ids:)` counts its ids;
 - a batched Python source costs 1 for each object that asks it, besides what it answers;
 - a root field of a mutation costs 10 and what is selected of its payload;
-- descriptions of the schema (`__schema`, `__type`) cost a tenth of the objects they are estimated to hold.
+- descriptions of the schema (`__schema`, `__type`) cost a twentieth of the objects they are estimated to hold.
 
 Fields selected twice under one response key are one field; aliases are fields of their own. Of the types behind an
 interface the dearest counts. A page size is what a variable says, between 1 and 100; null and absent mean the default,
@@ -74,7 +74,7 @@ __all__ = ["FieldPrice", "Pricing", "excess_of", "priced"]
 
 USUAL_SIZE = 5
 SEARCH, PAST, MUTATION, COUNT, SOURCE = 10, 20, 10, 1, 1
-OBJECTS_FOR_ONE = 10
+OBJECTS_FOR_ONE = 20
 MOST_EXPLAINED = 10
 # Prices beyond are told as this one: neither GraphQL's Int nor JSON takes 100 to the power of ten.
 HIGHEST = 2**31 - 1

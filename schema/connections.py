@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import strawberry
 
 from models.errors import Invalid
+from models.store.sql import Position
 from resolvers.operation import Operation
 from schema.filters import compile_where, fingerprint_of
 from schema.graph import (
@@ -30,6 +31,8 @@ from schema.graph import (
     sql,
 )
 from schema.keyset import Direction, Key, Nulls, after, order_text, read_cursor, write_cursor
+from schema.places import own_place, stream_cursor
+from schema.scalars import StreamCursor
 
 T = TypeVar("T")
 Clause = sa.ColumnElement[bool]
@@ -79,6 +82,11 @@ async def _counted(root: strawberry.Parent[Any]) -> int:
     return count
 
 
+def _place(root: strawberry.Parent[Any]) -> StreamCursor | None:
+    place: StreamCursor | None = root.place
+    return place
+
+
 @strawberry.type(description="One page of a list.")
 class Connection(Generic[T]):
     edges: list[Edge[T]] = strawberry.field(
@@ -94,6 +102,17 @@ class Connection(Generic[T]):
     total_count: int = strawberry.field(
         resolver=_counted,
         description="How many items the whole list has for this viewer and filter; counted only when selected.",
+    )
+
+
+@strawberry.type
+class FollowedConnection(Connection[T]):
+    place: strawberry.Private[StreamCursor | None]
+
+    stream_cursor: StreamCursor | None = strawberry.field(
+        resolver=_place,
+        description="Where your stream stood when this was read; with it in `after`, `notificationEvents` and `viewerEvents` tell "
+        "what came later. Null for an anonymous caller.",
     )
 
 
@@ -141,6 +160,7 @@ class ConnectionOf(Declaration):
 
     `orders` maps the values of the order enum to keys; `default` is the order when none is asked for. The target's key,
     or `tie_break` where it has none, is always the last key. With `stream`, `parent` holds names of streams: `gig:<id>`.
+    A root connection of what the caller's own stream tells of has the type `page_type`, a `FollowedConnection`.
     """
 
     parent: sa.ColumnElement[Any] | None
@@ -149,6 +169,7 @@ class ConnectionOf(Declaration):
     tie_break: sa.ColumnElement[Any] | None = None
     narrowed: Scope | None = None
     stream: str | None = None
+    page_type: type[Connection[Any]] = Connection
     _orders: dict[Any, tuple[tuple[Key, ...], str]] = dataclasses.field(default_factory=dict)
 
     def needs(self, spec: NodeSpec) -> tuple[sa.ColumnElement[Any], ...]:
@@ -223,8 +244,19 @@ class Request:
     ranking: Ranking | None = None
 
     async def root(self) -> Connection[Any]:
+        if self.declaration.page_type is not Connection:
+            return await self._followed()
         rows = await self.context.op.db.fetch(self.statement())
         return self.connection([row._mapping for row in rows], self.count_root)
+
+    async def _followed(self) -> Connection[Any]:
+        op, place = self.context.op, None
+        if op.viewer.user_id is not None:
+            # Before the rows: what comes in between is told once more, and nothing is missed.
+            number = (await op.db.fetch(own_place(sa.literal(op.viewer.user_id, sa.Uuid))))[0][0]
+            place = stream_cursor(op, Position(f"user:{op.viewer.user_id}", number))
+        rows = await op.db.fetch(self.statement())
+        return self.connection([row._mapping for row in rows], self.count_root, place=place)
 
     def below(self, parent: Any) -> Awaitable[Connection[Any]]:
         name = (self.declaration, self.fingerprint, self.page)
@@ -310,7 +342,9 @@ class Request:
 
         return lambda: self.context.load((self.declaration, self.fingerprint, "count"), parent, batch)
 
-    def connection(self, rows: list[Any], count: Callable[[], Awaitable[int]]) -> Connection[Any]:
+    def connection(
+        self, rows: list[Any], count: Callable[[], Awaitable[int]], **more: Any
+    ) -> Connection[Any]:
         has_more = len(rows) > self.page.limit
         rows = rows[: self.page.limit]
         if self.page.backwards:
@@ -326,7 +360,9 @@ class Request:
             end_cursor=edges[-1].cursor if edges else None,
         )
         nodes = [edge.node for edge in edges]
-        return Connection(edges=edges, nodes=nodes, page_info=info, count=count, search=self.report(rows))
+        return self.declaration.page_type(
+            edges=edges, nodes=nodes, page_info=info, count=count, search=self.report(rows), **more
+        )
 
     def report(self, rows: list[Any]) -> SearchReport | None:
         if self.ranking is None:

@@ -623,7 +623,9 @@ def _innermost(kind: StrawberryType | type) -> Any:
         elif isinstance(kind, LazyType):
             kind = kind.resolve_type()
         elif not hasattr(kind, "__graph_spec__"):
-            # A connection: its one type variable is what it connects to.
-            kind = get_object_definition(kind, strict=True).type_var_map["T"]
+            # A connection, which says in its nodes what it connects to.
+            definition = get_object_definition(kind, strict=True)
+            nodes = next(field for field in definition.fields if field.python_name == "nodes")
+            kind = nodes.resolve_type(type_definition=definition)
         else:
             return kind

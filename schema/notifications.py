@@ -21,7 +21,7 @@ from resolvers import notifications
 from resolvers.operation import Operation
 from schema.activity import ActivityKind, names
 from schema.analysis import priced
-from schema.connections import Connection, ConnectionOf, paging_arguments
+from schema.connections import ConnectionOf, FollowedConnection, paging_arguments
 from schema.filters import Clause, Equality, compares, means
 from schema.graph import Answered, Context, attached, column, computed, declare, node, one, source
 from schema.keyset import newest
@@ -130,6 +130,11 @@ class NotificationWhere:
     )
 
 
+@strawberry.type(name="NotificationConnection", description="One page of your notifications.")
+class NotificationConnection(FollowedConnection[NotificationType]):
+    pass
+
+
 class _Feed(ConnectionOf):
     """What is archived shows only to those who ask for it."""
 
@@ -140,7 +145,7 @@ class _Feed(ConnectionOf):
 
 def _notifications() -> Any:
     field = declare(
-        _Feed(None, {}, newest(Notification.created_at)),
+        _Feed(None, {}, newest(Notification.created_at), page_type=NotificationConnection),
         "What others did that concerns you, newest first; empty for an anonymous caller. What you have read or archived is "
         "kept for 180 days.",
     )
@@ -203,7 +208,7 @@ async def _preferences(context: Context) -> Any:
 
 @strawberry.type
 class NotificationQuery:
-    notifications: Connection[NotificationType] = _notifications()
+    notifications: NotificationConnection = _notifications()
     notification_counts: NotificationCounts = declare(
         Answered(_counts), "How many of your notifications wait for you; zeros for an anonymous caller."
     )

@@ -103,6 +103,13 @@ def current_place_of_all(user_id: Any, description: str) -> Any:
     return personal(cursor, user_id, place, description=description)
 
 
+def own_place(user_id: Any) -> sa.Select[Any]:
+    """The number of a person's own stream, as `place`."""
+    name = sa.literal_column("'user:'", sa.Text) + sa.cast(user_id, sa.Text)
+    number = sa.select(col(StreamHead.number)).where(col(StreamHead.stream) == name).scalar_subquery()
+    return sa.select(sa.func.coalesce(number, 0).label("place"))
+
+
 def current_place(kind: str, key: Any, description: str) -> Any:
     """A field that tells where the stream `kind:<key>` stands, read in the statement of the row it belongs to.
 

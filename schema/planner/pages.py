@@ -9,10 +9,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from models.store.sql import Position
 from resolvers.operation import Operation
 from schema.connections import Page, Request, SearchReport
 from schema.gig_search import CANDIDATES, Sought
 from schema.keyset import Key, after, order_text, read_cursor, write_cursor
+from schema.places import stream_cursor
 from schema.planner.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -147,6 +149,14 @@ class BoundPage:
         if self._totals is None:
             self._totals = dict(zip(self._column("parent"), self._column("items"), strict=True))
         return self._totals.get(parent, 0)
+
+    def place(self) -> str | None:
+        """Where the caller's own stream stood when the page was read."""
+        viewer_id = self.op.viewer.user_id
+        if viewer_id is None:
+            return None
+        number = self._record[self._positions[f"_{self.number}_place"]]
+        return stream_cursor(self.op, Position(f"user:{viewer_id}", number))
 
     def report(self, _: Any) -> SearchReport | None:
         if self.sought is None:

@@ -133,11 +133,13 @@ class PageUse:
     wants_more: bool = False
     wants_total: bool = False
     wants_report: bool = False
+    wants_place: bool = False
 
     @property
     def signature(self) -> Hashable:
         """As of `Rows`. Whether more is wanted is not in the statement: it only reads one row more."""
-        return (self.number, self.declaration, self.wants_cursors, self.wants_total, self.wants_report)
+        wanted = (self.wants_cursors, self.wants_total, self.wants_report, self.wants_place)
+        return (self.number, self.declaration, *wanted)
 
 
 @dataclass(eq=False)
@@ -398,6 +400,9 @@ class Reading:
                 case "totalCount":
                     use.wants_total = True
                     text = f"b[{use.number}].total(w)"
+                case "streamCursor":
+                    use.wants_place = True
+                    text = f"b[{use.number}].place()"
                 case "search":
                     use.wants_report = True
                     report = kind.fields["search"].type

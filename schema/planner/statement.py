@@ -26,6 +26,7 @@ from models.user import Role
 from schema.connections import ConnectionOf, Ranking
 from schema.gig_search import ranking_of
 from schema.graph import Many, One, Scope
+from schema.places import own_place
 from schema.planner.pages import BoundPage
 from schema.planner.rows import PARENT, Form, Rows
 
@@ -133,6 +134,9 @@ class _Builder:
         )
         if use.wants_total:
             self._tables.append(self._total(rows, bound, ranking).cte(f"{rows.name}_total"))
+        if use.wants_place:
+            viewer_id = sa.bindparam(VIEWER, None, type_=sa.Uuid)
+            self._tables.append(own_place(viewer_id).cte(f"{rows.name}_place"))
         if declaration.parent is None:
             return inner
         wanted = self._wanted(rows, declaration)
@@ -222,6 +226,10 @@ class _Builder:
                     }
                 gather(f"{rows.name}_total", counts)
                 named += counts
+            if (use := rows.page) is not None and use.wants_place:
+                place = {f"_{use.number}_place": "place"}
+                gather(f"{rows.name}_place", place)
+                named += place
         text = _selecting([*taken, *named], " CROSS JOIN ".join(parts))
         return self._compiled(sa.text(text).columns().add_cte(*self._tables), [*taken, *named])
 

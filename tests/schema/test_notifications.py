@@ -184,6 +184,23 @@ async def test_everybody_sees_their_own_feed_alone(world: World) -> None:
     ]
 
 
+async def test_a_page_tells_where_ones_stream_stood_whatever_is_on_it(world: World) -> None:
+    client, freelancer = await world.client(), await world.freelancer()
+    document = "{ notifications(first: 1) { streamCursor nodes { id } } notificationCounts { streamCursor } }"
+
+    async def places(viewer: Viewer) -> list[str | None]:
+        told = await world.data(viewer, document)
+        return [told[name]["streamCursor"] for name in ("notifications", "notificationCounts")]
+
+    nothing = await places(client)
+    await world.application(freelancer, await world.open_gig(client))
+    something = await places(client)
+
+    assert nothing[0] == nothing[1] is not None
+    assert something[0] == something[1] != nothing[0]
+    assert await places(ANONYMOUS) == [None, None]
+
+
 async def test_the_counts_are_those_of_each_category(world: World) -> None:
     hired = await busy(world)
     ids = await ids_of(world, hired.client)

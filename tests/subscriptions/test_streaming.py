@@ -28,6 +28,7 @@ from schema.activity import concrete_events
 from schema.execution import Frame, Request, Response
 from schema.streaming import SendAtOnce, perform
 from tests.subscriptions.conftest import StartWorker, Worker, until
+from tests.subscriptions.frames import frames_of, replayed
 
 DEADLINE_S = 5
 EVENTS = """subscription ($gig: ID!, $after: StreamCursor) { gigEvents(gigId: $gig, after: $after) {
@@ -794,3 +795,36 @@ async def test_what_somebody_switched_off_is_no_notification(start: StartWorker)
     assert told["event"]["__typename"] == "ApplicationSubmitted"
     assert told["notification"] is None
     assert told["notificationCounts"] == {"unseen": 0, "unread": 0}
+
+
+async def test_a_page_of_the_feed_and_what_is_told_behind_its_place_are_everything_once(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world, client = worker.world, await worker.world.client()
+    gig_ids = [await world.open_gig(client) for _ in range(3)]
+    document = "{ notifications(first: 50) { streamCursor nodes { id } } }"
+    following = """subscription ($after: StreamCursor) { notificationEvents(after: $after) { cursor notification { id }
+      event { __typename } } }"""
+    pages: list[dict[str, Any]] = []
+
+    async def write() -> None:
+        for _ in range(3):
+            await asyncio.gather(*[world.application(await world.freelancer(), gig_id) for gig_id in gig_ids])
+
+    async def read() -> None:
+        while not writing.done():
+            pages.append((await world.data(client, document))["notifications"])
+
+    writing = asyncio.create_task(write())
+    await asyncio.gather(writing, read())
+    last = (await world.data(client, document))["notifications"]
+
+    seen = {len(page["nodes"]) for page in pages}
+    everything = sorted(node["id"] for node in last["nodes"])
+    assert len(everything) == 9
+    assert len(seen) > 2, "nothing was written while the feed was read"
+    for page in [*pages, last]:
+        frames = await frames_of(worker, client, following, after=page["streamCursor"])
+        told = [item["notification"]["id"] for item in await replayed(frames)]
+        assert sorted([*told, *(node["id"] for node in page["nodes"])]) == everything
