@@ -5,6 +5,7 @@ import contextlib
 import json
 import random
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,6 +47,7 @@ class Asking:
     applied: set[tuple[UUID, UUID]]
     tokens: Tokens | None = None
     _signed: dict[UUID, str] = field(default_factory=dict)
+    _signed_until: float = 0
     _chance: random.Random = field(default_factory=lambda: random.Random(2026))
     _pairs: list[tuple[UUID, UUID]] = field(default_factory=list)
     _reads: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
@@ -53,12 +55,17 @@ class Asking:
 
     def sign_with(self, pem: str) -> None:
         self.tokens = Tokens([pem], issuer=ISSUER, refresh_key=SECRET.encode())
-        self.renew()
+        self._sign_again()
 
     def renew(self) -> None:
-        """Tokens live for a quarter of an hour; every round gets fresh ones."""
+        """Tokens live for a quarter of an hour, and are used for ten minutes of it, as clients do."""
+        if time.monotonic() > self._signed_until:
+            self._sign_again()
+
+    def _sign_again(self) -> None:
         self._signed.clear()
         self._reads.clear()
+        self._signed_until = time.monotonic() + 600
 
     def requests(self, server: Server, operation: Operation) -> Iterator[bytes]:
         """Without end; goes on where the last one stopped."""
