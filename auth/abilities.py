@@ -91,7 +91,7 @@ class SnippetAction(Vocabulary):
     RENAME = "RENAME", "`snippetRename`"
     ARCHIVE = "ARCHIVE", "`snippetArchive`"
     RESTORE = "RESTORE", "`snippetRestore`"
-    SHARE = "SHARE", "`snippetShareWithContract`, `snippetShareByLink`"
+    SHARE = "SHARE", "`snippetShareWithContract`, `snippetShareWithRoom`, `snippetShareByLink`"
     COMMENT = "COMMENT", "`snippetCommentAdd`"
 
 

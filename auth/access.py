@@ -171,8 +171,25 @@ def on_visible_boards(board_id: Mapped[UUID]) -> Callable[[Viewer], Clause]:
     return scope
 
 
-visible_attachments = on_visible_boards(col(Attachment.board_id))  # type: ignore[arg-type]  # null: on nothing, nobody's
-"""Files on what one sees: on tasks of boards."""
+_on_tasks = on_visible_boards(col(Attachment.board_id))  # type: ignore[arg-type]  # null: on no task
+
+
+def visible_attachments(viewer: Viewer) -> Clause:
+    """Files on what one sees: on tasks of boards, and on messages in rooms of one's own, but for those that were taken away
+    there. Administrators see those of boards."""
+    # Not by OR with those of boards for administrators, who see everything there.
+    in_a_room = col(Attachment.room_id).is_not(None)
+    of_tasks = _on_tasks(viewer) & ~in_a_room
+    if viewer.is_platform:
+        return of_tasks | (in_a_room & col(Attachment.removed_at).is_(None))
+    if viewer.user_id is None:
+        return NOTHING
+    here = col(Attachment.removed_at).is_(None) & _belongs(viewer, col(Attachment.room_id))  # type: ignore[arg-type]
+    return of_tasks | (in_a_room & here)
+
+
+# Those that are reached from a board hang on its tasks.
+WITHIN[visible_attachments] = visible_boards
 
 
 def visible_board_texts(viewer: Viewer) -> Clause:
@@ -197,16 +214,20 @@ def own_uploads(viewer: Viewer) -> Clause:
 
 
 def visible_snippets(viewer: Viewer) -> Clause:
-    """The owner, and the two sides of each contract that it is shared with. Administrators see no more than others: what is
-    written is as secret as messages."""
+    """The owner, the two sides of each contract that it is shared with, and the members of each such room. Administrators see no
+    more than others: what is written is as secret as messages."""
     if viewer.user_id is None:
         return NOTHING
-    shared = sa.select(col(SnippetShare.snippet_id)).where(
-        col(SnippetShare.contract_id).in_(_contracts_of(viewer)), col(SnippetShare.ended_at).is_(None)
-    )
-    return (col(Snippet.owner_id) == viewer.user_id) | _in_array(
-        col(Snippet.id), shared.correlate_except(SnippetShare)
-    )
+    # Two arrays rather than one OR, so that each is found by its own index.
+    shared = [
+        sa.select(col(SnippetShare.snippet_id)).where(those, col(SnippetShare.ended_at).is_(None))
+        for those in (
+            col(SnippetShare.contract_id).in_(_contracts_of(viewer)),
+            col(SnippetShare.room_id).in_(rooms_of(viewer)),
+        )
+    ]
+    seen = [_in_array(col(Snippet.id), snippets.correlate_except(SnippetShare)) for snippets in shared]
+    return sa.or_(col(Snippet.owner_id) == viewer.user_id, *seen)
 
 
 def _contracts_of(viewer: Viewer) -> sa.Select[UUID]:
@@ -214,6 +235,12 @@ def _contracts_of(viewer: Viewer) -> sa.Select[UUID]:
     me = viewer.user_id
     sides = (col(Contract.client_id) == me) | (col(Contract.freelancer_id) == me)
     return sa.select(col(Contract.id)).where(sides).correlate_except(Contract)
+
+
+def rooms_of(viewer: Viewer) -> sa.Select[UUID]:
+    """Those that the viewer is a member of now."""
+    mine = (col(RoomMember.user_id) == viewer.user_id) & col(RoomMember.left_at).is_(None)
+    return sa.select(col(RoomMember.room_id)).where(mine).correlate_except(RoomMember)
 
 
 def on_visible_snippets(snippet_id: Mapped[UUID]) -> Callable[[Viewer], Clause]:
@@ -249,13 +276,14 @@ def visible_snippet_texts(viewer: Viewer) -> Clause:
 
 
 def visible_snippet_shares(viewer: Viewer) -> Clause:
-    """The owner of the snippet sees all, the sides of a contract those with it."""
+    """The owner of the snippet sees all, the sides of a contract those with it, the members of a room those with that."""
     if viewer.user_id is None:
         return NOTHING
     own = sa.exists().where(
         col(Snippet.id) == col(SnippetShare.snippet_id), col(Snippet.owner_id) == viewer.user_id
     )
-    return own.correlate_except(Snippet) | col(SnippetShare.contract_id).in_(_contracts_of(viewer))
+    with_contracts = col(SnippetShare.contract_id).in_(_contracts_of(viewer))
+    return own.correlate_except(Snippet) | with_contracts | col(SnippetShare.room_id).in_(rooms_of(viewer))
 
 
 def visible_submissions(viewer: Viewer) -> Clause:

@@ -24,6 +24,7 @@ class AttachmentSubject(Vocabulary):
     """What a file hangs on."""
 
     TASK = "TASK", "A task on a board."
+    MESSAGE = "MESSAGE", "A message in a room."
 
 
 class FileQuotaReached(LimitReached):
@@ -42,11 +43,15 @@ class AttachedAlready(AlreadyExists):
 
 class Attachment(SQLModel, table=True):
     """Uploaded first, attached then: `subject_id` is null until somebody does. What it hangs on decides who sees it; for a
-    task, `board_id` says so."""
+    task, `board_id` says so, for a message `room_id`."""
 
     __table_args__ = (
         sa.CheckConstraint("num_nulls(subject_kind, subject_id, attached_at) in (0, 3)", name="hangs_or_not"),
         sa.CheckConstraint("subject_kind <> 'TASK' or board_id is not null", name="task_is_on_a_board"),
+        sa.CheckConstraint(
+            "(room_id is not null) = (subject_kind is not null and subject_kind = 'MESSAGE')", name="message_is_in_a_room"
+        ),
+        sa.CheckConstraint("promised_to is null or room_id is not null", name="promised_to_a_message"),
         sa.CheckConstraint("removed_at is null or attached_at is not null", name="removed_from_something"),
         sa.CheckConstraint("size >= 0", name="size_not_negative"),
         sa.CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256_is_hex"),
@@ -54,6 +59,7 @@ class Attachment(SQLModel, table=True):
                  postgresql_where=sa.text("subject_id is not null")),
         sa.Index("ix_attachment_content", "sha256", postgresql_where=sa.text("gone_at is null")),
         sa.Index("ix_attachment_loose", "created_at", postgresql_where=sa.text("subject_id is null")),
+        sa.Index("ix_attachment_promised", "attached_at", postgresql_where=sa.text("promised_to is not null")),
         sa.Index("ix_attachment_removed", "removed_at",
                  postgresql_where=sa.text("removed_at is not null and gone_at is null")),
     )  # fmt: skip
@@ -68,7 +74,10 @@ class Attachment(SQLModel, table=True):
     subject_kind: AttachmentSubject | None = words(AttachmentSubject, default=None)
     subject_id: UUID | None = None
     board_id: UUID | None = reference("board.id", default=None, index=True)
+    room_id: UUID | None = reference("room.id", default=None)
     attached_at: datetime | None = utc(default=None)
+    # The act that sends or edits the message, until that is known to be in its room.
+    promised_to: UUID | None = None
     # Kept: facts refer to it, and it may come back.
     removed_at: datetime | None = utc(default=None)
     # Its bytes are not kept any more.

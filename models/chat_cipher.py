@@ -17,6 +17,7 @@ from models.vocabulary import Vocabulary
 
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 _PURPOSE = b"skillsync chat words 1\0"
+_NAMING = b"skillsync chat client id 1\0"
 
 
 class WordsForged(Exception):
@@ -56,6 +57,12 @@ class Place:
         """The additional data: parts of fixed length, then the kind."""
         ids = (self.room_id, self.author_id, self.message_id, self.fact_id, key_id)
         return _PURPOSE + b"".join(id.bytes for id in ids) + self.kind.encode()
+
+
+def sealed_name(client_id: str, *, author_id: UUID, secret: bytes) -> str:
+    """A client id as it is stored: the same for the same one of an author, and without the room's key of search no more than
+    noise. Keys of search are never replaced, so a repeat is known for ever."""
+    return hmac.digest(secret, _NAMING + author_id.bytes + client_id.encode(), "sha256").hex()
 
 
 def seal(words: bytes, *, key: DataKey, place: Place, nonce: bytes) -> Sealed:

@@ -87,13 +87,17 @@ class ChatWord(SQLModel, table=True):
     __tablename__ = "chat_word"
     __table_args__ = (
         sa.Index("ix_chat_word_tokens", "tokens", postgresql_using="gin"),
-        sa.Index("ix_chat_word_place", "room_id", "seq"),
+        sa.Index("ix_chat_word_sent", "room_id", "sent_at", "seq"),
+        sa.Index("ix_chat_word_author", "author_id", "room_id", "sent_at", "seq"),
+        sa.Index("ix_chat_word_thread", "thread_id", postgresql_where=sa.text("thread_id is not null")),
     )
 
     message_id: UUID = Field(primary_key=True)
     room_id: UUID = reference("room.id")
-    author_id: UUID = Field(index=True)
+    author_id: UUID
     seq: int = big()
     fact_seq: int = big()
     """The number of the fact whose words these are."""
+    sent_at: datetime = utc()
+    thread_id: UUID | None = None
     tokens: list[int] = Field(sa_type=ARRAY(sa.BigInteger))

@@ -1,5 +1,6 @@
 """What a message says, and the rules of it. All of this is sealed together, so that a dump of the log shows none of it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -12,6 +13,8 @@ from models.errors import LimitReached, NotOpen
 
 MAX_TEXT = 20_000
 MAX_MENTIONS = 50
+MAX_FILES = 10
+_SNIPPET = re.compile(r"\bsnippet_[0-9a-z]{26}\b")
 MAX_EMOJIS = 20
 """Different reactions under one message."""
 MAX_FACTS = 10_000
@@ -42,13 +45,17 @@ class Content:
     quote_id: UUID | None = None
     mention_ids: tuple[UUID, ...] = ()
     mentions_room: bool = False
+    file_ids: tuple[UUID, ...] = ()
+    """Files that it shows, in order."""
     notice: tuple[tuple[str, str], ...] = ()
     """Of what the platform says: the kind of the fact, and what it is about."""
 
     def checked(self) -> Self:
         """As it is kept: mentions each once, in order. Raises `Refusals`."""
         checks = Checks()
-        text = checks.text(("text",), self.text, max=MAX_TEXT)
+        text = checks.text(("text",), self.text, max=MAX_TEXT, min=0 if self.file_ids else 1)
+        checks.count(("attachmentIds",), self.file_ids, max=MAX_FILES)
+        checks.distinct(("attachmentIds",), self.file_ids)
         checks.count(("mentionIds",), self.mention_ids, max=MAX_MENTIONS)
         checks.done()
         return replace(self, text=text, mention_ids=tuple(sorted(set(self.mention_ids))))
@@ -67,6 +74,8 @@ class Content:
             parts["mentions"] = self.mention_ids
         if self.mentions_room:
             parts["room"] = True
+        if self.file_ids:
+            parts["files"] = self.file_ids
         if self.notice:
             parts["notice"] = dict(self.notice)
         return orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
@@ -74,14 +83,22 @@ class Content:
     @property
     def traits(self) -> list[str]:
         """What it can be found by beside its words."""
-        has = {"code": "```" in self.text, "mention": bool(self.mention_ids) or self.mentions_room}
+        has = {
+            "code": "```" in self.text,
+            "file": bool(self.file_ids),
+            "mention": bool(self.mention_ids) or self.mentions_room,
+            "snippet": _SNIPPET.search(self.text) is not None,
+        }
         return [trait for trait, it_has in has.items() if it_has] + [
             f"mention:{id}" for id in self.mention_ids
         ]
 
-    def says_the_same_as(self, given: "Content", *, is_edit: bool) -> bool:
-        """Whether it is what somebody gave: the thread is ours, and an edit keeps what a message answers and quotes."""
+    def says_the_same_as(self, given: "Content", *, is_edit: bool, keeps_files: bool = False) -> bool:
+        """Whether it is what somebody gave: the thread is ours, and an edit keeps what a message answers and quotes, and its
+        files where it names none."""
         kept: dict[str, Any] = {"thread_id": self.thread_id}
+        if keeps_files:
+            kept["file_ids"] = self.file_ids
         if is_edit:
             kept |= {"answers_id": self.answers_id, "quote_id": self.quote_id}
         return self == replace(given, **kept)
@@ -91,8 +108,9 @@ class Content:
         parts: Mapping[str, Any] = orjson.loads(raw)
         answers, thread, quote = (_id(parts.get(name)) for name in ("answers", "thread", "quote"))
         mentions = tuple(UUID(id) for id in parts.get("mentions", ()))
+        files = tuple(UUID(id) for id in parts.get("files", ()))
         notice = tuple(parts.get("notice", {}).items())
-        return cls(parts["text"], answers, thread, quote, mentions, parts.get("room", False), notice)
+        return cls(parts["text"], answers, thread, quote, mentions, parts.get("room", False), files, notice)
 
 
 def _id(text: str | None) -> UUID | None:

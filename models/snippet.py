@@ -25,6 +25,8 @@ from models.vocabulary import Vocabulary
 MAX_TITLE, MAX_MESSAGE, MAX_COMMENT = 200, 500, 10_000
 MAX_BYTES, MAX_LINES = 65_536, 4_000
 MAX_VERSIONS, MAX_COMMENTS, MAX_SHARES = 1_000, 2_000, 50
+MAX_SHARES_IN_ROOM = 200
+"""Snippets that a room is shared at once: whoever leaves it, leaves all of them."""
 MAX_MENTIONS, MAX_SUBMITTED = 20, 20
 MAX_LINK_LIFE = timedelta(days=365)
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
@@ -73,6 +75,7 @@ class SnippetShareKind(Vocabulary):
     """With whom a snippet is shared."""
 
     CONTRACT = "CONTRACT", "With the two sides of a contract, for as long as the share is not ended."
+    ROOM = "ROOM", "With whoever is a member of a room, for as long as they are and the share is not ended."
     LINK = "LINK", "With anybody who has the link: they read the newest version, and nothing else."
 
 
@@ -106,6 +109,14 @@ class SnippetFull(LimitReached):
 
     def __init__(self, what: str, *, limit: int) -> None:
         super().__init__(f"A snippet has at most {limit} {what}.", limit=limit, count=limit)
+
+
+class RoomSharesFull(LimitReached):
+    """A room is shared as many snippets as it can be."""
+
+    def __init__(self, *, count: int) -> None:
+        message = f"A room is shared at most {MAX_SHARES_IN_ROOM} snippets at once."
+        super().__init__(message, limit=MAX_SHARES_IN_ROOM, count=count)
 
 
 class SnippetBusy(RateLimited):
@@ -250,6 +261,7 @@ class SnippetShare(SQLModel, table=True):
     __tablename__ = "snippet_share"
     __table_args__ = (
         sa.CheckConstraint("(kind = 'CONTRACT') = (contract_id is not null)", name="contract_is_named"),
+        sa.CheckConstraint("(kind = 'ROOM') = (room_id is not null)", name="room_is_named"),
         sa.CheckConstraint(
             "(kind = 'LINK') = (token_hash is not null) and (token_hash is null) = (expires_at is null)",
             name="links_end",
@@ -259,12 +271,15 @@ class SnippetShare(SQLModel, table=True):
         sa.Index("uq_snippet_share_in_force", "snippet_id", "contract_id", unique=True,
                  postgresql_where=sa.text("ended_at is null and contract_id is not null")),
         sa.Index("ix_snippet_share_contract", "contract_id", postgresql_where=sa.text("ended_at is null")),
+        sa.Index("uq_snippet_share_in_room", "room_id", "snippet_id", unique=True,
+                 postgresql_where=sa.text("ended_at is null and room_id is not null")),
     )  # fmt: skip
 
     id: UUID = Field(primary_key=True)
     snippet_id: UUID = reference("snippet.id", index=True)
     kind: SnippetShareKind = words(SnippetShareKind)
     contract_id: UUID | None = reference("contract.id", default=None)
+    room_id: UUID | None = reference("room.id", default=None)
     token_hash: bytes | None = None
     may_revise: bool = False
     created_at: datetime = utc()

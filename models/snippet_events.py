@@ -71,6 +71,10 @@ class SnippetShared(SnippetShareEvent):
     may_revise: bool
 
 
+class SnippetShareNarrowed(SnippetShareEvent):
+    """Somebody belongs no longer to the room that a share is with; if they saw the snippet by it alone, they do not any more."""
+
+
 class SnippetShareEnded(SnippetShareEvent):
     """A share is over; who saw the snippet by it alone does not any more."""
 

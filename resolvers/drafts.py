@@ -19,6 +19,7 @@ from models.table import check_version
 from models.user import User
 from resolvers import messages
 from resolvers.messages import Done, here_in
+from resolvers.open_words import contents_at
 from resolvers.operation import Operation
 
 
@@ -111,13 +112,8 @@ async def opened(
 ) -> dict[UUID, Content | Unreadable]:
     """What is sealed in rows that are kept, each for its place, by their ids."""
     sealed = [(sealed_in(row), place) for row, place in zip(rows, places, strict=True)]
-    if not sealed:
-        return {}
-    found = await op.services.chat.keys.unseal_at(sealed)
-    return {
-        row.id: raw if isinstance(raw, Unreadable) else Content.of(raw)
-        for row, raw in zip(rows, found, strict=True)
-    }
+    found = await contents_at(op, sealed)
+    return {row.id: words for row, words in zip(rows, found, strict=True)}
 
 
 async def lock_person(tx: Transaction, user_id: UUID) -> None:

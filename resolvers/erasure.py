@@ -198,6 +198,7 @@ def _emptied(user_id: UUID, op: Operation) -> Sequence[sa.Executable]:
     private_remark = (col(Remark.author_id) == user_id) & col(Remark.id).not_in(
         sa.union_all(in_office, resolved)
     )
+    in_rooms = col(Attachment.room_id).is_not(None)
     about_them = col(Remark.id).in_(sa.union_all(about, *accused))
     return (
         sa.update(Gig)
@@ -234,15 +235,18 @@ def _emptied(user_id: UUID, op: Operation) -> Sequence[sa.Executable]:
         .where(col(Snippet.owner_id) == user_id, col(Snippet.title) != ERASED_SNIPPET)
         .values(title=ERASED_SNIPPET, version=col(Snippet.version) + 1),
         sa.update(SnippetVersion).where(col(SnippetVersion.author_id) == user_id).values(message=None),
-        # What hangs on a task stays there; what was taken from one is not to come back, and its bytes go.
+        # What hangs on a task stays there; what was taken from one is not to come back, and its bytes go. What hangs on
+        # messages goes with their words.
         sa.update(Attachment)
         .where(col(Attachment.uploader_id) == user_id)
         .values(
             name=ERASED_FILE,
-            gone_at=sa.case(
-                (col(Attachment.removed_at).is_not(None), sa.func.coalesce(col(Attachment.gone_at), op.now())),
-                else_=col(Attachment.gone_at),
-            ),
+            removed_at=sa.case((in_rooms, sa.func.coalesce(col(Attachment.removed_at), op.now())),
+                               else_=col(Attachment.removed_at)),
+            gone_at=sa.case((in_rooms | col(Attachment.removed_at).is_not(None),
+                             sa.func.coalesce(col(Attachment.gone_at), op.now())),
+                            else_=col(Attachment.gone_at)),
+            promised_to=None,
         ),
         sa.update(ClientProfile)
         .where(col(ClientProfile.user_id) == user_id)

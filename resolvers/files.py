@@ -12,9 +12,11 @@ from auth import access
 from models.attachment import LOOSE_KEPT, REMOVED_KEPT, Attachment, FileQuotaReached
 from models.errors import NotFound
 from models.media import media_type_of
+from models.store.chat import StoreAway
 from models.store.files import Draft
 from models.store.sql import Transaction
 from resolvers.operation import Operation
+from resolvers.projection import catch_up
 
 _SETTLED = timedelta(hours=1)
 """How long a content may wait for its row, and a draft for its end: uploads take less."""
@@ -72,12 +74,10 @@ async def find_file(op: Operation, id: UUID) -> Attachment:
 async def delete_loose_files(op: Operation) -> int:
     """Give up what nobody attached, what was taken away long ago, and what a killed server left; how many contents."""
     now, files = op.now(), op.services.files
+    is_loose = col(Attachment.subject_id).is_(None) & (col(Attachment.created_at) <= now - LOOSE_KEPT)
+    are_broken = await _broken_promises(op)
     async with op.db.transaction(actor_id=None, at=now) as tx:
-        await tx.execute(
-            sa.delete(Attachment).where(
-                col(Attachment.subject_id).is_(None), col(Attachment.created_at) <= now - LOOSE_KEPT
-            )
-        )
+        await tx.execute(_delete(is_loose | are_broken))
         await tx.execute(
             sa.update(Attachment)
             .where(col(Attachment.gone_at).is_(None), col(Attachment.removed_at) <= now - REMOVED_KEPT)
@@ -95,6 +95,23 @@ async def delete_loose_files(op: Operation) -> int:
                 deleted += await _delete_unless_held(op, sha256)
     await files.delete_drafts(before=now - _SETTLED)
     return deleted
+
+
+def _delete(those: sa.ColumnElement[bool]) -> sa.Delete:
+    """Not what somebody attaches just now."""
+    free = sa.select(col(Attachment.id)).where(those).order_by(col(Attachment.id))
+    return sa.delete(Attachment).where(col(Attachment.id).in_(free.with_for_update(skip_locked=True)))
+
+
+async def _broken_promises(op: Operation) -> sa.ColumnElement[bool]:
+    """Files of messages that were never stored: claimed a day ago, and not in the room's log as it stands now."""
+    is_old = col(Attachment.promised_to).is_not(None) & (col(Attachment.attached_at) <= op.now() - LOOSE_KEPT)
+    rows = await op.db.fetch(sa.select(col(Attachment.room_id)).where(is_old).distinct())
+    try:
+        await catch_up(op, [room_id for (room_id,) in rows])
+    except StoreAway:
+        return sa.false()
+    return is_old
 
 
 async def _delete_unless_held(op: Operation, sha256: str) -> bool:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import merge
+from itertools import islice
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,7 +13,7 @@ from sqlmodel import col
 
 from models.chat_words import asked_tokens
 from models.errors import Invalid
-from models.room import RoomMember, RoomMessage, RoomProgress
+from models.room import RoomMember, RoomProgress
 from models.store.chat_words import FoundMessage
 from resolvers.messages import Shown, messages_of
 from resolvers.operation import Operation
@@ -19,63 +21,92 @@ from resolvers.projection import LANGUAGE, catch_up
 
 MOST_ROOMS = 100
 """Of somebody's rooms, how many are searched when none is named: those in which something was said last."""
+MOST_AUTHORS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """All of it has to hold. `traits` are those of `Content.traits`."""
+    """All of it has to hold. `traits` are those of `Content.traits`; a thread is one of `room_id`."""
 
     query: str = ""
-    author_id: UUID | None = None
+    room_id: UUID | None = None
+    thread_id: UUID | None = None
+    author_ids: tuple[UUID, ...] = ()
     traits: tuple[str, ...] = ()
     sent_before: datetime | None = None
     sent_after: datetime | None = None
 
+    def check(self) -> None:
+        """Raises `Invalid`."""
+        if self.thread_id is not None and self.room_id is None:
+            raise Invalid(("threadId",), "PAIRING", "`threadId` goes with `roomId`.")
+        if len(self.author_ids) > MOST_AUTHORS:
+            raise Invalid(
+                ("authorIds",), "COUNT", f"Name at most {MOST_AUTHORS} authors.", max=str(MOST_AUTHORS)
+            )
+        if not (self.query.strip() or self.traits or self.author_ids):
+            raise Invalid(("query",), "EMPTY", "Say what to look for: words, who wrote it, or what it has.")
+        # What cannot be answered is refused even if there is nothing to look in.
+        asked_tokens(self.query, key=b"", language=LANGUAGE)
 
-async def search_messages(op: Operation, asked: Asked, *, room_id: UUID | None, limit: int) -> list[Shown]:
-    """The newest messages that fit, in one room or in all of the caller's; exact as of now. Raises `Invalid`, `StoreAway`."""
-    if not (asked.query.strip() or asked.traits or asked.author_id):
-        raise Invalid(("query",), "EMPTY", "Say what to look for: words, who wrote it, or what it has.")
-    # What cannot be answered is refused even if there is nothing to look in.
-    asked_tokens(asked.query, key=b"", language=LANGUAGE)
-    rooms = await _rooms(op, room_id)
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message that was found, and its place among all that are."""
+
+    at: FoundMessage
+    shown: Shown
+
+
+@dataclass(frozen=True, slots=True)
+class HitPage:
+    """The newest first."""
+
+    hits: Sequence[Hit]
+    has_newer: bool
+    has_older: bool
+
+
+async def search_messages(
+    op: Operation, asked: Asked, *, limit: int, beyond: FoundMessage | None = None, is_backwards: bool = False
+) -> HitPage:
+    """The newest messages that fit, `beyond` a place older than it, or `is_backwards` the oldest that are newer; in one room or in
+    all of the caller's, exact as of now. Raises `Invalid`, `StoreAway`."""
+    asked.check()
+    rooms = await _rooms(op, asked.room_id)
     await catch_up(op, rooms)
-    found = await asyncio.gather(*(_in_room(op, room, asked, limit=limit) for room in rooms))
-    shown = [
-        one
-        for room, hits in zip(rooms, found, strict=True)
-        if hits
-        for one in (await messages_of(op, room, [hit.message_id for hit in hits])).values()
-        if one.message.deleted_at is None
-    ]
-    shown.sort(key=lambda one: (one.message.sent.at, one.message.id), reverse=True)
-    return shown[:limit]
+    of_rooms = await asyncio.gather(*(
+        _in_room(op, room, asked, limit=limit + 1, beyond=beyond, is_backwards=is_backwards) for room in rooms
+    ))  # fmt: skip
+    room_of = {one.message_id: room for room, found in zip(rooms, of_rooms, strict=True) for one in found}
+    nearest = list(islice(merge(*of_rooms, reverse=not is_backwards), limit + 1))
+    page, has_more = sorted(nearest[:limit], reverse=True), len(nearest) > limit
+    has_newer, has_older = (has_more, beyond is not None) if is_backwards else (beyond is not None, has_more)
+    return HitPage(await _shown(op, page, room_of), has_newer, has_older)
 
 
-async def _in_room(op: Operation, room_id: UUID, asked: Asked, *, limit: int) -> Sequence[FoundMessage]:
+async def _shown(op: Operation, page: Sequence[FoundMessage], room_of: dict[UUID, UUID]) -> list[Hit]:
+    """Without those that are deleted meanwhile."""
+    by_room: dict[UUID, list[UUID]] = {}
+    for at in page:
+        by_room.setdefault(room_of[at.message_id], []).append(at.message_id)
+    shown: dict[UUID, Shown] = {}
+    for found in await asyncio.gather(*(messages_of(op, room, ids) for room, ids in by_room.items())):
+        shown |= found
+    hits = [Hit(at, shown[at.message_id]) for at in page if at.message_id in shown]
+    return [hit for hit in hits if hit.shown.message.deleted_at is None]
+
+
+async def _in_room(
+    op: Operation, room_id: UUID, asked: Asked, *, limit: int, beyond: FoundMessage | None, is_backwards: bool
+) -> Sequence[FoundMessage]:
     chat = op.services.chat
     key = await chat.keys.in_force(room_id, None, at=op.now())
     groups = asked_tokens(asked.query, key=key.secret, language=LANGUAGE, traits=asked.traits)
-    before = after = None
-    if asked.sent_before is not None or asked.sent_after is not None:
-        before, after = await _numbers(op, room_id, asked)
     return await chat.words.search(
-        room_id, groups, limit=limit, before=before, after=after, author_id=asked.author_id
-    )
-
-
-async def _numbers(op: Operation, room_id: UUID, asked: Asked) -> tuple[int | None, int | None]:
-    """The numbers between which what was sent between two moments lies."""
-
-    def at(moment: datetime, *, is_last: bool) -> sa.ScalarSelect[int]:
-        is_before = col(RoomMessage.sent_at) <= moment if is_last else col(RoomMessage.sent_at) < moment
-        of_room = sa.select(sa.func.coalesce(sa.func.max(col(RoomMessage.seq)), 0))
-        return of_room.where(col(RoomMessage.room_id) == room_id, is_before).scalar_subquery()
-
-    before = sa.null() if asked.sent_before is None else at(asked.sent_before, is_last=False) + 1
-    after = sa.null() if asked.sent_after is None else at(asked.sent_after, is_last=True)
-    row = (await op.db.fetch(sa.select(before.label("before"), after.label("after"))))[0]
-    return row.before, row.after
+        room_id, groups, limit=limit, beyond=beyond, is_backwards=is_backwards, sent_before=asked.sent_before,
+        sent_after=asked.sent_after, author_ids=asked.author_ids, thread_id=asked.thread_id,
+    )  # fmt: skip
 
 
 async def _rooms(op: Operation, room_id: UUID | None) -> list[UUID]:

@@ -5,7 +5,7 @@ may be another database. Nothing is held meanwhile, so an act that was allowed m
 removed; one that begins after the removal is refused.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -17,7 +17,7 @@ from auth import access
 from auth.revocation import LossKind
 from auth.viewer import SignInRequired
 from models.chat import ChatDraft, ChatFact, ChatKind, ChatMessage, Sealed
-from models.chat_cipher import Place
+from models.chat_cipher import Place, sealed_name
 from models.errors import DomainError, IdempotencyConflict, Invalid, NotAllowed, NotFound
 from models.idempotency import Outcome
 from models.message import MAX_EMOJIS, MAX_FACTS, Content, DeletedMessage, MessageIsFull
@@ -38,7 +38,16 @@ from models.store.sql import Position, Receipt
 from models.stream import StreamHead
 from models.task import is_emoji
 from models.user import AccountGone
+from resolvers.message_files import (
+    MessageFile,
+    claim_files,
+    files_in,
+    let_files_go,
+    require_free,
+    return_files,
+)
 from resolvers.message_pace import take_turn_to_react, take_turn_to_send
+from resolvers.open_words import contents_of
 from resolvers.operation import Operation
 from resolvers.projection import catch_up
 from resolvers.room_members import Part, parts_in
@@ -49,11 +58,13 @@ Words = Content | Unreadable | None
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A message as a member reads it. `quoted` is the one that it shows again, if that is there."""
+    """A message as a member reads it. `quoted` is the one that it shows again, if that is there, `files` those that it shows
+    and that are there."""
 
     message: ChatMessage
     words: Words
     quoted: "Shown | None" = None
+    files: Sequence[MessageFile] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +102,26 @@ async def send_message(op: Operation, room_id: UUID, content: Content) -> Done:
     async def draft() -> ChatDraft:
         here.require_writable()
         said = await settled(op, room_id, content)
+        client_id = await _client_id(op, room_id, fact_id)
+        await require_free(op, room_id, content.file_ids, client_id=client_id)
         slow_mode_s = 0 if here.moderates else here.part.slow_mode_s
         await take_turn_to_send(op, room_id, fact_id, slow_mode_s=slow_mode_s)
+        await claim_files(op, room_id, fact_id, content.file_ids, client_id=client_id)
         return await _sealed_draft(op, room_id, ChatKind.SENT, fact_id, fact_id, said)
 
     return await _act(op, room_id, draft, kind=ChatKind.SENT, content=content)
 
 
-async def edit_message(op: Operation, room_id: UUID, message_id: UUID, content: Content) -> Done:
-    """Word it anew; what it said before stays readable. Thread and quote stay as they are."""
+async def edit_message(
+    op: Operation, room_id: UUID, message_id: UUID, content: Content, *, keeps_files: bool = True
+) -> Done:
+    """Word it anew; what it said before stays readable. Thread and quote stay as they are, and files unless others are named:
+    those that are named no longer are given up for good."""
     me = op.viewer.require_user()
     here = await here_in(op, room_id)
     content = content.checked()
+    fact_id = op.new_id()
+    given_up: set[UUID] = set()
 
     async def draft() -> ChatDraft | None:
         here.require_writable()
@@ -115,14 +134,24 @@ async def edit_message(op: Operation, room_id: UUID, message_id: UUID, content: 
         await _require_members(op, room_id, content.mention_ids)
         before = words if isinstance(words, Content) else Content("")
         new = replace(
-            content, answers_id=before.answers_id, thread_id=before.thread_id, quote_id=before.quote_id
-        )
+            content, answers_id=before.answers_id, thread_id=before.thread_id, quote_id=before.quote_id,
+            file_ids=before.file_ids if keeps_files else content.file_ids,
+        )  # fmt: skip
         if new == before:
             return None
         await _require_few(op, message)
-        return await _sealed_draft(op, room_id, ChatKind.EDITED, message_id, op.new_id(), new)
+        added = [id for id in new.file_ids if id not in before.file_ids]
+        client_id = await _client_id(op, room_id, fact_id)
+        await claim_files(op, room_id, message_id, added, client_id=client_id)
+        given_up.update(set(before.file_ids) - set(new.file_ids))
+        return await _sealed_draft(op, room_id, ChatKind.EDITED, message_id, fact_id, new)
 
-    return await _act(op, room_id, draft, kind=ChatKind.EDITED, message_id=message_id, content=content)
+    done = await _act(
+        op, room_id, draft, kind=ChatKind.EDITED, message_id=message_id, content=content, keeps_files=keeps_files
+    )  # fmt: skip
+    if given_up and done[0].outcome is Outcome.APPLIED:
+        await let_files_go(op, message_id, given_up)
+    return done
 
 
 async def delete_message(op: Operation, room_id: UUID, message_id: UUID) -> Done:
@@ -138,9 +167,12 @@ async def delete_message(op: Operation, room_id: UUID, message_id: UUID) -> Done
             )
         if message.deleted_at is not None:
             return None
-        return _draft(op, room_id, ChatKind.DELETED, message_id, op.new_id())
+        return await _draft(op, room_id, ChatKind.DELETED, message_id, op.new_id())
 
-    return await _act(op, room_id, draft, kind=ChatKind.DELETED, message_id=message_id)
+    done = await _act(op, room_id, draft, kind=ChatKind.DELETED, message_id=message_id)
+    if done[0].outcome is Outcome.APPLIED:
+        await let_files_go(op, message_id)
+    return done
 
 
 async def react_to_message(
@@ -164,7 +196,7 @@ async def react_to_message(
         if is_on:
             await _require_few(op, message)
         await take_turn_to_react(op, room_id, fact_id)
-        return _draft(op, room_id, kind, message_id, fact_id, reaction=emoji)
+        return await _draft(op, room_id, kind, message_id, fact_id, reaction=emoji)
 
     return await _act(op, room_id, draft, kind=kind, message_id=message_id, reaction=emoji)
 
@@ -184,7 +216,7 @@ async def pin_message(op: Operation, room_id: UUID, message_id: UUID, *, is_on: 
             return None
         if is_on:
             await _require_few(op, message)
-        return _draft(op, room_id, kind, message_id, op.new_id())
+        return await _draft(op, room_id, kind, message_id, op.new_id())
 
     return await _act(op, room_id, draft, kind=kind, message_id=message_id)
 
@@ -264,7 +296,7 @@ async def versions_of(op: Operation, room_id: UUID, message_id: UUID) -> list[Ve
     if not facts or any(fact.kind is ChatKind.DELETED for fact in facts):
         return []
     said = [fact for fact in facts if fact.sealed is not None and fact.author_id == facts[0].author_id]
-    return [Version(fact.at, words) for fact, words in zip(said, await _opened(op, said), strict=True)]
+    return [Version(fact.at, words) for fact, words in zip(said, await contents_of(op, said), strict=True)]
 
 
 async def messages_of(op: Operation, room_id: UUID, message_ids: Collection[UUID]) -> dict[UUID, Shown]:
@@ -292,9 +324,13 @@ async def _shown_page(op: Operation, room_id: UUID, page: ChatPage, state_number
 
 
 async def _shown(op: Operation, room_id: UUID, messages: Sequence[ChatMessage]) -> list[Shown]:
-    """With what they say and quote; two steps at most: what is quoted shows no quote of its own."""
+    """With what they say, show and quote; two steps at most: what is quoted shows no quote of its own, nor files."""
+    words_of = await _words_of(op, messages)
+    named = [id for words in words_of if isinstance(words, Content) for id in words.file_ids]
+    files = await files_in(op, room_id, named)
     shown = [
-        Shown(message, words) for message, words in zip(messages, await _words_of(op, messages), strict=True)
+        Shown(message, words, files=_files_of(words, files))
+        for message, words in zip(messages, words_of, strict=True)
     ]
     quotes = {one.words.quote_id for one in shown if isinstance(one.words, Content)} - {None}
     if not quotes:
@@ -314,17 +350,15 @@ async def _shown(op: Operation, room_id: UUID, messages: Sequence[ChatMessage]) 
     ]
 
 
+def _files_of(words: Words, files: Mapping[UUID, MessageFile]) -> list[MessageFile]:
+    named = words.file_ids if isinstance(words, Content) else ()
+    return [files[id] for id in named if id in files]
+
+
 async def _words_of(op: Operation, messages: Sequence[ChatMessage]) -> list[Words]:
     said = [message.words for message in messages if message.words is not None]
-    opened = iter(await _opened(op, said))
+    opened = iter(await contents_of(op, said))
     return [None if message.words is None else next(opened) for message in messages]
-
-
-async def _opened(op: Operation, facts: Sequence[ChatFact]) -> list[Content | Unreadable]:
-    if not facts:
-        return []
-    found = await op.services.chat.keys.unseal(facts)
-    return [raw if isinstance(raw, Unreadable) else Content.of(raw) for raw in found]
 
 
 # -- who may -----------------------------------------------------------------------------------------------------------------
@@ -423,11 +457,19 @@ async def settled(op: Operation, room_id: UUID, content: Content) -> Content:
 # -- appending ---------------------------------------------------------------------------------------------------------------
 
 
-def _client_id(op: Operation, fact_id: UUID) -> str:
-    return str(fact_id) if op.act is None else op.act.key
+async def client_id_of(op: Operation, room_id: UUID, author_id: UUID, key: str) -> str:
+    """What an act is called in a room's log: not by its key, which may hold words of whoever chose it."""
+    room_key = await op.services.chat.keys.in_force(room_id, None, at=op.now())
+    return sealed_name(key, author_id=author_id, secret=room_key.secret)
 
 
-def _draft(
+async def _client_id(op: Operation, room_id: UUID, fact_id: UUID) -> str:
+    if op.act is None:
+        return str(fact_id)
+    return await client_id_of(op, room_id, op.viewer.require_user(), op.act.key)
+
+
+async def _draft(
     op: Operation,
     room_id: UUID,
     kind: ChatKind,
@@ -439,7 +481,7 @@ def _draft(
 ) -> ChatDraft:
     return ChatDraft(
         room_id=room_id, id=fact_id, kind=kind, message_id=message_id, author_id=op.viewer.require_user(),
-        client_id=_client_id(op, fact_id), at=op.now(), reaction=reaction, sealed=sealed,
+        client_id=await _client_id(op, room_id, fact_id), at=op.now(), reaction=reaction, sealed=sealed,
     )  # fmt: skip
 
 
@@ -448,7 +490,7 @@ async def _sealed_draft(
 ) -> ChatDraft:
     place = Place(room_id, op.viewer.require_user(), message_id, fact_id, kind)
     sealed = await op.services.chat.keys.seal(content.as_bytes, place, at=op.now())
-    return _draft(op, room_id, kind, message_id, fact_id, sealed=sealed)
+    return await _draft(op, room_id, kind, message_id, fact_id, sealed=sealed)
 
 
 async def _act(
@@ -460,6 +502,7 @@ async def _act(
     message_id: UUID | None = None,
     content: Content | None = None,
     reaction: str | None = None,
+    keeps_files: bool = False,
 ) -> Done:
     """Append what `draft` makes, unless it finds that nothing is to be done.
 
@@ -486,6 +529,8 @@ async def _act(
             op.services.chat.tell(room_id)
             return await _done(op, appended.fact, Outcome.APPLIED)
         repeated = appended.fact
+        if content is not None and content.file_ids:
+            await return_files(op, made, repeated)
     elif repeated is None:
         repeated = await _repeated(op, room_id)
     if repeated is None:
@@ -495,9 +540,9 @@ async def _act(
     is_same = repeated.kind is kind and repeated.reaction == reaction
     is_same = is_same and message_id in {None, repeated.message_id}
     if content is not None and is_same:
-        (words,) = await _opened(op, [repeated])
+        (words,) = await contents_of(op, [repeated])
         is_same = isinstance(words, Unreadable) or words.says_the_same_as(
-            content, is_edit=kind is ChatKind.EDITED
+            content, is_edit=kind is ChatKind.EDITED, keeps_files=keeps_files
         )
     if not is_same:
         raise IdempotencyConflict
@@ -507,7 +552,9 @@ async def _act(
 async def _repeated(op: Operation, room_id: UUID) -> ChatFact | None:
     if op.act is None:
         return None
-    return await op.services.chat.store.repeat_of(room_id, op.viewer.require_user(), op.act.key)
+    me = op.viewer.require_user()
+    client_id = await client_id_of(op, room_id, me, op.act.key)
+    return await op.services.chat.store.repeat_of(room_id, me, client_id)
 
 
 async def _done(op: Operation, fact: ChatFact, outcome: Outcome) -> Done:

@@ -2,11 +2,11 @@
 
 Sealing waits for other things than SQL, so it comes before the transaction. Who may do what is asked before that, so that a
 refusal leaves nothing behind, not even a key; and again under the lock, where nothing changes any more. The row is locked
-after gig, contract and board, before stream heads.
+after gig, contract, board and room, before stream heads.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from auth import access
 from models.chat_cipher import Place
 from models.contract import Contract
 from models.errors import NotAllowed, NotFound, Path
+from models.room import RoomMember
 from models.snippet import (
     ArchivedSnippet,
     SealedText,
@@ -85,14 +86,23 @@ class OpenSnippet:
         if not self.is_owner and not (await self.tx.execute(allowed)).scalar_one():
             raise NotAllowed("OWNER", NOT_TO_REVISE)
 
-    async def people(self) -> set[UUID]:
-        """All who see it by name: the owner, and the sides of contracts that it is shared with."""
-        statement = (
-            sa.select(col(Contract.client_id), col(Contract.freelancer_id))
+    async def people(self, among: Collection[UUID]) -> set[UUID]:
+        """Those of some people who see it: the owner, the sides of contracts and the members of rooms that it is shared with."""
+        shared = (col(SnippetShare.snippet_id) == self.row.id) & col(SnippetShare.ended_at).is_(None)
+        sides = [
+            sa.select(side)
             .join(SnippetShare, col(SnippetShare.contract_id) == col(Contract.id))
-            .where(col(SnippetShare.snippet_id) == self.row.id, col(SnippetShare.ended_at).is_(None))
+            .where(shared)
+            for side in (col(Contract.client_id), col(Contract.freelancer_id))
+        ]
+        # Not all members: a room may have thousands.
+        members = (
+            sa.select(col(RoomMember.user_id))
+            .join(SnippetShare, col(SnippetShare.room_id) == col(RoomMember.room_id))
+            .where(shared, col(RoomMember.user_id).in_(among), col(RoomMember.left_at).is_(None))
         )
-        return {self.row.owner_id, *(side for sides in await self.tx.execute(statement) for side in sides)}
+        found = (await self.tx.execute(sa.union_all(*sides, members))).scalars()
+        return {self.row.owner_id, *found} & set(among)
 
 
 @asynccontextmanager
@@ -102,11 +112,19 @@ async def opened(
     """One transaction on a snippet that the caller sees; `snippet_id` is None where nothing was found. Raises `NotFound`."""
     op.viewer.require_user()
     async with op.transaction() as tx:
-        if snippet_id is None:
-            raise NotFound(what, path=path)
-        seen = access.visible_snippets(op.viewer)
-        row = await tx.lock(Snippet, col(Snippet.id) == snippet_id, seen, what=what, path=path)
-        yield OpenSnippet(op, tx, row)
+        yield await locked(op, tx, snippet_id, path=path, what=what)
+
+
+async def locked(
+    op: Operation, tx: Transaction, snippet_id: UUID | None, *, path: Path = ("id",), what: str = "snippet"
+) -> OpenSnippet:
+    """A snippet that the caller sees, under its lock; rooms are locked before it. Raises `NotFound`."""
+    if snippet_id is None:
+        raise NotFound(what, path=path)
+    seen = access.visible_snippets(op.viewer)
+    return OpenSnippet(
+        op, tx, await tx.lock(Snippet, col(Snippet.id) == snippet_id, seen, what=what, path=path)
+    )
 
 
 async def snippet_of(op: Operation, model: type[SQLModel], key: UUID) -> UUID | None:

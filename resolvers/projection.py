@@ -21,8 +21,9 @@ from models.chat_words import tokens_of
 from models.message import Content
 from models.room import ChatMark, Room, RoomKind, RoomMember, RoomMessage, RoomProgress
 from models.room_events import MessageForPerson
-from models.store.chat_keys import Unreadable
 from models.store.sql import Transaction
+from resolvers.message_files import Held, settle_files
+from resolvers.open_words import contents_of
 from resolvers.operation import Operation
 
 _log = logging.getLogger("skillsync.chat")
@@ -131,6 +132,7 @@ async def _project_some(op: Operation, room_id: UUID) -> int:
         ).on_conflict_do_nothing())  # fmt: skip
         progress = await tx.lock(RoomProgress, col(RoomProgress.room_id) == room_id, what="room")
         await _write(tx, room_id, messages)
+        await settle_files(tx, room_id, [_held(read) for read in messages], at=op.now())
         if (last := facts[-1].seq) > progress.seq:
             await _tell(tx, room_id, [
                 read for read in messages if progress.seq < read.message.seq <= last
@@ -168,11 +170,11 @@ async def _tell(tx: Transaction, room_id: UUID, new: Sequence[_Read]) -> None:
 
 async def _read(op: Operation, messages: Sequence[ChatMessage]) -> list[_Read]:
     said = [message.words for message in messages if message.words is not None]
-    opened = iter(await op.services.chat.keys.unseal(said) if said else [])
+    opened = iter(await contents_of(op, said))
     read = []
     for message in messages:
-        raw = None if message.words is None else next(opened)
-        read.append(_Read(message, None if raw is None or isinstance(raw, Unreadable) else Content.of(raw)))
+        words = None if message.words is None else next(opened)
+        read.append(_Read(message, words if isinstance(words, Content) else None))
     return read
 
 
@@ -181,12 +183,22 @@ async def _index(op: Operation, room_id: UUID, messages: Sequence[_Read]) -> Non
     key = await op.services.chat.keys.in_force(room_id, None, at=op.now())
     for read in messages:
         tokens: list[int] = []
+        thread_id = None if read.content is None else read.content.thread_id
         if read.content is not None:
             make = partial(
                 tokens_of, read.content.text, key=key.secret, language=LANGUAGE, traits=read.content.traits
             )
             tokens = await asyncio.to_thread(make)
-        await op.services.chat.words.write(read.message, tokens)
+        await op.services.chat.words.write(read.message, tokens, thread_id=thread_id)
+
+
+def _held(read: _Read) -> Held:
+    message = read.message
+    file_ids = None if read.content is None else read.content.file_ids
+    return Held(
+        message.id, message.sent.author_id, message.last_seq, is_edited=message.edits > 0,
+        is_deleted=message.deleted_at is not None, file_ids=file_ids,
+    )  # fmt: skip
 
 
 async def _write(tx: Transaction, room_id: UUID, messages: Sequence[_Read]) -> None:

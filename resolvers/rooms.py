@@ -13,7 +13,7 @@ from auth import access
 from models.application import Application
 from models.checks import Checks
 from models.contract import Contract
-from models.errors import NotAllowed, NotFound
+from models.errors import NotAllowed, NotFound, Path
 from models.ids import new_id
 from models.room import (
     MAX_AT_ONCE,
@@ -47,6 +47,7 @@ from models.store.sql import Receipt, Transaction
 from models.table import check_version
 from models.user import AccountGone, User, UserStatus
 from resolvers.operation import Operation
+from resolvers.room_shares import narrow_shares
 
 # -- making ------------------------------------------------------------------------------------------------------------------
 
@@ -126,7 +127,7 @@ async def edit_room(
     op: Operation, room_id: UUID, changes: Mapping[str, Any], *, expected_version: int | None
 ) -> Receipt:
     async with op.transaction() as tx:
-        room, me = await _lock_room(op, tx, room_id)
+        room, me = await lock_room(op, tx, room_id)
         room.require_group()
         _require_moderating(me)
         check_version(room, expected_version, entity_id=room.id)
@@ -146,7 +147,7 @@ async def edit_room(
 async def archive_room(op: Operation, room_id: UUID, *, is_on: bool) -> Receipt:
     """Put a room away, or take it out again: a group by who moderates it, others by either side."""
     async with op.transaction() as tx:
-        room, me = await _lock_room(op, tx, room_id)
+        room, me = await lock_room(op, tx, room_id)
         if room.kind is RoomKind.GROUP:
             _require_moderating(me)
         if (room.archived_at is not None) == is_on:
@@ -172,7 +173,7 @@ def _told(before: object, after: object) -> tuple[str | None, str | None]:
 
 async def add_members(op: Operation, room_id: UUID, person_ids: Sequence[UUID]) -> Receipt:
     async with op.transaction() as tx:
-        room, me = await _lock_room(op, tx, room_id)
+        room, me = await lock_room(op, tx, room_id)
         room.require_group()
         _require_moderating(me)
         people = await _checked_people(op, tx, person_ids, but=me.user_id)
@@ -195,7 +196,7 @@ async def add_members(op: Operation, room_id: UUID, person_ids: Sequence[UUID]) 
 async def remove_member(op: Operation, room_id: UUID, person_id: UUID) -> Receipt:
     """Send somebody away; owners only by owners."""
     async with op.transaction() as tx:
-        room, me = await _lock_room(op, tx, room_id)
+        room, me = await lock_room(op, tx, room_id)
         room.require_group()
         _require_moderating(me)
         member = await _member(tx, room.id, person_id)
@@ -205,17 +206,19 @@ async def remove_member(op: Operation, room_id: UUID, person_id: UUID) -> Receip
             await _part_with_owner(tx, room, me, member)
         member.left_at = op.now()
         tx.emit(RoomMemberRemoved(room_id=room.id, person_id=person_id, at=op.now()))
+        await narrow_shares(op, tx, room.id)
         return tx.done(room.id)
 
 
 async def leave_room(op: Operation, room_id: UUID) -> Receipt:
     async with op.transaction() as tx:
-        room, me = await _lock_room(op, tx, room_id)
+        room, me = await lock_room(op, tx, room_id)
         room.require_group()
         if me.role is RoomRole.OWNER:
             await _part_with_owner(tx, room, me, me)
         me.left_at = op.now()
         tx.emit(RoomMemberLeft(room_id=room.id, person_id=me.user_id, at=op.now()))
+        await narrow_shares(op, tx, room.id)
         return tx.done(room.id)
 
 
@@ -258,7 +261,7 @@ async def leave_groups_for_good(op: Operation, tx: Transaction, user_id: UUID) -
 
 async def set_role(op: Operation, room_id: UUID, person_id: UUID, role: RoomRole) -> Receipt:
     async with op.transaction() as tx:
-        room, me = await _lock_room(op, tx, room_id)
+        room, me = await lock_room(op, tx, room_id)
         room.require_group()
         _require_owner(me)
         member = await _member(tx, room.id, person_id)
@@ -276,7 +279,7 @@ async def set_role(op: Operation, room_id: UUID, person_id: UUID, role: RoomRole
 async def set_preference(op: Operation, room_id: UUID, changes: Mapping[str, bool]) -> Receipt:
     """How the caller wants to have a room. Nobody else is told."""
     async with op.transaction() as tx:
-        room, me = await _lock_room(op, tx, room_id)
+        room, me = await lock_room(op, tx, room_id)
         changed = {name: value for name, value in changes.items() if getattr(me, name) != value}
         if not changed:
             return tx.noop(room.id)
@@ -348,19 +351,21 @@ def is_blocked_between(one: Any, other: Any) -> sa.ColumnElement[bool]:
 # -- within ------------------------------------------------------------------------------------------------------------------
 
 
-async def _lock_room(op: Operation, tx: Transaction, room_id: UUID) -> tuple[Room, RoomMember]:
+async def lock_room(
+    op: Operation, tx: Transaction, room_id: UUID, *, path: Path = ("id",)
+) -> tuple[Room, RoomMember]:
     """The room under its lock, and the caller's part in it. Raises `NotFound`.
 
-    Who belongs to a room changes only under its lock. Locked after gig, application, contract and board; a transaction
+    Who belongs to a room changes only under its lock. Locked after gig, application, contract and board, before snippets; a transaction
     locks one room, or, for somebody who is erased, all of their groups in the order of their ids.
     """
     me = op.viewer.require_user()
     visible = (col(Room.id) == room_id) & access.visible_rooms(op.viewer)
-    room = await tx.lock(Room, visible, what="room")
+    room = await tx.lock(Room, visible, what="room", path=path)
     # What the lock waited for may have been the end of the caller's part.
     member = await _member(tx, room.id, me)
     if member is None:
-        raise NotFound("room")
+        raise NotFound("room", path=path)
     return room, member
 
 

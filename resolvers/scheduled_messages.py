@@ -154,7 +154,8 @@ async def send_scheduled(op: Operation, scheduled_id: UUID) -> None:
         await _put_off(op, row, until=refusal.retry_at)
     except (DomainError, Refusals) as refusal:
         # An earlier try may have stored it, and then been cut off.
-        stored = await op.services.chat.store.repeat_of(row.room_id, row.author_id, row.client_id)
+        client_id = await messages.client_id_of(op, row.room_id, row.author_id, row.client_id)
+        stored = await op.services.chat.store.repeat_of(row.room_id, row.author_id, client_id)
         await (_refuse(op, row, _code_of(refusal)) if stored is None else _forget(op, row))
     else:
         await _forget(op, row)

@@ -1,4 +1,4 @@
-"""With whom snippets are shared: contracts, and whoever has a link."""
+"""With whom snippets are shared: contracts, rooms, and whoever has a link."""
 
 from datetime import datetime
 from typing import Any
@@ -12,9 +12,12 @@ from auth.tokens import hash_of, new_link_token
 from models.checks import Checks
 from models.contract import Contract
 from models.errors import NotAllowed, NotFound
+from models.room import RoomKind, RoomMember
 from models.snippet import (
     MAX_LINK_LIFE,
     MAX_SHARES,
+    MAX_SHARES_IN_ROOM,
+    RoomSharesFull,
     Snippet,
     SnippetFull,
     SnippetShare,
@@ -22,8 +25,10 @@ from models.snippet import (
 )
 from models.snippet_events import SnippetOffered, SnippetShared, SnippetShareEnded
 from models.store.sql import Receipt, Transaction
-from resolvers.open_snippet import OpenSnippet, opened, snippet_of
+from resolvers.messages import here_in
+from resolvers.open_snippet import OpenSnippet, locked, opened, snippet_of
 from resolvers.operation import Operation
+from resolvers.rooms import lock_room
 
 
 async def share_with_contract(
@@ -41,10 +46,7 @@ async def share_with_contract(
         sides = {contract.client_id, contract.freelancer_id}
         if me not in sides:
             raise NotAllowed("PARTICIPANT", "Only the two sides of a contract can share with it.")
-        found = await snippet.tx.get(
-            SnippetShare, col(SnippetShare.snippet_id) == snippet_id, col(SnippetShare.contract_id) == contract_id,
-            col(SnippetShare.ended_at).is_(None),
-        )  # fmt: skip
+        found = await _in_force(snippet, col(SnippetShare.contract_id) == contract_id)
         if found is not None and found.may_revise is may_revise:
             return snippet.tx.noop(found.id)
         if found is None:
@@ -56,6 +58,35 @@ async def share_with_contract(
         found.may_revise = may_revise
         _told(snippet, found)
         return snippet.tx.done(found.id)
+
+
+async def share_with_room(op: Operation, snippet_id: UUID, room_id: UUID, *, may_revise: bool) -> Receipt:
+    """Whoever is a member of the room sees it while they are. Shared already, only what they may do changes.
+
+    By whoever may write there. In a room of two the other one is notified; in a group nobody is, as of what is said there.
+    """
+    me = op.viewer.require_user()
+    here = await here_in(op, room_id)
+    here.require_writable()
+    async with op.transaction() as tx:
+        # Who belongs to the room changes under its lock only, and whoever leaves finds this share, or it does not find them.
+        room, _ = await lock_room(op, tx, room_id, path=("roomId",))
+        snippet = await locked(op, tx, snippet_id)
+        snippet.require_owner()
+        snippet.require_live()
+        found = await _in_force(snippet, col(SnippetShare.room_id) == room_id)
+        if found is not None and found.may_revise is may_revise:
+            return tx.noop(found.id)
+        if found is None:
+            await _require_space_in(tx, room_id)
+            found = await _add(snippet, kind=SnippetShareKind.ROOM, room_id=room_id, may_revise=may_revise)
+            if room.kind is not RoomKind.GROUP:
+                others = (col(RoomMember.room_id) == room_id) & (col(RoomMember.user_id) != me)
+                for member in await tx.all(RoomMember, others, order_by=col(RoomMember.user_id)):
+                    snippet.tell(SnippetOffered(person_id=member.user_id, **snippet.about))
+        found.may_revise = may_revise
+        _told(snippet, found)
+        return tx.done(found.id)
 
 
 async def share_by_link(op: Operation, snippet_id: UUID, *, expires_at: datetime) -> tuple[Receipt, str]:
@@ -106,6 +137,23 @@ async def end_shares_for_good(op: Operation, tx: Transaction, user_id: UUID) -> 
         tx.emit(SnippetShareEnded(
             snippet_id=share.snippet_id, share_id=share.id, share_kind=share.kind, at=op.now()
         ))  # fmt: skip
+
+
+async def _in_force(snippet: OpenSnippet, those: sa.ColumnElement[bool]) -> SnippetShare | None:
+    return await snippet.tx.get(
+        SnippetShare,
+        col(SnippetShare.snippet_id) == snippet.row.id,
+        those,
+        col(SnippetShare.ended_at).is_(None),
+    )
+
+
+async def _require_space_in(tx: Transaction, room_id: UUID) -> None:
+    """Raises `RoomSharesFull`."""
+    there = (col(SnippetShare.room_id) == room_id) & col(SnippetShare.ended_at).is_(None)
+    count = (await tx.execute(sa.select(sa.func.count()).where(there))).scalar_one()
+    if count >= MAX_SHARES_IN_ROOM:
+        raise RoomSharesFull(count=count)
 
 
 async def _add(snippet: OpenSnippet, **values: Any) -> SnippetShare:

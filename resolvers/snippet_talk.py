@@ -171,7 +171,7 @@ async def resolve_thread(op: Operation, comment_id: UUID) -> Receipt:
             return snippet.tx.noop(begun.id)
         begun.resolved_at, begun.resolved_by = op.now(), op.viewer.user_id
         snippet.tell(SnippetThreadResolved(snippet_comment_id=begun.id, **snippet.about))
-        if begun.author_id in await snippet.people() - {op.viewer.user_id}:
+        if begun.author_id in await snippet.people([begun.author_id]) - {op.viewer.user_id}:
             snippet.tell(SnippetThreadSettled(
                 person_id=begun.author_id, snippet_comment_id=begun.id, **snippet.about
             ))  # fmt: skip
@@ -246,13 +246,14 @@ async def _say(
     snippet: OpenSnippet, comment: SnippetComment, text: SnippetText, mentions: Sequence[UUID]
 ) -> Receipt:
     """Raises `NotFound` and `SnippetFull`."""
-    tx, people = snippet.tx, await snippet.people()
+    tx = snippet.tx
+    spoke = await _speakers(snippet, comment)
+    people = await snippet.people({*mentions, *spoke})
     if set(mentions) - people:
         raise NotFound("person who sees the snippet", path=("mentionIds",))
     count = sa.select(sa.func.count()).where(col(SnippetComment.snippet_id) == snippet.row.id)
     if (await tx.execute(count)).scalar_one() >= MAX_COMMENTS:
         raise SnippetFull("comments", limit=MAX_COMMENTS)
-    spoke = await _speakers(snippet, comment)
     tx.add(text)
     await tx.session.flush()
     tx.add(comment)

@@ -1,10 +1,12 @@
 """What can be said, and done to what was said."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import strawberry
 
+from models.attachment import AttachedAlready
 from models.chat import RoomBusy
 from models.errors import NotFound
 from models.ids import decode_id
@@ -34,10 +36,13 @@ class MessagePayload(MutationPayload):
     )
 
 
+_FILES = "Files of yours that hang on nothing, uploaded by `PUT /files` before: at most 10."
+
+
 @strawberry.input(description="Input of `messageSend`.")
 class MessageSendInput:
     room_id: strawberry.ID = strawberry.field(description="The room.")
-    text: Markdown = strawberry.field(description="1 to 20,000 characters.")
+    text: Markdown = strawberry.field(description="1 to 20,000 characters; it may be empty beside files.")
     answers_id: strawberry.ID | None = strawberry.field(
         default=None, description="A message that it answers; both are of one thread then."
     )
@@ -48,6 +53,7 @@ class MessageSendInput:
     mentions_room: bool = strawberry.field(
         default=False, description="Whether it speaks to everybody in the room."
     )
+    attachment_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=_FILES)
     draft_id: strawberry.ID | None = strawberry.field(
         default=None, description="A draft of yours for this room, which is discarded once it is sent."
     )
@@ -63,10 +69,17 @@ class MessageActInput:
 
 @strawberry.input(description="Input of `messageEdit`.")
 class MessageEditInput(MessageActInput):
-    text: Markdown = strawberry.field(description="1 to 20,000 characters.")
+    text: Markdown = strawberry.field(
+        description="1 to 20,000 characters; it may be empty where `attachmentIds` names files."
+    )
     mention_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=_MENTIONS)
     mentions_room: bool = strawberry.field(
         default=False, description="Whether it speaks to everybody in the room."
+    )
+    attachment_ids: list[strawberry.ID] | None = strawberry.field(
+        default=None,
+        description="The files that it shows from now on: those it showed before, and others of yours that hang on nothing. What it "
+        "shows no longer is given up for good. Without this they stay as they are.",
     )
 
 
@@ -81,6 +94,10 @@ def _room(input: Any) -> UUID:
 
 def _message(id: str | None, path: str = "id") -> UUID | None:
     return None if id is None else decode_id("message", id, path=(path,))
+
+
+def _files(ids: Sequence[str]) -> tuple[UUID, ...]:
+    return tuple(decode_id("file", id, path=("attachmentIds", str(index))) for index, id in enumerate(ids))
 
 
 def _answer(done: Done) -> Answer:
@@ -99,6 +116,7 @@ _WRITES = (*_ALWAYS, ArchivedRoom, BlockedPerson, AccountGone)
     DeletedMessage,
     SlowMode,
     TooFast,
+    AttachedAlready,
     needs=Needs.SIGNED_IN,
     description="Say something in a room that you belong to.",
 )
@@ -109,6 +127,7 @@ async def message_send(op: Operation, input: MessageSendInput) -> Answer:
         quote_id=_message(input.quote_id, "quoteId"),
         mention_ids=tuple(people_of(input.mention_ids, "mentionIds")),
         mentions_room=input.mentions_room,
+        file_ids=_files(input.attachment_ids),
     )
     if input.draft_id is None:
         return _answer(await messages.send_message(op, _room(input), content))
@@ -122,6 +141,7 @@ async def message_send(op: Operation, input: MessageSendInput) -> Answer:
     ReadOnlyRoom,
     DeletedMessage,
     MessageIsFull,
+    AttachedAlready,
     needs=Needs.SIGNED_IN,
     description="Word a message of yours anew. What it said before stays readable in `messageVersions`.",
 )
@@ -130,8 +150,10 @@ async def message_edit(op: Operation, input: MessageEditInput) -> Answer:
         input.text,
         mention_ids=tuple(people_of(input.mention_ids, "mentionIds")),
         mentions_room=input.mentions_room,
+        file_ids=_files(input.attachment_ids or ()),
     )
-    return _answer(await messages.edit_message(op, _room(input), decode_id("message", input.id), content))
+    key, keeps_files = decode_id("message", input.id), input.attachment_ids is None
+    return _answer(await messages.edit_message(op, _room(input), key, content, keeps_files=keeps_files))
 
 
 @mutation(

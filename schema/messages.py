@@ -1,7 +1,7 @@
 """What is said in rooms, as members read it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +13,11 @@ from models.errors import Invalid
 from models.ids import decode_id, encode_id
 from models.message import Content
 from models.store.chat_keys import Unreadable
+from models.store.chat_words import FoundMessage
 from models.vocabulary import Vocabulary
 from resolvers import messages, reading
-from resolvers.message_search import Asked, search_messages
+from resolvers.message_files import MessageFile
+from resolvers.message_search import MOST_AUTHORS, Asked, search_messages
 from resolvers.messages import Shown, ShownPage, Words
 from resolvers.operation import Operation
 from resolvers.room_members import names_in_rooms
@@ -23,7 +25,7 @@ from schema.activity import ActivityKind
 from schema.analysis import priced
 from schema.connections import Page, PageInfo, paging_arguments
 from schema.graph import Answered, Context, argument, attached, declare, reference
-from schema.person_ids import PERSON, person_of
+from schema.person_ids import PERSON, people_of, person_of
 from schema.places import vector_cursor
 from schema.scalars import Markdown, StreamCursor
 from schema.type_names import Application, Contract, Gig, Person, Room
@@ -98,6 +100,20 @@ class MessageNotice:
     contract_id: strawberry.Private[UUID | None]
 
 
+@strawberry.type(description="A file that a message shows; members of the room read it by its `url`.")
+class MessageAttachment:
+    id: strawberry.ID = strawberry.field(description="The id of the `Attachment`.")
+    name: str = strawberry.field(description="What its uploader called it; at most 255 characters.")
+    media_type: str = strawberry.field(
+        description="What it is by its first bytes; `application/octet-stream` if they do not tell."
+    )
+    size: int = strawberry.field(description="In bytes.")
+    sha256: str = strawberry.field(description="The SHA-256 of its bytes, in hexadecimal digits.")
+    url: str = strawberry.field(
+        description="Where its bytes are, on this server: GET it with the same access token."
+    )
+
+
 @strawberry.type(
     name="Message", description="Something that was said in a room, as it stands now; its members read it."
 )
@@ -130,6 +146,9 @@ class MessageType:
     )
     mentions: list[MessagePerson] = strawberry.field(description="Members whom it speaks to, by their ids.")
     mentions_room: bool = strawberry.field(description="Whether it speaks to everybody in the room.")
+    attachments: list[MessageAttachment] = strawberry.field(
+        description="The files that it shows, in order; at most 10. Empty once it is deleted."
+    )
     is_system: bool = strawberry.field(description="Whether the platform itself says it.")
     notice: MessageNotice | None = strawberry.field(
         description="What the platform tells, for programs; null for what people say."
@@ -174,6 +193,7 @@ def shown_message(shown: Shown) -> MessageType:
         quoted=None if shown.quoted is None else _quoted(shown.quoted),
         mentions=[MessagePerson(user_id=user_id) for user_id in content.mention_ids],
         mentions_room=content.mentions_room,
+        attachments=[_attachment(file) for file in shown.files],
         is_system=message.sent.author_id == SYSTEM,
         notice=_notice(dict(content.notice)),
         room_id=message.sent.room_id,
@@ -197,6 +217,14 @@ def _quoted(shown: Shown) -> QuotedMessage:
         sent_at=message.sent.at,
         author_id=_author(shown),
     )
+
+
+def _attachment(file: MessageFile) -> MessageAttachment:
+    id = encode_id("file", file.id)
+    return MessageAttachment(
+        id=strawberry.ID(id), name=file.name, media_type=file.media_type, size=file.size, sha256=file.sha256,
+        url=f"/files/{id}",
+    )  # fmt: skip
 
 
 def _notice(about: Mapping[str, str]) -> MessageNotice | None:
@@ -245,7 +273,7 @@ def _author(shown: Shown) -> UUID | None:
 
 @strawberry.type(description="A message in a page.")
 class MessageEdge:
-    cursor: str = strawberry.field(description="Its place; for `after` and `before` of the same room.")
+    cursor: str = strawberry.field(description="Its place; for `after` and `before` of the same list.")
     node: MessageType = strawberry.field(description="The message.")
 
 
@@ -417,37 +445,86 @@ class MessageTrait(Vocabulary):
     """What a message has beside words."""
 
     CODE = "CODE", "A block of code."
+    FILE = "FILE", "A file, as long as it is there."
     MENTION = "MENTION", "It speaks to somebody, or to everybody in the room."
+    SNIPPET = "SNIPPET", "The id of a snippet in its text."
 
 
 words(MessageTrait)
+
+
+@strawberry.type(description="One page of the messages that a search found, the newest first.")
+class MessageSearchConnection:
+    edges: list[MessageEdge] = strawberry.field(description="The messages with their cursors.")
+    nodes: list[MessageType] = strawberry.field(description="The messages.")
+    page_info: PageInfo = strawberry.field(description="Where this page lies among all that is found.")
 
 
 async def _found(
     context: Context,
     query: str = "",
     room_id: str | None = None,
-    author_id: str | None = None,
-    has: Sequence[MessageTrait] = (),
+    thread_id: str | None = None,
+    author_ids: Sequence[strawberry.ID] | None = None,
+    has: Sequence[MessageTrait] | None = None,
     mentioned_id: str | None = None,
     sent_before: datetime | None = None,
     sent_after: datetime | None = None,
     first: int | None = None,
-) -> list[MessageType]:
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> MessageSearchConnection:
+    op = context.op
     traits = [trait.lower() for trait in has or ()]
     if mentioned_id is not None:
         traits.append(f"mention:{person_of(mentioned_id, path=('mentionedId',))}")
     asked = Asked(
         query=query,
-        author_id=None if author_id is None else person_of(author_id, path=("authorId",)),
+        room_id=None if room_id is None else decode_id("room", room_id, path=("roomId",)),
+        thread_id=None if thread_id is None else decode_id("message", thread_id, path=("threadId",)),
+        author_ids=tuple(dict.fromkeys(people_of(list(author_ids or ()), "authorIds"))),
         traits=tuple(dict.fromkeys(traits)),
         sent_before=sent_before,
         sent_after=sent_after,
     )
-    room = None if room_id is None else decode_id("room", room_id, path=("roomId",))
-    limit = Page.of({"first": first}).limit
-    found = await search_messages(context.op, asked, room_id=room, limit=limit)
-    return [shown_message(shown) for shown in found]
+    paging = Page.of({"first": first, "after": after, "last": last, "before": before})
+    beyond = (
+        None
+        if paging.cursor is None
+        else _found_at(op, paging.cursor, "before" if paging.backwards else "after")
+    )
+    page = await search_messages(op, asked, limit=paging.limit, beyond=beyond, is_backwards=paging.backwards)
+    edges = [
+        MessageEdge(cursor=_cursor_of_hit(op, hit.at), node=shown_message(hit.shown)) for hit in page.hits
+    ]
+    return MessageSearchConnection(
+        edges=edges,
+        nodes=[edge.node for edge in edges],
+        page_info=PageInfo(
+            has_next_page=page.has_older,
+            has_previous_page=page.has_newer,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        ),
+    )
+
+
+def _cursor_of_hit(op: Operation, at: FoundMessage) -> str:
+    place = [round(at.sent_at.timestamp() * 1_000), at.seq, str(at.message_id)]
+    return op.services.signer.sign("message hit", orjson.dumps(place))
+
+
+def _found_at(op: Operation, cursor: str, path: str) -> FoundMessage:
+    """Raises `Invalid`."""
+    opened = op.services.signer.open("message hit", cursor)
+    if opened is None:
+        raise Invalid(
+            (path,), "CURSOR", "This is no cursor of messages that were found. Take one of this list."
+        )
+    sent_ms, seq, id = orjson.loads(opened)
+    sent_at = datetime.fromtimestamp(sent_ms // 1_000, UTC) + timedelta(milliseconds=sent_ms % 1_000)
+    return FoundMessage(sent_at, int(seq), UUID(id))
 
 
 def _search() -> Any:
@@ -456,7 +533,7 @@ def _search() -> Any:
         "Messages by what they say and have, the newest first, in your rooms (the 100 in which something was said last) or in "
         "one. Words are found in all their forms; exact phrases and beginnings of words are refused, because what people write "
         "is encrypted. To jump to one, ask `messages` for what is `around` it.",
-        metadata=priced(size=20, surcharge=50),
+        metadata=priced(surcharge=50),
     )
     field.arguments = [
         argument(
@@ -466,14 +543,25 @@ def _search() -> Any:
             default="",
         ),
         argument("room_id", strawberry.ID | None, "Only in this room.", default=None),
-        argument("author_id", strawberry.ID | None, f"Only what this person wrote. {PERSON}", default=None),
+        argument(
+            "thread_id",
+            strawberry.ID | None,
+            "Only the thread that this message began, with it; with `roomId`.",
+            default=None,
+        ),
+        argument(
+            "author_ids",
+            list[strawberry.ID] | None,
+            f"Only what one of these people wrote, at most {MOST_AUTHORS}. {PERSON}",
+            default=None,
+        ),
         argument("has", list[MessageTrait] | None, "Only what has all of these.", default=None),
         argument(
             "mentioned_id", strawberry.ID | None, f"Only what speaks to this person. {PERSON}", default=None
         ),
         argument("sent_before", datetime | None, "Only what was sent before this moment.", default=None),
         argument("sent_after", datetime | None, "Only what was sent after this moment.", default=None),
-        argument("first", int | None, "How many at most: 1 to 100, by default 20.", default=None),
+        *paging_arguments(None, None),
     ]
     return field
 
@@ -495,4 +583,4 @@ class MessageQuery:
     message: MessageType | None = _one()
     message_versions: list[MessageVersion] = _history()
     message_readers: list[MessagePerson] = _read_by()
-    message_search: list[MessageType] = _search()
+    message_search: MessageSearchConnection = _search()

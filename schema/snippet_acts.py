@@ -9,7 +9,15 @@ from strawberry import Maybe
 
 from models.errors import NotFound, StaleVersion
 from models.ids import decode_id
-from models.snippet import ArchivedSnippet, DeletedSnippetComment, SnippetBusy, SnippetFull
+from models.room import ArchivedRoom, BlockedPerson, ReadOnlyRoom
+from models.snippet import (
+    ArchivedSnippet,
+    DeletedSnippetComment,
+    RoomSharesFull,
+    SnippetBusy,
+    SnippetFull,
+)
+from models.user import AccountGone
 from resolvers import snippet_shares, snippet_talk, snippets
 from resolvers.operation import Operation
 from resolvers.snippet_talk import Lines
@@ -149,6 +157,14 @@ class SnippetShareWithContractInput(SnippetActInput):
     )
 
 
+@strawberry.input(description="Input of `snippetShareWithRoom`.")
+class SnippetShareWithRoomInput(SnippetActInput):
+    room_id: strawberry.ID = strawberry.field(description="A room that you may write in.")
+    may_revise: bool = strawberry.field(
+        default=False, description="Whether its other members may write new versions, too."
+    )
+
+
 @strawberry.input(description="Input of `snippetShareByLink`.")
 class SnippetShareByLinkInput(SnippetActInput):
     expires_at: datetime = strawberry.field(
@@ -176,6 +192,25 @@ async def snippet_share_with_contract(op: Operation, input: SnippetShareWithCont
 
 
 @mutation(
+    SnippetSharePayload,
+    NotFound,
+    ArchivedSnippet,
+    ArchivedRoom,
+    ReadOnlyRoom,
+    BlockedPerson,
+    AccountGone,
+    SnippetFull,
+    RoomSharesFull,
+    needs=Needs.SIGNED_IN,
+    description="Share a snippet of yours with the members of a room, for as long as they are. Done again, it changes what they may "
+    "do.",
+)
+async def snippet_share_with_room(op: Operation, input: SnippetShareWithRoomInput) -> Answer:
+    room_id = decode_id("room", input.room_id, path=("roomId",))
+    return await snippet_shares.share_with_room(op, _id(input), room_id, may_revise=input.may_revise)
+
+
+@mutation(
     SnippetShareByLinkPayload,
     NotFound,
     ArchivedSnippet,
@@ -192,7 +227,8 @@ async def snippet_share_by_link(op: Operation, input: SnippetShareByLinkInput) -
     SnippetSharePayload,
     NotFound,
     needs=Needs.SIGNED_IN,
-    description="End a share of a snippet of yours: a contract's other side does not see it any more, a link leads nowhere.",
+    description="End a share of a snippet of yours: a contract's other side and a room's members do not see it any more, "
+    "a link leads nowhere.",
 )
 async def snippet_share_end(op: Operation, input: SnippetShareEndInput) -> Answer:
     return await snippet_shares.end_share(op, decode_id("snippetshare", input.id))

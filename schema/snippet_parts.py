@@ -30,7 +30,7 @@ from schema.node import Node
 from schema.people import PersonType
 from schema.scalars import Markdown
 from schema.snippet_words import SnippetShareKind
-from schema.type_names import Contract, Snippet
+from schema.type_names import Contract, Room, Snippet
 from schema.type_names import SnippetComment as SnippetCommentName
 
 
@@ -199,16 +199,20 @@ class SnippetCommentWhere:
     SnippetShare,
     scope=access.visible_snippet_shares,
     name="SnippetShare",
-    description="With whom a snippet is shared. Its owner sees all of them, others those with their contracts.",
+    description="With whom a snippet is shared. Its owner sees all of them, others those with their contracts and rooms.",
 )
 class SnippetShareType(Node):
     kind: SnippetShareKind = column(SnippetShare.kind, "With whom.")
     snippet: Snippet | None = one(SnippetShare.snippet_id, "The snippet; null if you do not see it any more.")
-    contract: Contract | None = one(SnippetShare.contract_id, "The contract; null for a link.")
+    contract: Contract | None = one(SnippetShare.contract_id, "The contract; null unless it is with one.")
+    room: Room | None = one(
+        SnippetShare.room_id,
+        "The room; null unless it is with one, and if you are not a member of it any more.",
+    )
     may_revise: bool = column(SnippetShare.may_revise, "Whether they may write new versions, too.")
     created_at: datetime = column(SnippetShare.created_at, "When it was shared.")
     expires_at: datetime | None = column(
-        SnippetShare.expires_at, "Until when a link can be used; null for a contract."
+        SnippetShare.expires_at, "Until when a link can be used; null for all others."
     )
     ended_at: datetime | None = column(
         SnippetShare.ended_at, "When the owner ended it; null while it is in force."

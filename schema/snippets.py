@@ -5,13 +5,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 import strawberry
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 from strawberry import Maybe
 
 from auth import abilities as may
 from auth import access
 from auth.abilities import SnippetAction
+from models.ids import decode_id
 from models.snippet import Snippet, SnippetComment, SnippetShare, SnippetVersion
 from models.vocabulary import Vocabulary
 from resolvers import snippets
@@ -49,8 +52,8 @@ async def _can(op: Operation, keys: Sequence[UUID]) -> dict[UUID, Abilities[Snip
     Snippet,
     scope=access.visible_snippets,
     name="Snippet",
-    description="Code in versions, to share and to talk about line by line. Its owner sees it, and the sides of contracts that it "
-    "is shared with; administrators do not. Live by `snippetEvents`.",
+    description="Code in versions, to share and to talk about line by line. Its owner sees it, and the sides of contracts and the "
+    "members of rooms that it is shared with; administrators do not. Live by `snippetEvents`.",
 )
 class SnippetType(Node):
     title: str = column(Snippet.title, "1 to 200 characters.")
@@ -72,7 +75,7 @@ class SnippetType(Node):
     )
     shares: list[SnippetShareType] = many(
         SnippetShare.snippet_id,
-        "With whom it is shared now, oldest first; to others than the owner, only the shares with their contracts. Links that "
+        "With whom it is shared now, oldest first; to others than the owner, only the shares with their contracts and rooms. Links that "
         "have expired stay until they are ended.",
         order=[SnippetShare.created_at, SnippetShare.id],
         where=sql(SnippetShare.ended_at).is_(None),
@@ -98,6 +101,15 @@ def _is_mine(wanted: bool, op: Operation) -> Clause:
     return mine if wanted else ~mine
 
 
+def _is_shared_with(room_id: str, op: Operation) -> Clause:
+    room = decode_id("room", room_id, path=("where", "roomId"))
+    share: Any = aliased(SnippetShare)
+    shared = sa.select(share.snippet_id).where(
+        share.room_id == room, share.ended_at.is_(None), share.room_id.in_(access.rooms_of(op.viewer))
+    )
+    return col(Snippet.id).in_(shared)
+
+
 def _is_archived(wanted: bool, _: Operation) -> Clause:
     return col(Snippet.archived_at).is_not(None) if wanted else col(Snippet.archived_at).is_(None)
 
@@ -110,6 +122,9 @@ class SnippetWhere:
     title: Maybe[TextFilter] = compares(Snippet.title, "By title.")
     language: Maybe[Equality[SnippetLanguage]] = compares(Snippet.language, "By language.")
     is_mine: Maybe[bool] = means(_is_mine, "True: your own. False: those that others share with you.")
+    room_id: Maybe[strawberry.ID] = means(
+        _is_shared_with, "Shared with this room, which you are a member of."
+    )
     is_archived: Maybe[bool] = means(_is_archived, "True: those put away. False: those in use.")
     created_at: Maybe[DateTimeFilter] = compares(Snippet.created_at, "By when it was kept first.")
     updated_at: Maybe[DateTimeFilter] = compares(Snippet.updated_at, "By when it was changed last.")

@@ -17,7 +17,7 @@ from models.gig_workflow import HIDDEN
 from models.room import Room
 from models.room_events import RoomMemberLeft, RoomMemberRemoved
 from models.snippet import Snippet
-from models.snippet_events import SnippetShareEnded
+from models.snippet_events import SnippetShareEnded, SnippetShareNarrowed
 from models.store.sql import Database
 from subscriptions.log import LoggedFact
 
@@ -37,6 +37,7 @@ _PARTINGS = frozenset(
         RoomMemberLeft.__name__,
         RoomMemberRemoved.__name__,
         SnippetShareEnded.__name__,
+        SnippetShareNarrowed.__name__,
     }
 )
 

@@ -68,8 +68,9 @@ async def search_all(url: str, ring: KeyRing, *, requests: int) -> list[Found]:
 
         async def search(asked: Asked) -> int:
             query, author_id = asked
+            author_ids = [author_id] if author_id else []
             groups = asked_tokens(query, key=key.secret, language=LANGUAGE)
-            found = await words.search(SEARCHED, groups, limit=PAGE, author_id=author_id)
+            found = await words.search(SEARCHED, groups, limit=PAGE, author_ids=author_ids)
             messages = await store.messages(SEARCHED, [one.message_id for one in found])
             facts = [message.words for message in messages.values() if message.words is not None]
             read = await keys.unseal(facts) if facts else []

@@ -125,10 +125,26 @@ async def _write_messages(connection: asyncpg.Connection, url: str, size: Size, 
                     await connection.copy_records_to_table(
                         "chat_word",
                         records=[
-                            (fact.id, room_id, fact.author_id, fact.seq, fact.seq, _tokens(words, search))
+                            (
+                                fact.id,
+                                room_id,
+                                fact.author_id,
+                                fact.seq,
+                                fact.seq,
+                                _tokens(words, search),
+                                fact.at,
+                            )
                             for fact, words in batch
                         ],
-                        columns=("message_id", "room_id", "author_id", "seq", "fact_seq", "tokens"),
+                        columns=(
+                            "message_id",
+                            "room_id",
+                            "author_id",
+                            "seq",
+                            "fact_seq",
+                            "tokens",
+                            "sent_at",
+                        ),
                     )
     finally:
         keys.close()

@@ -1,20 +1,22 @@
 """The load of chat: people who say things in rooms, others who read along, and what the store holds of it in the end."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from bson.binary import UuidRepresentation
-from bson.codec_options import CodecOptions
-from pymongo import AsyncMongoClient
+from uuid import UUID
 
 from bench.faults.load import OwnedGig, ask, place_in, sign_up, token_of
 from bench.faults.servers import DATABASE, Stage
 from bench.faults.verdict import Fact
-from models.chat import ChatKind
+from models.chat import ChatFact, ChatKind
 from models.ids import decode_id
-from models.store.chat_mongo import COLLECTION
+from models.message import Content
+from models.store.chat import ChatStore
+from models.store.chat_keys import ChatKeys, Unreadable
+from models.store.chat_sql import Statements
+from models.store.chats import chat_store_from
+from models.store.keys import KeyRing
 from subscriptions.log import CHAT_KINDS
 
 ROOMS, WRITERS, READERS = 2, 10, 20
@@ -29,6 +31,7 @@ SEND = """mutation($room: ID!, $text: Markdown!, $key: String!) {
   messageSend(input: {roomId: $room, text: $text, idempotencyKey: $key}) { outcome position errors { code message } } }"""
 ROOM_EVENTS = """subscription($roomId: ID!, $after: StreamCursor) { roomEvents(roomId: $roomId, after: $after) {
   cursor occurredAt event { __typename ... on MessageSent { message { text } } } } }"""
+_PAGE = 1_000
 _SAID = f"{CHAT_KINDS[ChatKind.SENT]} "
 
 
@@ -88,36 +91,37 @@ async def begin(url: str, seats: Sequence[OwnedGig]) -> None:
 
 
 async def read_log(place: Stage, seats: Sequence[OwnedGig]) -> list[Fact]:
-    """What was said in the rooms since the run began, in order, read from the store itself: keys as often as they are there."""
-    begun = {seat.id: seat for seat in seats}
-    found = []
-    for seat in begun.values():
-        rows = await (_rows_of_mongo(place, seat) if place.mongo else _rows_of_sql(place, seat))
-        found += [Fact(seat.stream, seq, f"{CHAT_KINDS[ChatKind(kind)]} {key}") for seq, kind, key in rows]
-    return found
+    """What was said in the rooms since the run began, in order, read from the store itself and unsealed: as often as it is there."""
+    chat_url = place.mongo.url(DATABASE) if place.mongo else "sql:"
+    store = chat_store_from(chat_url, database_url=place.postgres.url, pool_size=1)
+    statements = Statements(place.postgres.url, size=1)
+    keys = ChatKeys(statements, KeyRing([place.server.chat_key.read_text()]))
+    try:
+        found = []
+        for seat in {seat.id: seat for seat in seats}.values():
+            facts = [fact async for fact in _facts_of(store, decode_id("room", seat.id), seat.number)]
+            words = await keys.unseal(facts)
+            found += [
+                Fact(seat.stream, fact.seq, f"{CHAT_KINDS[fact.kind]} {_said_in(raw)}")
+                for fact, raw in zip(facts, words, strict=True)
+            ]
+        return found
+    finally:
+        keys.close()
+        await statements.close()
+        await store.close()
+
+
+async def _facts_of(store: ChatStore, room_id: UUID, number: int) -> AsyncIterator[ChatFact]:
+    while facts := await store.facts_after(room_id, number, limit=_PAGE):
+        for fact in facts:
+            yield fact
+        number = facts[-1].seq
+
+
+def _said_in(raw: bytes | Unreadable) -> str:
+    return raw.name if isinstance(raw, Unreadable) else Content.of(raw).text
 
 
 def key_of(fact: Fact) -> str:
     return fact.kind.removeprefix(_SAID)
-
-
-async def _rows_of_sql(place: Stage, seat: OwnedGig) -> list[tuple[int, str, str]]:
-    connection = await place.postgres.connect()
-    try:
-        rows = await connection.fetch(
-            "select seq, kind, client_id from chat_fact where room_id = $1 and seq > $2 order by seq",
-            decode_id("room", seat.id), seat.number,
-        )  # fmt: skip
-    finally:
-        await connection.close()
-    return [tuple(row) for row in rows]
-
-
-async def _rows_of_mongo(place: Stage, seat: OwnedGig) -> list[tuple[int, str, str]]:
-    assert place.mongo is not None
-    options = CodecOptions[dict[str, Any]](uuid_representation=UuidRepresentation.STANDARD)
-    async with AsyncMongoClient[dict[str, Any]](place.mongo.url(DATABASE)) as client:
-        facts = client.get_database(DATABASE).get_collection(COLLECTION, codec_options=options)
-        where = {"room": decode_id("room", seat.id), "seq": {"$gt": seat.number}}
-        documents = await facts.find(where).sort("seq", 1).to_list()
-    return [(int(found["seq"]), found["kind"], found["client"]) for found in documents]

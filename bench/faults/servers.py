@@ -222,6 +222,8 @@ class Server:
             self.port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}/graphql"
         self.log = log
+        # What the server makes for itself where it is given none.
+        self.chat_key = Path(environment["LOCAL_DIRECTORY"]) / "keys" / "chat.pem"
         ours = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         command = [sys.executable, "app.py", "run", "--workers", str(workers)]
         with log.open("w") as output:

@@ -278,7 +278,10 @@ async def test_the_index_follows_a_message_and_late_news_changes_nothing(
     async def found(query: str, author_id: UUID | None = None) -> list[UUID]:
         groups = asked_tokens(query, key=secret, language="english")
         return [
-            one.message_id for one in await chat_words.search(room, groups, limit=10, author_id=author_id)
+            one.message_id
+            for one in await chat_words.search(
+                room, groups, limit=10, author_ids=[author_id] if author_id else []
+            )
         ]
 
     one = await say(store, keys, room, "an apple", author_id=author)

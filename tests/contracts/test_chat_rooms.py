@@ -1,11 +1,14 @@
 """One set of use cases over both chat stores: what people do in a room comes to the same in either."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from models.chat import ChatKind
+from models.errors import IdempotencyConflict
+from models.idempotency import Outcome
 from models.message import Content
 from resolvers import messages, projection, reading
 from resolvers.message_search import Asked, search_messages
@@ -13,7 +16,7 @@ from schema.execution import Executable
 from subscriptions.broker import MemoryBroker
 from subscriptions.follow import Streams
 from subscriptions.pair import follow_both
-from tests.resolvers.rooms import group, id_of, log_of, said, say, texts
+from tests.resolvers.rooms import group, id_of, log_of, read, said, say, texts
 from tests.world import Clock, World, make_test_chat, make_test_services, race
 
 
@@ -49,9 +52,62 @@ async def test_people_talk_read_and_find_whatever_store_keeps_it(room_world: Wor
     assert kinds == [ChatKind.SENT, ChatKind.SENT, ChatKind.EDITED, ChatKind.SENT, ChatKind.DELETED]
     found = (await reading.counts_in(world.as_(one), [room_id]))[room_id]
     assert (found.unread, found.mentions) == (1, 0)
-    hits = await search_messages(world.as_(one), Asked("fence"), room_id=room_id, limit=5)
-    assert [hit.message.id for hit in hits] == [first, (await messages_first(world, room_id))]
+    hits = await search_messages(world.as_(one), Asked("fence", room_id=room_id), limit=5)
+    assert [hit.shown.message.id for hit in hits.hits] == [first, (await messages_first(world, room_id))]
     assert await projection.project(world.as_(one), room_id) == 0
+
+
+async def test_files_come_and_go_with_messages_whatever_store_keeps_these(room_world: World) -> None:
+    world = room_world
+    one, other = await world.client(), await world.freelancer()
+    room_id = await group(world, one, other)
+    kept, left = await world.upload(one, "kept", b"kept"), await world.upload(one, "left", b"left")
+
+    outcomes = await race(say(world, one, room_id, "see", key="k", file_ids=(kept, left)) for _ in range(8))
+    (message_id,) = {done[0].entity_id for done in outcomes if isinstance(done, tuple)}
+    both = [file.name for shown in await read(world, other, room_id) for file in shown.files]
+    await messages.edit_message(
+        world.as_(one), room_id, message_id, Content("see", file_ids=(kept,)), keeps_files=False
+    )
+    one_left = [file.name for shown in await read(world, other, room_id) for file in shown.files]
+    hits = await search_messages(world.as_(other), Asked(traits=("file",), room_id=room_id), limit=5)
+    await messages.delete_message(world.as_(one), room_id, message_id)
+
+    assert (both, one_left, [hit.shown.message.id for hit in hits.hits]) == (
+        ["kept", "left"],
+        ["kept"],
+        [message_id],
+    )
+    assert not (
+        await search_messages(world.as_(other), Asked(traits=("file",), room_id=room_id), limit=5)
+    ).hits
+    rows = await world.rows("select gone_at is null as there from attachment where room_id = :id", id=room_id)
+    assert [row.there for row in rows] == [False, False]
+
+
+async def test_what_an_act_is_called_by_its_author_is_in_no_store_and_known_for_ever(
+    room_world: World, database_url: str, chat_url: str
+) -> None:
+    world = room_world
+    one, other = await world.client(), await world.freelancer()
+    room_id = await group(world, one, other)
+    key = "my fence, by Anna"
+
+    first, _ = await say(world, one, room_id, "paint", key=key)
+    await say(world, other, room_id, "paint, too", key=key)
+    # Another process, which knows no key yet.
+    chat = make_test_chat(database_url, chat_url=chat_url)
+    elsewhere = World(replace(world.services, chat=chat), world.clock, world.schema)
+    again, _ = await say(elsewhere, one, room_id, "paint", key=key)
+    with pytest.raises(IdempotencyConflict):
+        await say(elsewhere, one, room_id, "another", key=key)
+    await chat.close()
+
+    assert (again.outcome, again.entity_id) == (Outcome.REPLAYED, first.entity_id)
+    ids = [fact.client_id for fact in await log_of(world, room_id)]
+    assert [re.fullmatch("[0-9a-f]{64}", id) is not None for id in ids] == [True, True]
+    # Nor does it show that two people chose the same words.
+    assert ids[0] != ids[1]
 
 
 async def messages_first(world: World, room_id: object) -> object:

@@ -17,7 +17,7 @@ from tests.ferretdb_server import FerretServer
 from tests.resolvers.rooms import group
 from tests.world import World, make_test_chat
 
-PLANTED = ("quokkaberry", "wolframite", "zugzwanger", "xanthippe", "jabberwock")
+PLANTED = ("quokkaberry", "wolframite", "zugzwanger", "xanthippe", "jabberwock", "bandersnatch")
 TITLE = "Fence"
 _SEND = """mutation($input: MessageSendInput!) { messageSend(input: $input) { outcome message { id } errors { message } } }"""
 _EDIT = (
@@ -91,7 +91,7 @@ async def test_dumps_of_all_stores_hold_no_word_that_somebody_wrote(
 ) -> None:
     one, other = await talking.client(), await talking.freelancer()
     room = encode_id("room", await group(talking, one, other))
-    told, edited, answered, deleted, quoting = PLANTED
+    told, edited, answered, deleted, quoting, named = PLANTED
 
     async def send(text: str, key: str, **more: object) -> str:
         given = {"roomId": room, "text": text, "idempotencyKey": key, **more}
@@ -105,12 +105,12 @@ async def test_dumps_of_all_stores_hold_no_word_that_somebody_wrote(
     await send(f"```\n{answered}()\n```", "c", answersId=first)
     gone = await send(deleted, "d", mentionsRoom=True)
     await talking.data(one, _DELETE, input={"roomId": room, "id": gone})
-    await send(f"{quoting}!", "e", quoteId=first)
+    await send(f"{quoting}!", f"e of {named}", quoteId=first)
     # A refusal keeps nothing of what it refuses, and a repeat nothing of what it repeats.
     await talking.data(
-        one, _SEND, input={"roomId": room, "text": f"{deleted} {deleted}", "idempotencyKey": "e"}
+        one, _SEND, input={"roomId": room, "text": f"{deleted} {deleted}", "idempotencyKey": f"e of {named}"}
     )
-    await send(f"{quoting}!", "e", quoteId=first)
+    await send(f"{quoting}!", f"e of {named}", quoteId=first)
     await index(talking)
 
     shown = (await talking.data(other, _READ, id=room))["messages"]["nodes"]

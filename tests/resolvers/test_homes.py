@@ -79,7 +79,7 @@ HOMES = {
     "contract": "'gig:' || gig_id",
     "feedback": "'gig:' || gig_id",
     # An upload is its maker's until it hangs on something.
-    "attachment": "coalesce((select 'gig:' || gig_id from board where board.id = board_id), 'user:' || uploader_id)",
+    "attachment": "coalesce((select 'gig:' || gig_id from board where board.id = board_id), 'room:' || room_id, 'user:' || uploader_id)",
     "notification": "'user:' || user_id",
     "notification_preference": "'user:' || user_id",
     "board": "'gig:' || gig_id",
@@ -449,6 +449,13 @@ async def test_each_act_on_a_snippet_writes_its_owner_and_whom_it_speaks_to(worl
     async def keep(name: str, act: Awaitable[UUID]) -> None:
         ids[name] = await act
 
+    async def keep_shared() -> None:
+        rooms_of_two = await world.rows("select id from room where contract_id = :id", id=hired.contract_id)
+        shared = await snippet_shares.share_with_room(
+            made.owner, made.id, rooms_of_two[0].id, may_revise=False
+        )
+        ids["shared"] = shared.entity_id
+
     async def submit() -> None:
         rows = await world.rows("select id, sha256 from snippet_version where snippet_id = :id", id=made.id)
         named = [snippets.NamedVersion(rows[0].id, rows[0].sha256)]
@@ -470,6 +477,8 @@ async def test_each_act_on_a_snippet_writes_its_owner_and_whom_it_speaks_to(worl
             ),
             told,
         ),
+        (keep_shared, {"user:client", "user:freelancer"}),
+        (lambda: snippet_shares.end_share(made.owner, ids["shared"]), own),
         (lambda: snippets.archive_snippet(made.owner, made.id), own),
         (submit, {"gig:gig", "user:freelancer", "user:client"}),
     ]

@@ -31,7 +31,7 @@ async def test_twenty_sends_with_one_client_id_store_one_message(world: World) -
     assert sorted(receipt.outcome for receipt, _ in done) == ["APPLIED"] + ["REPLAYED"] * 19
     assert len({(receipt.entity_id, receipt.position) for receipt, _ in done}) == 1
     assert await texts(world, other, room_id) == ["once"]
-    assert [fact.client_id for fact in await log_of(world, room_id)] == ["k"]
+    assert len(await log_of(world, room_id)) == 1
 
 
 async def test_a_repeat_with_another_content_is_refused_and_with_the_same_answered_whatever_became_of_the_room(

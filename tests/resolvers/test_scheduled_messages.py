@@ -66,9 +66,10 @@ async def test_it_is_sent_at_its_time_and_not_before(world: World) -> None:
     assert await work(world) == 1
 
     assert await texts(world, other, room_id) == ["later"]
-    assert [(fact.author_id, fact.client_id) for fact in await log_of(world, room_id)] == [
-        (id_of(one), f"scheduled:{id}")
-    ]
+    (fact,) = await log_of(world, room_id)
+    me = id_of(one)
+    named = await messages.client_id_of(world.as_(one), room_id, me, f"scheduled:{id}")
+    assert (fact.author_id, fact.client_id) == (me, named)
     assert await state_of(world, id) is None
     assert await told(world, one) == ["MessageScheduled", "ScheduledMessageSent"]
 

@@ -77,7 +77,7 @@ IDS = {
     "snippet": ("kept", "archived", "missing"),
     "snippetversion": ("first", "latest", "submitted", "missing"),
     "snippetcomment": ("kept", "answer", "deleted", "missing"),
-    "snippetshare": ("contract", "link", "missing"),
+    "snippetshare": ("contract", "link", "room", "missing"),
     "person": ("applicant", "hired", "owner", "missing"),
     "room": ("group", "direct", "contract", "missing"),
     "message": ("first", "answer", "deleted", "missing"),
@@ -718,7 +718,7 @@ class _Writer:
         prefixes = {
             "any": "skill", "all": "skill", "none": "skill", "clientId": "client", "accountId": "user", "actorId": "user", "node": None, "nodes": None,
             "columns": "column", "assignees": "person", "labels": "label",
-            "roomId": "room", "around": "message", "threadId": "message", "messageVersions": "message", "messageReaders": "message", "authorId": "person", "mentionedId": "person",
+            "roomId": "room", "around": "message", "threadId": "message", "messageVersions": "message", "messageReaders": "message", "authorIds": "person", "mentionedId": "person",
             "from": "snippetversion", "to": "snippetversion",
         }  # fmt: skip
         prefix = prefixes.get(hint, hint)

@@ -34,6 +34,7 @@ from resolvers import (
     notifications,
     profiles,
     rooms,
+    snippet_shares,
     snippet_talk,
     snippets,
     task_files,
@@ -94,6 +95,7 @@ _LISTS = {
     "Query.rooms": ("owner", "rooms"),
     "Query.personBlocks": ("owner", "personBlocks"),
     "Query.messages": ("owner", 'messages(roomId: "<room.group>")'),
+    "Query.messageSearch": ("owner", "messageSearch(has: [MENTION])"),
     "Room.drafts": ("hired", 'room(id: "<room.group>") { drafts'),
     "Query.messageDrafts": ("hired", "messageDrafts"),
     "Query.scheduledMessages": ("hired", "scheduledMessages"),
@@ -387,8 +389,9 @@ class _Story:
         room_id, first = key(scene.room), key(scene.message)
         content = Content("Which white, please?", mentions_room=True)
         await messages.edit_message(hired, room_id, first, content)
+        price = await world.upload(owner.viewer, "price.txt", b"12 a litre")
         answer, _ = await messages.send_message(
-            owner, room_id, Content("The cheap one.", answers_id=first, quote_id=first)
+            owner, room_id, Content("The cheap one.", answers_id=first, quote_id=first, file_ids=(price,))
         )
         gone, _ = await messages.send_message(owner, room_id, Content("No.", mention_ids=(key(scene.mate),)))
         await messages.delete_message(owner, room_id, gone.entity_id)
@@ -446,7 +449,12 @@ class _Story:
         versions = zip(("first", "submitted", "latest"), rows, strict=True)
         self.ids["snippet"] |= {"kept": scene.snippet, "archived": encode_id("snippet", put_away.entity_id)}
         self.ids["snippetversion"] |= {name: encode_id("snippetversion", row.id) for name, row in versions}
-        self.ids["snippetshare"] |= {"contract": scene.snippetshare, "link": scene.link}
+        in_room = await snippet_shares.share_with_room(
+            hired, snippet_id, key(self.ids["room"]["contract"]), may_revise=True
+        )
+        self.ids["snippetshare"] |= {
+            "contract": scene.snippetshare, "link": scene.link, "room": encode_id("snippetshare", in_room.entity_id),
+        }  # fmt: skip
         self.ids["snippetcomment"] |= {
             "kept": scene.snippetcomment, "answer": scene.snippetanswer,
             "deleted": encode_id("snippetcomment", deleted.entity_id),

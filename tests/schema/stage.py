@@ -306,6 +306,10 @@ class Stage:
         }  # fmt: skip
         return scene
 
+    async def shelved_and_room(self) -> Scene:
+        """`shelved`, and the group of `room`."""
+        return await self.room(await self.shelved())
+
     async def apply(self, name: str, scene: Scene) -> str:
         answers = (Answer(key(scene.question), "Three times."),)
         receipt = await applications.submit_application(

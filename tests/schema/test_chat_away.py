@@ -17,6 +17,8 @@ async def test_only_chat_is_unavailable_while_its_store_is_away(world: World) ->
     chat = replace(world.services.chat, store=SqlChatStore(NOWHERE, patience_s=0.05))
     away = World(replace(world.services, chat=chat), world.clock, world.schema)
     room = encode_id("room", room_id)
+    # Acts are named by it, and it is in PostgreSQL: made by the first who has a key for what they say.
+    await world.services.chat.keys.in_force(room_id, None, at=world.clock())
     before = await world.footprint()
 
     read = await away.graphql(

@@ -360,6 +360,9 @@ MUTATION_ROWS: dict[str, Row] = {
     "snippetRestore": Row("SIGNED_IN", BY_KEEPER, after(Stage.shelved, on_the_shelf), of("snippet")),
     "snippetShareWithContract": Row("SIGNED_IN", BY_KEEPER, Stage.shelved,
         lambda scene, _: {"id": scene.snippet, "contractId": scene.contract, "mayRevise": True}),
+    # Whoever is in no such room learns of that first.
+    "snippetShareWithRoom": Row("SIGNED_IN", BY_KEEPER, Stage.shelved_and_room,
+        lambda scene, _: {"id": scene.snippet, "roomId": scene.room, "mayRevise": True}),
     "snippetShareByLink": Row("SIGNED_IN", BY_KEEPER, Stage.shelved, of("snippet", expiresAt="2027-03-01T12:00:00Z")),
     "snippetShareEnd": Row("SIGNED_IN", BY_KEEPER, Stage.shelved, of("snippetshare")),
     "snippetCommentAdd": Row("SIGNED_IN", BY_BOTH, Stage.shelved, lambda scene, _: {"body": "Hm.", "at": {

@@ -17,12 +17,13 @@ from models.event import EVENTS
 from models.ids import encode_id
 from models.snippet import SnippetLanguage
 from models.snippet_events import SnippetEvent, SnippetForPerson
-from resolvers import snippet_shares, snippet_talk, snippets
+from resolvers import rooms, snippet_shares, snippet_talk, snippets
 from resolvers.operation import Operation
 from schema.events import KINDS
 from schema.execution import Frame, Request, Response
 from schema.streaming import perform
-from tests.resolvers.snippets import CODE, Shelf, shelf
+from tests.resolvers.rooms import group
+from tests.resolvers.snippets import CODE, Shelf, keep, shelf
 from tests.subscriptions.conftest import StartWorker, Worker
 from tests.subscriptions.frames import frames_of, replayed
 
@@ -42,6 +43,7 @@ EVENTS_OF = f"""subscription ($id: ID!, $after: StreamCursor) {{ snippetEvents(s
   __typename ... on StreamEnd {{ reason }}
   %s
 }} }} }} {FIELDS}"""
+MORE = {"SnippetRevised": LINES, "SnippetShareNarrowed": "shares { ...H }"}
 LINKS = {"snippetComment": "{ ...C }", "share": "{ ...H }"}
 
 
@@ -60,7 +62,7 @@ def subscription(worker: Worker) -> str:
         kind = worker.world.schema._schema.type_map[name]
         assert isinstance(kind, GraphQLObjectType)
         links = " ".join(f"{link} {selection}" for link, selection in LINKS.items() if link in kind.fields)
-        more = LINES if name == "SnippetRevised" else ""
+        more = MORE.get(name, "")
         parts.append(f"... on {name} {{ snippet {{ ...S {more} }} {links} }}")
     return EVENTS_OF % " ".join(parts)
 
@@ -78,6 +80,9 @@ def apply(state: State, event: State) -> State:
     snippet = event["snippet"]
     for comment in snippet.pop("comments", {"nodes": []})["nodes"]:
         state["comments"][comment["id"]] = comment
+    if (shares := snippet.pop("shares", None)) is not None:
+        # Of whoever left the room themselves, that share is not theirs to see any more.
+        state["shares"] = {share["id"]: share for share in shares}
     state["snippet"] = snippet
     if comment := event.get("snippetComment"):
         state["comments"][comment["id"]] = comment
@@ -120,6 +125,9 @@ async def story(made: Shelf) -> AsyncGenerator[Act, None]:
     yield lambda: snippet_talk.delete_comment(op, kept["b"])
     yield lambda: snippet_shares.share_with_contract(op, made.id, made.hired.contract_id, may_revise=True)
     yield lambda: made.revise("other", op=other)
+    yield lambda: keep("room", group(made.world, made.hired.client, made.hired.freelancer))
+    yield lambda: snippet_shares.share_with_room(op, made.id, kept["room"], may_revise=False)
+    yield lambda: rooms.leave_room(other, kept["room"])
     yield lambda: snippets.rename_snippet(
         op, made.id, {"title": "Sum", "language": SnippetLanguage.GO}, expected_version=None
     )
@@ -199,6 +207,42 @@ async def test_a_share_that_ends_ends_the_streams_of_those_who_saw_by_it(start: 
     assert told[-1] == {"__typename": "StreamEnd", "reason": "ACCESS_LOST"}
     assert "not for them" not in str(told)
     await frames.aclose()
+
+
+async def test_who_leaves_a_room_hears_no_more_of_what_is_shared_with_it_and_the_others_do(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world = worker.world
+    keeper, leaver, stayer = await world.client(), await world.freelancer(), await world.freelancer()
+    room_id = await group(world, keeper, leaver, stayer)
+    key = await keep(world, keeper)
+    await snippet_shares.share_with_room(world.as_(keeper), key, room_id, may_revise=False)
+    snippet_id = encode_id("snippet", key)
+    _, cursor = await snapshot(worker, leaver, snippet_id)
+    leaving = await follow(worker, leaver, snippet_id, cursor)
+    staying = await follow(worker, stayer, snippet_id, cursor)
+    for frames in (leaving, staying):
+        await anext(frames)
+
+    await rooms.leave_room(world.as_(leaver), room_id)
+    await snippets.revise_snippet(
+        world.as_(keeper), key, content="not for them", message=None, expected_version=None
+    )
+
+    told: dict[str, list[Any]] = {"leaving": [], "staying": []}
+    async with asyncio.timeout(10):
+        async for frame in leaving:
+            told["leaving"].append(orjson.loads(frame.raw)["data"]["snippetEvents"]["event"])
+        while len(told["staying"]) < 2:
+            event = orjson.loads((await anext(staying)).raw)["data"]["snippetEvents"]["event"]
+            told["staying"].append(event)
+    assert told["leaving"][-1] == {"__typename": "StreamEnd", "reason": "ACCESS_LOST"}
+    assert "not for them" not in str(told["leaving"])
+    kinds = [event["__typename"] for event in told["staying"]]
+    assert kinds == ["SnippetShareNarrowed", "SnippetRevised"]
+    await leaving.aclose()
+    await staying.aclose()
 
 
 async def test_a_snapshot_taken_while_others_write_has_no_hole_and_no_double(start: StartWorker) -> None:
