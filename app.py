@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -766,20 +766,28 @@ def train_ranking(settings: Settings, _: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ranking.artifacts import ArtifactDamaged
-    from ranking.documents import PastGig
+    from ranking.documents import Gig, PastGig
     from ranking.embedding import installed_encoder
+    from ranking.known_vectors import KnownVectors, VectorFile
     from ranking.training import NothingLearnt, NotTrained, retrain
 
     past: list[PastGig] = []
+    tagged: list[Gig] = []
+    refusals: list[NotTrained] = []
 
     async def read(url: str) -> None:
         async with opened_services(settings, url) as services:
             past.extend(await outcomes.read_past(services.db))
+            tagged.extend(await outcomes.read_tagged(services.db))
 
     if code := _do_on_database(settings, read):
         return code
-    say(f"Read {len(past):,} gigs with {sum(len(each.outcomes) for each in past):,} answers.")
+    say(
+        f"Read {len(past):,} gigs with {sum(len(each.outcomes) for each in past):,} answers, and {len(tagged):,} public ones."
+    )
     root = settings.local / "ranking"
+    installed = installed_encoder()
+    encoder = None if installed is None else KnownVectors(installed, VectorFile(root))
     try:
         with tqdm(file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
 
@@ -789,15 +797,25 @@ def train_ranking(settings: Settings, _: argparse.Namespace) -> int:
                 bar.refresh()
 
             made = retrain(
-                past, root=root, encoder=installed_encoder(), at=datetime.now(UTC), on_progress=show
-            )
-    except (NotTrained, ArtifactDamaged) as error:
+                past, root=root, encoder=encoder, at=datetime.now(UTC), tagged=tagged, on_progress=show, on_refused=refusals.append,
+            )  # fmt: skip
+    except ArtifactDamaged as error:
         say(f"skillsync: {error}")
-        if isinstance(error, NothingLearnt):
-            _say_reached(error.reached)
         return 1
-    say(f"nDCG@10 on the newest {made.training.measured:,} gigs, by what was known before:")
-    _say_reached(made.training.reached)
+    except NotTrained:
+        made = None
+    for refused in refusals:
+        say(f"skillsync: {refused}")
+        if isinstance(refused, NothingLearnt):
+            _say_reached(refused.reached)
+    if made is None:
+        return 1
+    if made.orders:
+        say(f"nDCG@10 on the newest {made.training.measured:,} gigs, by what was known before:")
+        _say_reached(made.training.reached)
+    if made.suggester is not None:
+        say(f"Skills of texts, nDCG@10 on the newest of {made.suggester.gigs:,} public gigs:")
+        _say_reached(made.suggester.reached)
     say(f"{made.version} is in use; running servers take it up by themselves.")
     return 0
 
@@ -820,25 +838,39 @@ def list_ranking(settings: Settings, _: argparse.Namespace) -> int:
         except artifacts.ArtifactDamaged as error:
             print(f"{mark} {version}  damaged: {error}")
             continue
-        until = datetime.fromtimestamp(kept.span.last * 86_400, UTC).date()
-        reached = kept.training.reached["learned, on the last"]
-        print(f"{mark} {version}  {kept.span.gigs:,} gigs until {until}, nDCG@10 {reached:.4f}")
+        parts = []
+        if kept.orders:
+            reached = kept.training.reached["learned, on the last"]
+            parts.append(f"{kept.span.gigs:,} gigs until {_day(kept.span.last)}, nDCG@10 {reached:.4f}")
+        if (skills := kept.suggester) is not None:
+            reached = skills.reached["learned"]
+            parts.append(f"skills of {skills.gigs:,} texts until {_day(skills.last)}, nDCG@10 {reached:.4f}")
+        print(f"{mark} {version}  {'; '.join(parts)}")
     return 0
 
 
+def _day(days: float) -> date:
+    return datetime.fromtimestamp(days * 86_400, UTC).date()
+
+
 def roll_ranking_back(settings: Settings, _: argparse.Namespace) -> int:
-    """Go back to the order that was trained before the one in use."""
+    """Go back to what was in use before; from the first that was trained to none."""
     from ranking import artifacts
 
     try:
         back = artifacts.roll_back(settings.local / "ranking")
     except artifacts.NothingToRollBackTo:
-        say("skillsync: There is no older version. `ranking list` shows what there is.")
+        say("skillsync: Nothing trained is in use. `ranking list` shows what there is.")
         return 1
     except artifacts.ArtifactDamaged as error:
         say(f"skillsync: {error}")
         return 1
-    say(f"{back.version} is in use again; running servers take it up by themselves.")
+    if back is None:
+        say(
+            "Nothing trained is in use now, as before the first training; running servers take that up by themselves."
+        )
+    else:
+        say(f"{back.version} is in use again; running servers take it up by themselves.")
     return 0
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlmodel import Field, SQLModel
 
 from models.checks import Checks
@@ -34,6 +34,7 @@ from models.vocabulary import Vocabulary
 
 MAX_TITLE, MAX_DESCRIPTION, MAX_SKILLS, MAX_QUESTIONS, MAX_WANTED = 120, 20_000, 20, 10, 50
 MAX_DAYS = 3650
+MAX_LANGUAGES = 10
 S = GigStatus
 
 
@@ -162,6 +163,10 @@ class Gig(Versioned, table=True):
     # For filters and order across currencies nothing is converted; a filter names its currency.
     deadline: datetime = utc()
     expected_days: int | None
+    # One of them is enough; without any, nobody is asked what they speak.
+    languages: list[str] = Field(
+        default_factory=list, sa_type=ARRAY(sa.Text), sa_column_kwargs={"server_default": "{}"}
+    )
     wanted: int = 1
     hired: int = 0
     visibility: GigVisibility = words(GigVisibility)

@@ -10,6 +10,7 @@ from models.errors import Invalid
 from models.gig import (
     MAX_DAYS,
     MAX_DESCRIPTION,
+    MAX_LANGUAGES,
     MAX_QUESTIONS,
     MAX_SKILLS,
     MAX_TITLE,
@@ -39,7 +40,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class GigContent:
-    """Amounts are decimals of `currency`; `expected_days` is how long the work takes, None when it is open."""
+    """Amounts are decimals of `currency`; `expected_days` is how long the work takes, None when it is open. Who speaks one of the
+    `languages` (ISO 639) can do it; everybody if there are none.
+    """
 
     title: str
     description: str
@@ -53,6 +56,7 @@ class GigContent:
     visibility: GigVisibility = GigVisibility.PUBLIC
     skills: tuple[WantedSkill, ...] = ()
     questions: tuple[Question, ...] = ()
+    languages: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, gig: Gig, skills: tuple[WantedSkill, ...], questions: tuple[Question, ...]) -> "GigContent":
@@ -70,6 +74,7 @@ class GigContent:
             visibility=gig.visibility,
             skills=skills,
             questions=questions,
+            languages=tuple(gig.languages),
         )
 
     def write_to(self, gig: Gig, *, now: datetime, past_deadline_is_fine: bool = False) -> None:
@@ -85,6 +90,7 @@ class GigContent:
         checks.between(("wanted",), self.wanted, min=(gig.hired or 0) + 1, max=MAX_WANTED)
         self._check_skills(checks)
         self._check_questions(checks)
+        self._check_languages(checks)
         low, high = self._checked_budget(checks)
         checks.done()
         gig.title, gig.description = title, description
@@ -92,6 +98,7 @@ class GigContent:
         gig.budget_min_minor, gig.budget_max_minor = low, high
         gig.deadline, gig.expected_days = self.deadline, self.expected_days
         gig.wanted, gig.visibility = self.wanted, self.visibility
+        gig.languages = list(self.languages)
 
     def _check_skills(self, checks: Checks) -> None:
         checks.count(("skills",), self.skills, max=MAX_SKILLS)
@@ -103,6 +110,12 @@ class GigContent:
         checks.count(("questions",), self.questions, max=MAX_QUESTIONS)
         for index, question in enumerate(self.questions):
             checks.text(("questions", str(index), "prompt"), question.prompt, max=500)
+
+    def _check_languages(self, checks: Checks) -> None:
+        checks.count(("languages",), self.languages, max=MAX_LANGUAGES)
+        checks.distinct(("languages",), self.languages)
+        for index, language in enumerate(self.languages):
+            checks.language(("languages", str(index)), language)
 
     def _checked_budget(self, checks: Checks) -> tuple[int, int]:
         known = len(checks.refusals)
@@ -138,7 +151,7 @@ def changes_between(before: GigContent, after: GigContent) -> dict[str, tuple[st
     for name in GigContent.__dataclass_fields__:
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
-            is_text = name in {"title", "description", "skills", "questions"}
+            is_text = name in {"title", "description", "skills", "questions", "languages"}
             changes[name] = (None, None) if is_text else (_plain(old), _plain(new))
     return changes
 

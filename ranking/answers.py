@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Where a skill is seen: PROFILE, TEXT (characters `start` to `end` of the profile's text) or PAST_GIG (`gig`, `at`)."""
+    """Where a skill is seen: PROFILE, GIG, TEXT (characters `start` to `end` of the profile's or gig's text) or PAST_GIG (`gig`, `at`)."""
 
     source: str
     gig: str | None = None
@@ -44,12 +44,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the index holds. `vectors` of `documents` have their meaning computed; None without an encoder."""
+    """What the index holds. The meaning of `vectors` of `documents` is known; None without an encoder. `recalled` were not computed
+    since the start, but kept from before."""
 
     gigs: int
     people: int
     past_gigs: int
     vectors: int | None
+    recalled: int
     documents: int
     basis: str
     version: str
@@ -63,6 +65,15 @@ class Mentioned:
     skill: str
     confidence: float
     spans: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SkillAnswer:
+    """What is named, then what is likely, by `basis` and `version`."""
+
+    basis: str
+    version: str
+    skills: tuple[Mentioned, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
 """Models as files: text with checksums, never code. A version is a directory that is written whole or not at all.
 
 <root>/<version>/manifest.json   what it is: when, from which data, what it reached, with which libraries, SHA-256 of each file
-<root>/<version>/head-0.txt …    LightGBM's own text format
-<root>/CURRENT                   the version in use with the SHA-256 of its manifest; rolling back is writing another one here
+<root>/<version>/head-0.txt …    the order of people, in LightGBM's own text format
+<root>/<version>/skills.txt      the suggester of skills, the same
+<root>/CURRENT                   the version in use with the SHA-256 of its manifest; rolling back is writing another one here, or none
+
+A version holds all that is learnt: what was not trained anew is carried over from the one before. So one step back is one for all.
 
 Nothing is ever unpickled. What the manifest does not name is not read, and what differs from it is not used.
 """
@@ -20,21 +23,25 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
-from ranking.learning import Learned, Training
+from ranking.learning import FirstGuess, Learned, Order, Training
+from ranking.skills.suggesting import TrainedSuggester
 from ranking.trees import Trees
 
 CURRENT, MANIFEST, LOCK = "CURRENT", "manifest.json", "LOCK"
-FORMAT = 2
+FORMAT = 3
+READABLE = (2, FORMAT)
+"""Versions of format 2 hold no suggester, and do not tell what was in use before."""
 LIBRARIES = ("lightgbm", "numpy", "scipy", "scikit-learn")
 KEPT = 10
 """Versions; older ones are deleted when another is written, but never the one in use."""
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-_FILE = re.compile(r"head-[0-9]\.txt")
+_FILE = re.compile(r"head-[0-9]\.txt|skills\.txt")
+SKILLS = "skills.txt"
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +50,7 @@ class ArtifactDamaged(Exception):
 
 
 class NothingToRollBackTo(Exception):
-    """No version was written before the one in use."""
+    """Nothing trained is in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +66,23 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """`made_at` is a time as text, for people; `libraries` are the versions it was made with."""
+    """`made_at` is a time as text, for people; `span` is of what the order was trained on, `libraries` are the versions it was made with.
+
+    Without an order that was learnt, `training.order` is a simple one. `before`, set by `save`, is the version that was in use until then.
+    """
 
     version: str
     training: Training
     made_at: str = ""
     span: Span = Span()
     libraries: Mapping[str, str] = field(default_factory=dict)
+    suggester: TrainedSuggester | None = None
+    before: str | None = None
+
+    @property
+    def orders(self) -> bool:
+        """Whether it holds an order."""
+        return isinstance(self.training.order, Learned)
 
     @property
     def trees(self) -> Trees:
@@ -75,14 +92,19 @@ class Artifact:
         return order.trees
 
 
-def save(root: Path, artifact: Artifact) -> None:
-    """Write the version whole, then make it the current one. Whether it is better was asked before (ranking/training.py)."""
-    trees = artifact.trees
+def save(root: Path, artifact: Artifact) -> Artifact:
+    """Write the version whole, then make it the current one, and answer it. Whether it is better was asked before (ranking/training.py)."""
+    trees = artifact.trees if artifact.orders or artifact.suggester is None else None
     if not _VERSION.fullmatch(artifact.version):
         raise ValueError(f"{artifact.version!r} is no name of a version")
-    files = {f"head-{number}.txt": text.encode() for number, text in enumerate(trees.texts)}
+    files: dict[str, bytes] = {}
+    if trees is not None:
+        files |= {f"head-{number}.txt": text.encode() for number, text in enumerate(trees.texts)}
+    if (suggester := artifact.suggester) is not None:
+        (text,) = suggester.trees.texts
+        files[SKILLS] = text.encode()
     span = artifact.span
-    manifest = {
+    manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": artifact.version,
         "made_at": artifact.made_at,
@@ -90,15 +112,20 @@ def save(root: Path, artifact: Artifact) -> None:
         "reached": artifact.training.reached,
         "measured": artifact.training.measured,
         "libraries": {"python": sys.version.split()[0], **{name: version_of(name) for name in LIBRARIES}},
-        "model": {
-            "names": trees.names,
-            "low": trees.low,
-            "high": trees.high,
-            "weights": [weight for weight, _ in trees.boosters],
+        "model": None if trees is None else _facts_of(trees),
+        "skills": None
+        if suggester is None
+        else _facts_of(suggester.trees)
+        | {
+            "threshold": suggester.threshold,
+            "reached": suggester.reached,
+            "gigs": suggester.gigs,
+            "last": suggester.last,
         },
         "files": {name: _digest(content) for name, content in files.items()},
     }
     with _alone(root):
+        manifest["before"] = _in_use(root)
         home, draft = root / artifact.version, root / f".{artifact.version}.new"
         if home.exists():
             raise FileExistsError(f"there is a version {artifact.version} already")
@@ -113,6 +140,7 @@ def save(root: Path, artifact: Artifact) -> None:
         for old in versions(root)[:-KEPT]:
             if old != artifact.version:
                 shutil.rmtree(root / old)
+    return replace(artifact, before=manifest["before"])
 
 
 def use(root: Path, version: str) -> Artifact:
@@ -121,14 +149,21 @@ def use(root: Path, version: str) -> Artifact:
         return _point(root, version)
 
 
-def roll_back(root: Path) -> Artifact:
-    """Make the version before the current one the current one. Raises NothingToRollBackTo."""
+def roll_back(root: Path) -> Artifact | None:
+    """Make the version that was in use before the current one the current one again; None: nothing trained was, and nothing is now.
+
+    Raises NothingToRollBackTo, and ArtifactDamaged if that version is.
+    """
     with _alone(root):
         pointer = _pointer(root)
-        older = [] if pointer is None else [each for each in versions(root) if each < pointer[0]]
-        if not older:
+        if pointer is None:
             raise NothingToRollBackTo
-        return _point(root, older[-1])
+        before = _before(root, pointer[0])
+        if before is None:
+            (root / CURRENT).unlink()
+            _sync(root)
+            return None
+        return _point(root, before)
 
 
 def versions(root: Path) -> list[str]:
@@ -158,7 +193,7 @@ def read(root: Path, version: str, *, manifest_sha256: str | None = None) -> Art
         raise ArtifactDamaged(f"{version}: {MANIFEST} is not what was written")
     try:
         facts = json.loads(content)
-        if facts["format"] != FORMAT or facts["version"] != version:
+        if facts["format"] not in READABLE or facts["version"] != version:
             raise ArtifactDamaged(f"{version}: format {facts['format']} of version {facts['version']}")
         return _artifact(facts, home)
     except (KeyError, TypeError, ValueError) as error:
@@ -202,25 +237,72 @@ class Artifacts:
 
 
 def _artifact(facts: dict[str, Any], home: Path) -> Artifact:
-    version, texts = facts["version"], []
+    version, texts, skills = facts["version"], [], None
     for name, digest in sorted(facts["files"].items()):
         if not _FILE.fullmatch(name):
             raise ArtifactDamaged(f"{version}: {name} is no file of a model")
         content = _content(home / name, version)
         if _digest(content) != digest:
             raise ArtifactDamaged(f"{version}: {name} is not what was written")
-        texts.append(content.decode())
-    model = facts["model"]
-    trees = Trees.read(
+        if name == SKILLS:
+            skills = content.decode()
+        else:
+            texts.append(content.decode())
+    order: Order = FirstGuess() if facts["model"] is None else Learned(_trees(facts["model"], texts))
+    training = Training(order, _reached(facts), measured=int(facts["measured"]))
+    suggester = None
+    if (told := facts.get("skills")) is not None:
+        if skills is None:
+            raise ArtifactDamaged(f"{version}: {SKILLS} is missing")
+        suggester = TrainedSuggester(
+            _trees(told, [skills]), float(told["threshold"]), _reached(told), int(told["gigs"]), float(told["last"])
+        )  # fmt: skip
+    return Artifact(
+        version, training, facts["made_at"], Span(**facts["data"]), facts["libraries"], suggester, facts.get("before")
+    )  # fmt: skip
+
+
+def _facts_of(trees: Trees) -> dict[str, Any]:
+    return {
+        "names": trees.names,
+        "low": trees.low,
+        "high": trees.high,
+        "weights": [weight for weight, _ in trees.boosters],
+    }
+
+
+def _trees(facts: dict[str, Any], texts: list[str]) -> Trees:
+    return Trees.read(
         texts,
-        model["weights"],
-        names=tuple(model["names"]),
-        low=float(model["low"]),
-        high=float(model["high"]),
+        facts["weights"],
+        names=tuple(facts["names"]),
+        low=float(facts["low"]),
+        high=float(facts["high"]),
     )
-    reached = {str(name): float(value) for name, value in facts["reached"].items()}
-    training = Training(Learned(trees), reached, measured=int(facts["measured"]))
-    return Artifact(version, training, facts["made_at"], Span(**facts["data"]), facts["libraries"])
+
+
+def _reached(facts: dict[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in facts["reached"].items()}
+
+
+def _in_use(root: Path) -> str | None:
+    try:
+        return current(root)
+    except ArtifactDamaged:
+        return None
+
+
+def _before(root: Path, version: str) -> str | None:
+    """What was in use before it, or the newest that is older where that is not kept or not told."""
+    older = [each for each in versions(root) if each < version]
+    try:
+        facts = json.loads((root / version / MANIFEST).read_bytes())
+        before = facts["before"] if facts["format"] == FORMAT else None
+        if facts["format"] == FORMAT and (before is None or before in older):
+            return before if before is None else str(before)
+    except (OSError, KeyError, TypeError, ValueError):
+        log.warning("%s does not tell what was in use before it", version)
+    return older[-1] if older else None
 
 
 def _pointer(root: Path) -> tuple[str, str] | None:

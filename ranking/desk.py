@@ -14,10 +14,12 @@ import select
 import signal
 import struct
 import sys
-from collections import OrderedDict, deque
+import time
+from collections import deque
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from ranking.answers import (
@@ -27,6 +29,7 @@ from ranking.answers import (
     Near,
     Proof,
     ProposedTeam,
+    SkillAnswer,
     Status,
     TeamAnswer,
     TeamRequest,
@@ -37,53 +40,38 @@ if TYPE_CHECKING:
     from ranking.artifacts import Artifact, Artifacts
     from ranking.embedding import Encoder, Floats
     from ranking.experience import Experience
+    from ranking.known_vectors import KnownVectors
     from ranking.matching import Match, Matcher, Model
     from ranking.skills.naming import SkillNames
+    from ranking.skills.suggesting import SkillSuggester, TrainedSuggester
 
 HEADER = struct.Struct("<Q")
-AT_ONCE = 1
-"""Documents whose meaning is computed within one call: some tens of milliseconds."""
-KEPT_VECTORS = 20_000
+MOST_ANSWERS = 10
+"""Answers that are given before a document gets its meaning, where questions never pause: some tenths of a second."""
+QUIET_S = 0.02
+"""Who has just changed a document or asked asks again soon: so long it is waited before some tens of milliseconds are spent."""
+FEW = 20
+WORK_S = 0.01
 NEWCOMER_GIGS = 5
-NEIGHBOURS = 20
 LIKELY = 0.3
+SURE = 0.999
+"""What is only likely never counts as named, whose confidence is 1."""
 _log = logging.getLogger(__name__)
-
-
-class KnownVectors:
-    """An encoder that remembers the newest texts: what is asked again and again is computed once."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._known: OrderedDict[str, Floats] = OrderedDict()
-
-    def encode(self, texts: Sequence[str], *, tokens: int = 128) -> Floats:
-        import numpy as np
-
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        if new:
-            self._known.update(zip(new, self._encoder.encode(new, tokens=tokens), strict=True))
-        found = []
-        for text in texts:
-            self._known.move_to_end(text)
-            found.append(self._known[text])
-        while len(self._known) > KEPT_VECTORS:
-            self._known.popitem(last=False)
-        return np.stack(found)
 
 
 class Desk:
     """Holds what is on the market and answers by it. First by words alone; by meaning once all meanings are computed."""
 
-    def __init__(self, *, embeds: bool = True) -> None:
+    def __init__(self, *, embeds: bool = True, encoder: Encoder | None = None) -> None:
+        """`encoder` computes meanings, by default the one that is installed; without `embeds` nothing does."""
         self._embeds = embeds
+        self._own_encoder = encoder
         self._names: SkillNames | None = None
         # Filled when all gigs are there, for a matcher that has it already; an empty one it would take for none.
         self._adjacency: dict[str, dict[str, float]] = {"": {}}
         self._encoder: KnownVectors | None = None
         self._waiting: deque[tuple[bool, str]] = deque()
-        self._draft: Matcher | None = None
-        """Of all documents with their meaning, until it has them."""
+        """Gigs (true) and people whose meaning is not known yet."""
         self._matcher = self._new_matcher()
         self._heard_gigs: list[Gig] = []
         self._heard: list[Happened] = []
@@ -93,24 +81,31 @@ class Desk:
         """The same with the meanings of past gigs, once somebody counts on them."""
         self._past_vectors: dict[str, Floats] = {}
         self._past_waiting: deque[tuple[str, str]] = deque()
+        self._waits = False
+        """Whether the model is to be taken up when it can be."""
         self._artifacts: Artifacts | None = None
         self._artifact: Artifact | None = None
+        self._heard_tagged: list[Gig] = []
+        self._tagged: list[Gig] = []
+        """Of which skills of texts are learnt."""
+        self._suggests: tuple[str, SkillSuggester] | None = None
+        """The suggester in use with its version."""
+        self._making: object = None
+        """What it is made of; nothing else is put in use."""
 
     # -- what is known -------------------------------------------------------------------------------------------------
 
-    def begin(self, taxonomy: Sequence[tuple[str, tuple[str, ...]]]) -> None:
-        """The names of skills; before any document."""
+    def begin(self, taxonomy: Sequence[tuple[str, tuple[str, ...]]], vectors: str | None = None) -> None:
+        """The names of skills, and where vectors are kept from one start to the next; before any document."""
         from ranking.skills.naming import SkillName, SkillNames
 
         self._names = SkillNames(SkillName(name, (name, *others)) for name, others in taxonomy)
+        self._encoder = self._known_vectors(vectors)
         self._matcher = self._new_matcher()
 
     def load(self, gigs: Sequence[Gig], people: Sequence[Person]) -> None:
-        """Add many documents, by words and skills."""
-        for gig in gigs:
-            self._matcher.put_gig(gig)
-        for person in people:
-            self._matcher.put_person(person)
+        """Add many documents, by words and skills, and by meaning where it was computed before."""
+        self._waiting.extend(self._put(gigs, people))
 
     def settle(self, artifacts: str | None) -> None:
         """Everything is loaded; `artifacts` is where trained models are. From here on it answers, and computes meanings between
@@ -119,21 +114,20 @@ class Desk:
 
         self._artifacts = _artifacts_in(artifacts)
         self._adjacency.update(adjacency([gig.skills for gig in self._matcher.gigs.values()]))
-        encoder = self._installed_encoder()
-        if encoder is not None:
-            self._encoder = KnownVectors(encoder)
-            self._draft = self._new_matcher()
-            # What came last is looked for first.
-            self._waiting.extend((True, gig_id) for gig_id in reversed(self._matcher.gigs))
-            self._waiting.extend((False, person_id) for person_id in self._matcher.people)
+        # What came last is looked for first.
+        gigs = [each for each in self._waiting if each[0]]
+        self._waiting = deque([*reversed(gigs), *(each for each in self._waiting if not each[0])])
+        self._embed_if_all_are_known()
         self.look()
         self._use_model()
-        if not self.has_work:
-            self._finish()
 
     def listen(self) -> None:
         """What became of gigs is told anew, from the beginning."""
-        self._heard_gigs, self._heard = [], []
+        self._heard_gigs, self._heard, self._heard_tagged = [], [], []
+
+    def hear_tagged(self, gigs: Sequence[Gig]) -> None:
+        """Gigs for everybody's eyes, of whose texts and skills is learnt; as `hear`."""
+        self._heard_tagged.extend(gigs)
 
     def hear(self, gigs: Sequence[Gig], happened: Sequence[Happened]) -> None:
         """A part of it, in any order; nothing counts before `remember`."""
@@ -146,10 +140,13 @@ class Desk:
 
         # When each step happened matters to training alone.
         past = [PastGig(each.gig, each.outcomes) for each in past_gigs(self._heard_gigs, self._heard)]
+        tagged = self._heard_tagged
         self.listen()
+        if tagged != self._tagged:
+            self._tagged = tagged
         self._past, self._close_experience = past, None
         self._experience = Experience(past) if past else None
-        known = {each.gig.id for each in past}
+        known = {each.gig.id for each in past} | {gig.id for gig in tagged}
         self._past_vectors = {id: vector for id, vector in self._past_vectors.items() if id in known}
         self._prepare()
 
@@ -170,26 +167,22 @@ class Desk:
         gone_people: Sequence[str],
     ) -> None:
         """Documents that came or changed, and ids of those that are no longer to be found."""
-        for matcher in self._matchers:
-            for gig_id in gone_gigs:
-                matcher.remove_gig(gig_id)
-            for person_id in gone_people:
-                matcher.remove_person(person_id)
-        is_bulk = len(gigs) + len(people) > AT_ONCE
-        for gig in gigs:
-            self._put(gig, is_gig=True, is_bulk=is_bulk)
-        for person in people:
-            self._put(person, is_gig=False, is_bulk=is_bulk)
+        for gig_id in gone_gigs:
+            self._matcher.remove_gig(gig_id)
+        for person_id in gone_people:
+            self._matcher.remove_person(person_id)
+        self._waiting.extendleft(self._put(gigs, people))
 
     def status(self) -> Status:
         matcher = self._matcher
         documents = len(matcher.gigs) + len(matcher.people)
-        vectors = None if self._encoder is None else documents - len(self._waiting)
+        encoder = self._encoder
+        vectors = None if encoder is None else documents - len(self._waiting)
         basis = "HYBRID" if matcher.embeds else "LEXICAL"
         if matcher.model.learned is not None:
             basis = "LEARNED"
         return Status(gigs=len(matcher.gigs), people=len(matcher.people), past_gigs=len(self._past), vectors=vectors,
-                      documents=documents, basis=basis, version=matcher.model.version, memory_mb=_memory_mb())  # fmt: skip
+                      recalled=0 if encoder is None else encoder.found, documents=documents, basis=basis, version=matcher.model.version, memory_mb=_memory_mb())  # fmt: skip
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
@@ -201,23 +194,20 @@ class Desk:
         """As `gigs_for` would say of these."""
         return [self._answer(match) for match in self._matcher.explain_gigs(person, gigs)]
 
-    def people_for(self, gig: Gig, limit: int, explained: int) -> list[Answer]:
-        found = self._matcher.people_for(gig, limit=limit, explained=explained)
+    def people_for(self, gig: Gig, limit: int, explained: int, without: Sequence[str] = ()) -> list[Answer]:
+        found = self._matcher.people_for(gig, limit=limit, explained=explained, without=without)
         return [self._answer(match) for match in found]
 
     def fits(self, pairs: Sequence[tuple[Gig, Person]]) -> list[Answer]:
         """As `people_for` would say of each person."""
         return [self._answer(self._matcher.fit(gig, person)) for gig, person in pairs]
 
-    def similar(self, gig: Gig, limit: int) -> list[tuple[str, int]]:
-        """Other gigs with how alike they are, 0 to 100."""
-        return [
-            (name, min(100, max(0, round(score))))
-            for name, score in self._matcher.similar_gigs(gig, limit=limit)
-        ]
+    def similar(self, gig: Gig, limit: int) -> list[Answer]:
+        """Other gigs, and how they are like it."""
+        return [self._answer(match) for match in self._matcher.similar_gigs(gig, limit=limit)]
 
-    def skills_in(self, title: str, text: str, limit: int) -> list[Mentioned]:
-        """Skills that a text names, then those that gigs like it ask for; spans count from the start of `text`."""
+    def skills_in(self, title: str, text: str, limit: int) -> SkillAnswer:
+        """Skills that a text names, then those that are likely; spans count from the start of `text`."""
         spans: dict[str, list[tuple[int, int]]] = {}
         if self._names is not None:
             for mention in self._names.mentions(text):
@@ -225,19 +215,24 @@ class Desk:
             for mention in self._names.mentions(title):
                 spans.setdefault(mention.skill, [])
         named = [Mentioned(skill, 1.0, tuple(found)) for skill, found in spans.items()]
-        votes: dict[str, float] = {}
-        whole = 0.0
-        matcher = self._matcher
-        for name, score in matcher.similar_gigs(Gig("", title, text), limit=NEIGHBOURS):
-            whole += score
-            for skill in matcher.gigs[name].skills:
-                votes[skill] = votes.get(skill, 0.0) + score
-        likely = sorted(
-            (-votes[skill] / whole, skill)
-            for skill in votes
-            if skill not in spans and whole and votes[skill] / whole >= LIKELY
-        )
-        return [*named, *(Mentioned(skill, -share) for share, skill in likely)][:limit]
+        basis, version, likely = self._likely_skills(title, text, limit + len(spans))
+        more = [Mentioned(skill, min(share, SURE)) for skill, share in likely if skill not in spans]
+        return SkillAnswer(basis, version, tuple([*named, *more][:limit]))
+
+    def _likely_skills(self, title: str, text: str, limit: int) -> tuple[str, str, list[tuple[str, float]]]:
+        """By what was learnt of tagged gigs, or what gigs like it ask for; with basis and version."""
+        from ranking.matching import BLEND_VERSION
+        from ranking.skills.suggesting import Tagged
+        from ranking.skills.voting import voted
+
+        if (suggests := self._suggests) is None:
+            basis = "HYBRID" if self._matcher.embeds else "LEXICAL"
+            found = [each for each in voted(self._matcher, title, text) if each[1] >= LIKELY]
+            return basis, BLEND_VERSION, found
+        version, suggester = suggests
+        (suggested,) = suggester.suggest([Tagged(title, text)], limit=limit)
+        likely = [(each.skill, each.probability) for each in suggested if each.is_likely]
+        return suggester.basis.value, version, likely
 
     def teams(self, request: TeamRequest) -> TeamAnswer:
         return _teams(request)
@@ -248,69 +243,144 @@ class Desk:
     def has_work(self) -> bool:
         return bool(self._waiting or self._past_waiting)
 
+    @property
+    def quiet_s(self) -> float:
+        """How long nobody should have asked before there is time to work."""
+        return QUIET_S if len(self._waiting) + len(self._past_waiting) <= FEW else 0.0
+
     def work(self) -> None:
-        """Compute the meaning of the next document."""
+        """Compute the meaning of the next document, or of as many as take a few milliseconds, most of them known already."""
+        until = time.monotonic() + WORK_S
+        while self.has_work and time.monotonic() < until:
+            self._work_once()
+
+    def _work_once(self) -> None:
+        assert self._encoder is not None
         if self._waiting:
-            self._know(*self._waiting.popleft())
-        elif self._encoder is not None:
+            self._know(*self._waiting.popleft(), self._encoder)
+            self._embed_if_all_are_known()
+        else:
             name, text = self._past_waiting.popleft()
             self._past_vectors[name] = self._encoder.encode([text])[0]
-        if not self.has_work:
-            self._finish()
+        if self._waits and self._is_ready:
+            self._use_model()
+        if not self._past_waiting:
+            self._make_suggester()
 
-    def _know(self, is_gig: bool, name: str) -> None:
-        target = self._draft or self._matcher
+    def _know(self, is_gig: bool, name: str, encoder: KnownVectors) -> None:
+        from ranking.experience import sentence_of
+        from ranking.matching import profile_of
+
         if is_gig and (gig := self._matcher.gigs.get(name)) is not None:
-            target.put_gig(gig)
+            self._matcher.know_gig(name, encoder.encode([sentence_of(gig)])[0])
         elif not is_gig and (person := self._matcher.people.get(name)) is not None:
-            target.put_person(person)
+            self._matcher.know_person(name, encoder.encode([profile_of(person)])[0])
 
-    def _finish(self) -> None:
-        if self._draft is not None:
-            self._matcher, self._draft = self._draft, None
-        self._use_model()
+    def _embed_if_all_are_known(self) -> None:
+        """From then on for good: a few that come later are without for a moment."""
+        if self._encoder is not None and not self._waiting and not self._matcher.embeds:
+            self._matcher.embed(self._encoder)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    @property
-    def _matchers(self) -> list[Matcher]:
-        return [self._matcher] if self._draft is None else [self._matcher, self._draft]
-
     def _new_matcher(self) -> Matcher:
+        """By words and skills, until all meanings are known: scores with and without are not to be compared."""
         from ranking.matching import Matcher
 
-        return Matcher(self._encoder, adjacency=self._adjacency, names=self._names)
+        return Matcher(adjacency=self._adjacency, names=self._names)
 
-    def _put(self, document: Gig | Person, *, is_gig: bool, is_bulk: bool) -> None:
-        """At once by words; by meaning, too, unless many came at once: then their meanings wait for a quiet moment."""
-        for matcher in self._matchers:
-            vector = _no_meaning() if is_bulk and matcher.embeds else None
-            if isinstance(document, Gig):
-                matcher.put_gig(document, vector=vector)
-            else:
-                matcher.put_person(document, vector=vector)
-        if is_bulk and self._encoder is not None:
-            self._waiting.append((is_gig, document.id))
+    def _known_vectors(self, directory: str | None) -> KnownVectors | None:
+        from ranking.embedding import installed_encoder
+        from ranking.known_vectors import KnownVectors, VectorFile
+
+        encoder = (self._own_encoder or installed_encoder()) if self._embeds else None
+        if encoder is None:
+            return None
+        return KnownVectors(encoder, None if directory is None else VectorFile(Path(directory)))
+
+    def _put(self, gigs: Sequence[Gig], people: Sequence[Person]) -> list[tuple[bool, str]]:
+        """By words and skills, and by meaning if it is known; whose is not is answered."""
+        from ranking.experience import sentence_of
+        from ranking.matching import profile_of
+
+        lacking = []
+        for gig, vector in zip(gigs, self._recalled([sentence_of(gig) for gig in gigs]), strict=True):
+            self._matcher.put_gig(gig, vector=vector, later=True)
+            if vector is None:
+                lacking.append((True, gig.id))
+        texts = [profile_of(person) for person in people]
+        for person, vector in zip(people, self._recalled(texts), strict=True):
+            self._matcher.put_person(person, vector=vector, later=True)
+            if vector is None:
+                lacking.append((False, person.id))
+        return [] if self._encoder is None else lacking
+
+    def _recalled(self, texts: Sequence[str]) -> Sequence[Floats | None]:
+        return [None] * len(texts) if self._encoder is None else self._encoder.recall(texts)
 
     def _prepare(self) -> None:
-        """Use the model at once, or when the meanings of past gigs that it counts on are known; until then nothing changes."""
+        """Use the model at once, or when the meanings that it counts on are known; until then nothing changes."""
         from ranking.experience import sentence_of
 
         self._past_waiting.clear()
+        needed: list[Gig] = []
         if self._encoder is not None and needs_meanings(self._artifact):
-            self._past_waiting.extend(
-                (each.gig.id, sentence_of(each.gig))
-                for each in self._past
-                if each.gig.id not in self._past_vectors
-            )
-        if not self._past_waiting:
+            needed += [each.gig for each in self._past]
+        if self._encoder is not None and self._learnt_of_skills is not None:
+            needed += self._tagged
+        texts = {gig.id: sentence_of(gig) for gig in needed if gig.id not in self._past_vectors}
+        self._past_waiting.extend(texts.items())
+        self._waits = not self._is_ready
+        if not self._waits:
             self._use_model()
+        self._make_suggester()
+
+    @property
+    def _learnt_of_skills(self) -> TrainedSuggester | None:
+        return None if self._artifact is None else self._artifact.suggester
+
+    def _make_suggester(self) -> None:
+        """In a thread, because it takes a second or two: answers go on meanwhile, by the one before, unless it was rolled back."""
+        trained, artifact = self._learnt_of_skills, self._artifact
+        if trained is None or artifact is None:
+            self._suggests, self._making = None, None
+            return
+        making = (artifact.version, id(self._tagged))
+        if making == self._making or not self._tagged or self._past_waiting:
+            return
+        vectors = None
+        if self._encoder is not None:
+            import numpy as np
+
+            vectors = np.stack([self._past_vectors[gig.id] for gig in self._tagged])
+        self._making = making
+        arguments = (making, trained, artifact.version, self._tagged, vectors)
+        Thread(target=self._made_suggester, args=arguments, daemon=True).start()
+
+    def _made_suggester(
+        self, making: object, trained: TrainedSuggester, version: str, tagged: Sequence[Gig], vectors: Any
+    ) -> None:
+        from ranking.skills.suggesting import SkillSuggester, tagged_as
+
+        try:
+            made = SkillSuggester.of([tagged_as(gig) for gig in tagged], trained, self._encoder, vectors)
+        except Exception:
+            _log.exception("the suggester of skills of %s cannot be used", version)
+            return
+        if self._making == making:
+            self._suggests = version, made
+
+    @property
+    def _is_ready(self) -> bool:
+        """Whether the meanings are known that the model counts on, if it does."""
+        if self._encoder is None or not needs_meanings(self._artifact):
+            return True
+        return self._matcher.embeds and not self._past_waiting
 
     def _use_model(self) -> None:
         """From the next answer on."""
-        model = self._model()
-        for matcher in self._matchers:
-            matcher.use(model)
+        self._waits = not self._is_ready
+        self._matcher.use(self._model())
 
     def _model(self) -> Model:
         """Without one that is trained, or if what it counts on is not there, people are ordered by the blend."""
@@ -321,7 +391,7 @@ class Desk:
         if artifact is None or not isinstance(artifact.training.order, Learned):
             return Model(experience=experience)
         if needs_meanings(artifact):
-            experience = self._experience_by_meaning()
+            experience = self._experience_by_meaning() if self._is_ready else None
         if experience is None:
             return Model(experience=self._experience)
         return Model(artifact.version, experience, artifact.training.order)
@@ -338,11 +408,6 @@ class Desk:
 
                 self._close_experience = Experience(self._past, np.stack(known))
         return self._close_experience
-
-    def _installed_encoder(self) -> Encoder | None:
-        from ranking.embedding import installed_encoder
-
-        return installed_encoder() if self._embeds else None
 
     def _answer(self, match: Match) -> Answer:
         experience = self._experience
@@ -366,14 +431,6 @@ class Desk:
             wishes=tuple((wish.skill, wish.points) for wish in match.wishes),
             is_newcomer=done <= NEWCOMER_GIGS,
         )
-
-
-def _no_meaning() -> Floats:
-    import numpy as np
-
-    from ranking.embedding import DIMENSIONS
-
-    return np.zeros(DIMENSIONS, np.float32)
 
 
 def _artifacts_in(root: str | None) -> Artifacts | None:
@@ -442,7 +499,7 @@ def _memory_mb() -> int:
 # -- calls -------------------------------------------------------------------------------------------------------------
 
 CALLS = (
-    "begin", "load", "settle", "listen", "hear", "remember", "change", "status", "gigs_for", "explain_gigs", "people_for", "fits", "similar",
+    "begin", "load", "settle", "listen", "hear", "hear_tagged", "remember", "change", "status", "gigs_for", "explain_gigs", "people_for", "fits", "similar",
     "skills_in", "teams",
 )  # fmt: skip
 
@@ -475,10 +532,14 @@ def main(arguments: Sequence[str]) -> int:
     # Whatever a library prints must not stand among the answers.
     os.dup2(2, 1)
     desk = Desk(embeds="--lexical" not in arguments)
+    answers_given = 0
     while True:
-        if desk.has_work and not select.select([asks], [], [], 0)[0]:
+        is_asked = answers_given < MOST_ANSWERS and bool(select.select([asks], [], [], desk.quiet_s)[0])
+        if desk.has_work and not is_asked:
             desk.work()
+            answers_given = 0
             continue
+        answers_given += desk.has_work
         head = _exactly(asks, HEADER.size)
         if head is None:
             return 0

@@ -6,13 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+MOST_TAGGED = 2_000
+"""Public gigs of whose texts and skills is learnt, the newest: some minutes, and 100 MB where it serves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gig:
     """Work to be done. `at` is when it was published, in days from any fixed day; money in minor units of one currency.
 
     Skills are names as the caller writes them (ids do, too): they are compared as they are. `nice` are wished for, not needed.
-    `budget` is the most that is paid (for an hour, or in all, as people's `price` says); None matches any price.
+    `budget` is the most that is paid (for an hour, or in all, as people's `price` says); None matches any price. `until` is the
+    day until which it may be answered.
     """
 
     id: str
@@ -25,11 +29,14 @@ class Gig:
     budget: int | None = None
     languages: frozenset[str] = frozenset()
     is_visible: bool = True
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who offers work. `price` is the least they ask, compared with `Gig.budget`; `blocked` are ids of others."""
+    """Somebody who offers work. `price` is the least they ask, compared with `Gig.budget`; `blocked` are ids of others. `free_from` is
+    the day from which they have time, compared with `Gig.until`.
+    """
 
     id: str
     title: str = ""
@@ -40,6 +47,7 @@ class Person:
     is_available: bool = True
     is_visible: bool = True
     blocked: frozenset[str] = frozenset()
+    free_from: float | None = None
 
 
 class Step(StrEnum):

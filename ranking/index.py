@@ -27,13 +27,14 @@ K1, B = 1.2, 0.75
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What is indexed of a gig or a person. `price` is compared as money, `languages` need one in common (none: any)."""
+    """What is indexed of a gig or a person. `price` is compared as money, `day` as a day, `languages` need one in common (none: any)."""
 
     id: str
     text: str
     skills: tuple[str, ...] = ()
     vector: Floats | None = None
     price: int | None = None
+    day: float | None = None
     languages: frozenset[str] = frozenset()
     owner: str = ""
     is_open: bool = True
@@ -41,7 +42,8 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`most` and `least` bound the document's price; `without` are ids of documents, or their owners, to leave out."""
+    """`most` and `least` bound the document's price, `not_after` and `not_before` its day; `without` are ids of documents, or their
+    owners, to leave out."""
 
     text: str
     skills: tuple[str, ...] = ()
@@ -49,6 +51,8 @@ class Question:
     vector: Floats | None = None
     most: int | None = None
     least: int | None = None
+    not_after: float | None = None
+    not_before: float | None = None
     languages: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset()
 
@@ -104,6 +108,7 @@ class Index:
         self._length = _Growing(np.float32)
         self._total_length = 0
         self._price = _Growing(np.float64)
+        self._day = _Growing(np.float64)
         self._languages = _Growing(np.uint64)
         self._language_bit: dict[str, int] = {}
         self._vectors = Vectors()
@@ -134,6 +139,7 @@ class Index:
         self._length.append(len(found))
         self._total_length += len(found)
         self._price.append(np.nan if document.price is None else document.price)
+        self._day.append(np.nan if document.day is None else document.day)
         self._languages.append(self._bits(document.languages))
         self._vectors.append(document.vector)
 
@@ -152,18 +158,27 @@ class Index:
                 if document is not None:
                     self.put(replace(document, vector=vectors.get(place)))
 
+    def know(self, document_id: str, vector: Floats) -> None:
+        """The vector of a document that was put without one."""
+        if (slot := self._slot.get(document_id)) is not None:
+            self._vectors.put(slot, vector)
+
     def vector(self, document_id: str) -> Floats | None:
         slot = self._slot.get(document_id)
         return None if slot is None else self._vectors.get(slot)
 
     def allowed(self, question: Question) -> NDArray[np.bool_]:
-        """By slot: open, affordable, with a common language, not excluded. Before anything is scored."""
+        """By slot: open, affordable, in time, with a common language, not excluded. Before anything is scored."""
         mask = self._open.used.copy()
-        price = self._price.used
+        price, day = self._price.used, self._day.used
         if question.most is not None:
             mask &= ~(price > question.most)
         if question.least is not None:
             mask &= ~(price < question.least)
+        if question.not_after is not None:
+            mask &= ~(day > question.not_after)
+        if question.not_before is not None:
+            mask &= ~(day < question.not_before)
         if question.languages:
             spoken = self._languages.used
             mask &= (spoken == 0) | ((spoken & np.uint64(self._bits(question.languages))) != 0)

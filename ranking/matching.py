@@ -8,7 +8,7 @@ came does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -39,13 +39,14 @@ BLEND_VERSION = "blend-1"
 
 class Source(StrEnum):
     PROFILE = "PROFILE"
+    GIG = "GIG"
     TEXT = "TEXT"
     PAST_GIG = "PAST_GIG"
 
 
 @dataclass(frozen=True, slots=True)
 class SkillEvidence:
-    """Where a skill is seen: in the profile's list, in its text (`span`: characters), or in a past gig (`gig`, `at`)."""
+    """Where a skill is seen: in the list of the profile or gig, in its text (`span`: characters), or in a past gig (`gig`, `at`)."""
 
     source: Source
     gig: str | None = None
@@ -138,6 +139,11 @@ class _Scored:
     def of(cls, name: str, exact: Mapping[Part, float], basis: Basis) -> _Scored:
         return cls(name, sum(exact.values()), basis, exact)
 
+    @classmethod
+    def blended(cls, name: str, exact: Mapping[Part, float]) -> _Scored:
+        """LEXICAL as long as the meaning of either is not known yet."""
+        return cls.of(name, exact, Basis.HYBRID if Part.MEANING in exact else Basis.LEXICAL)
+
     @property
     def key(self) -> tuple[float, str]:
         return (-round(self.total, ROUNDED_TO), self.id)
@@ -168,23 +174,37 @@ class Matcher:
 
     @property
     def embeds(self) -> bool:
-        """Whether it knows meanings beside words."""
+        """Whether it goes by meanings beside words."""
         return self._encoder is not None
+
+    def embed(self, encoder: Encoder) -> None:
+        """Go by meanings from the next answer on."""
+        self._encoder = encoder
 
     # -- what is known -----------------------------------------------------------------------------------------------
 
-    def put_gig(self, gig: Gig, *, vector: Floats | None = None) -> None:
+    def put_gig(self, gig: Gig, *, vector: Floats | None = None, later: bool = False) -> None:
+        """`later`: its meaning is told by `know_gig`; until then it is found and scored by words and skills."""
         self.gigs[gig.id] = gig
-        self._gig_index.put(_gig_document(gig, self._vector(sentence_of(gig), vector)))
+        vector = self._vector(sentence_of(gig)) if vector is None and not later else vector
+        self._gig_index.put(_gig_document(gig, vector))
+
+    def know_gig(self, gig_id: str, vector: Floats) -> None:
+        self._gig_index.know(gig_id, vector)
 
     def remove_gig(self, gig_id: str) -> None:
         self.gigs.pop(gig_id, None)
         self._gig_index.remove(gig_id)
 
-    def put_person(self, person: Person, *, vector: Floats | None = None) -> None:
+    def put_person(self, person: Person, *, vector: Floats | None = None, later: bool = False) -> None:
+        """As `put_gig`."""
         self.people[person.id] = person
-        self._person_index.put(_person_document(person, self._vector(_profile(person), vector)))
+        vector = self._vector(profile_of(person)) if vector is None and not later else vector
+        self._person_index.put(_person_document(person, vector))
         self._moved(person.id)
+
+    def know_person(self, person_id: str, vector: Floats) -> None:
+        self._person_index.know(person_id, vector)
 
     def remove_person(self, person_id: str) -> None:
         self.people.pop(person_id, None)
@@ -206,10 +226,15 @@ class Matcher:
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
-    def people_for(self, gig: Gig, *, limit: int = 20, explained: int | None = None) -> list[Match]:
-        """Best first; only the first `explained` (all if None) say what would raise their score, which costs most."""
+    def people_for(
+        self, gig: Gig, *, limit: int = 20, explained: int | None = None, without: Collection[str] = ()
+    ) -> list[Match]:
+        """Best first; only the first `explained` (all if None) say what would raise their score, which costs most.
+
+        `without` are ids of people who are nothing for it, like those who blocked its owner.
+        """
         serving, look = self._serving, self._look(gig)
-        question = _question_of_gig(gig, look.vector)
+        question = _question_of_gig(gig, look.vector, without)
         allowed = self._person_index.allowed(question)
         scored = self._learned_people(serving, look, allowed, limit)
         if look.glance is not None:
@@ -233,13 +258,8 @@ class Matcher:
             document = self._gig_index.documents[slot]
             if document is not None and person.id not in _blocked_by(self.gigs[document.id], self.people):
                 gig = self.gigs[document.id]
-                scored.append(
-                    _Scored.of(
-                        gig.id,
-                        self._blend(gig, person, self._gig_index.vector(gig.id), vector),
-                        self._blend_basis,
-                    )
-                )
+                parts = self._blend(gig, person, self._gig_index.vector(gig.id), vector)
+                scored.append(_Scored.blended(gig.id, parts))
         chosen = sorted(scored, key=lambda each: each.key)[:limit]
         explained = limit if explained is None else explained
         return [
@@ -256,26 +276,61 @@ class Matcher:
     def explain_gigs(self, person: Person, gigs: Sequence[Gig]) -> list[Match]:
         """What `gigs_for` would say of these, wherever they would stand."""
         profile = self._profile_vector(person)
-        looks = [_Look(gig, self._gig_vector(gig), profile=profile) for gig in gigs]
+        looks = [_Look(gig, self._listed_vector(gig), profile=profile) for gig in gigs]
         return [
             self._match(look, person, self._score(look, person), look.gig.id, with_wishes=True)
             for look in looks
         ]
 
-    def similar_gigs(self, gig: Gig, *, limit: int = 10) -> list[tuple[str, float]]:
-        """Other open gigs with how alike they are, 0 to 100, by words, skills and meaning."""
+    def similar_gigs(self, gig: Gig, *, limit: int = 10) -> list[Match]:
+        """Other open gigs, the most alike first. `matched` are skills that both ask for, with where the other one says so."""
+        named = {name: parts for name, parts, _ in self._alike(gig, limit)}
+        return [self._alike_match(gig, self.gigs[name], parts) for name, parts in named.items()]
+
+    def near_gigs(self, gig: Gig, *, limit: int = 10) -> list[tuple[str, float]]:
+        """The same without reasons: ids with how alike they are, 0 to 100."""
+        return [(name, total) for name, _, total in self._alike(gig, limit)]
+
+    def _alike(self, gig: Gig, limit: int) -> list[tuple[str, dict[Part, float], float]]:
         vector = self._gig_vector(gig)
         question = Question(
             gig.title + " " + gig.text, gig.skills, vector=vector, without=frozenset({gig.id})
         )
         answers = self._gig_index.answers(question, limit=LOOKED_AT)
-        totals = BLEND.totals(_shares(answers, question))
-        named = [
-            (document.id, float(total))
-            for slot, total in zip(answers.slots.tolist(), totals, strict=True)
-            if (document := self._gig_index.documents[slot]) is not None
-        ]
-        return sorted(named, key=lambda item: (-round(item[1], 9), item[0]))[:limit]
+        shares = _shares(answers, question)
+        found = []
+        # Whoever equals the last of them is among them: it is the id that decides.
+        for at in promising(np.round(BLEND.totals(shares), ROUNDED_TO), limit).tolist():
+            document = self._gig_index.documents[answers.slots[at]]
+            if document is not None:
+                own = {part: float(share[at]) for part, share in shares.items()}
+                if self._gig_index.vector(document.id) is None:
+                    own.pop(Part.MEANING, None)
+                parts = BLEND.parts(own)
+                found.append((document.id, parts, sum(parts.values())))
+        return sorted(found, key=lambda each: (-round(each[2], ROUNDED_TO), each[0]))[:limit]
+
+    def _alike_match(self, gig: Gig, other: Gig, parts: Mapping[Part, float]) -> Match:
+        spans: dict[str, tuple[int, int]] = {}
+        for mention in self._mentions(other.text) if self._mentions is not None else ():
+            spans.setdefault(mention.skill, (mention.start, mention.end))
+        asked = tuple(dict.fromkeys((*gig.skills, *gig.nice)))
+        matched = {}
+        for skill in asked:
+            seen = [SkillEvidence(Source.GIG)] if skill in {*other.skills, *other.nice} else []
+            if skill in spans:
+                seen.append(SkillEvidence(Source.TEXT, span=spans[skill]))
+            if seen:
+                matched[skill] = tuple(seen)
+        return Match(
+            id=other.id,
+            score=score_of(parts),
+            basis=Basis.HYBRID if Part.MEANING in parts else Basis.LEXICAL,
+            version=BLEND_VERSION,
+            matched=matched,
+            missing=tuple(skill for skill in dict.fromkeys(gig.skills) if skill not in matched),
+            missing_nice=tuple(skill for skill in dict.fromkeys(gig.nice) if skill not in matched),
+        )
 
     def fit(self, gig: Gig, person: Person) -> Match:
         """How one person fits one gig: what `people_for` would say of them, wherever they would stand."""
@@ -283,10 +338,6 @@ class Matcher:
         return self._match(look, person, self._score(look, person), person.id, with_wishes=True)
 
     # -- scores ------------------------------------------------------------------------------------------------------
-
-    @property
-    def _blend_basis(self) -> Basis:
-        return Basis.HYBRID if self._encoder is not None else Basis.LEXICAL
 
     def _look(self, gig: Gig) -> _Look:
         model, vector = self.model, self._gig_vector(gig)
@@ -316,7 +367,7 @@ class Matcher:
         profile = look.profile
         if profile is None and look.vector is not None:
             profile = self._person_index.vector(person.id)
-        return _Scored.of(person.id, self._blend(look.gig, person, look.vector, profile), self._blend_basis)
+        return _Scored.blended(person.id, self._blend(look.gig, person, look.vector, profile))
 
     def _learned_people(
         self, serving: _Serving, look: _Look, allowed: NDArray[np.bool_], limit: int
@@ -357,7 +408,7 @@ class Matcher:
             parts = self._blend(
                 look.gig, self.people[document.id], look.vector, self._person_index.vector(document.id)
             )
-            scored.append(_Scored.of(document.id, parts, self._blend_basis))
+            scored.append(_Scored.blended(document.id, parts))
         return scored
 
     def _blend(
@@ -434,21 +485,28 @@ class Matcher:
 
     # -- vectors -----------------------------------------------------------------------------------------------------
 
-    def _vector(self, text: str, known: Floats | None) -> Floats | None:
-        if known is not None or self._encoder is None:
-            return known
-        vector: Floats = self._encoder.encode([text])[0]
-        return vector
+    def _vector(self, text: str) -> Floats | None:
+        return None if self._encoder is None else self._encoder.encode([text])[0]
 
     def _profile_vector(self, person: Person) -> Floats | None:
-        text, known = _profile(person), self.people.get(person.id)
-        is_indexed = known is not None and _profile(known) == text
-        return self._vector(text, self._person_index.vector(person.id) if is_indexed else None)
+        """As that of whoever asks: computed if it is not known yet."""
+        text, known = profile_of(person), self.people.get(person.id)
+        is_indexed = self._encoder is not None and known is not None and profile_of(known) == text
+        stored = self._person_index.vector(person.id) if is_indexed else None
+        return self._vector(text) if stored is None else stored
 
     def _gig_vector(self, gig: Gig) -> Floats | None:
-        known = self.gigs.get(gig.id)
-        stored = self._gig_index.vector(gig.id) if known == gig else None
-        return self._vector(sentence_of(gig), stored)
+        """As that of what is asked about: computed if it is not known yet."""
+        stored = self._listed_vector(gig) if self.gigs.get(gig.id) == gig else None
+        return self._vector(sentence_of(gig)) if stored is None else stored
+
+    def _listed_vector(self, gig: Gig) -> Floats | None:
+        """As a list holds it: None until its meaning is known."""
+        if self._encoder is None:
+            return None
+        if self.gigs.get(gig.id) != gig:
+            return self._vector(sentence_of(gig))
+        return self._gig_index.vector(gig.id)
 
 
 def _with_parts(model: Model, chosen: list[_Scored]) -> list[_Scored]:
@@ -505,7 +563,7 @@ def adjacency(
 def _shared_words(gig: Gig, person: Person) -> float:
     """Share of the gig's distinct telling words that stand in the profile, damped: half of them is already much."""
     asked = _telling(f"{gig.title} {gig.text}")
-    return float((len(asked & _telling(_profile(person))) / len(asked)) ** 0.5) if asked else 0.0
+    return float((len(asked & _telling(profile_of(person))) / len(asked)) ** 0.5) if asked else 0.0
 
 
 @lru_cache(maxsize=20_000)  # some 50 MB; the same people are looked at again and again
@@ -513,7 +571,7 @@ def _telling(text: str) -> frozenset[str]:
     return frozenset(terms(text)) - stop_words()
 
 
-def _profile(person: Person) -> str:
+def profile_of(person: Person) -> str:
     return joined([person.title + ".", person.text, *person.skills])
 
 
@@ -524,6 +582,7 @@ def _gig_document(gig: Gig, vector: Floats | None) -> Document:
         gig.skills,
         vector,
         gig.budget,
+        gig.until,
         gig.languages,
         gig.owner,
         gig.is_visible,
@@ -534,36 +593,38 @@ def _person_document(person: Person, vector: Floats | None) -> Document:
     open_to_work = person.is_available and person.is_visible
     return Document(
         person.id,
-        _profile(person),
+        profile_of(person),
         person.skills,
         vector,
         person.price,
+        person.free_from,
         person.languages,
         is_open=open_to_work,
     )
 
 
-def _question_of_gig(gig: Gig, vector: Floats | None) -> Question:
-    without = frozenset({gig.owner} - {""})
+def _question_of_gig(gig: Gig, vector: Floats | None, without: Collection[str]) -> Question:
     return Question(
         joined([gig.title, gig.text]),
         gig.skills,
         gig.nice,
         vector,
         most=gig.budget,
+        not_after=gig.until,
         languages=gig.languages,
-        without=without,
+        without=frozenset({gig.owner, *without} - {""}),
     )
 
 
 def _question_of_person(person: Person, vector: Floats | None) -> Question:
     without = frozenset({person.id, *person.blocked})
     return Question(
-        _profile(person),
+        profile_of(person),
         person.skills,
         (),
         vector,
         least=person.price,
+        not_before=person.free_from,
         languages=person.languages,
         without=without,
     )

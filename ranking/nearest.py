@@ -22,7 +22,7 @@ SAMPLE = 10_000
 
 
 class Vectors:
-    """Unit vectors by place, appended one at a time; those without one are given as None and are never near."""
+    """Unit vectors by place, appended one at a time; those without one yet are given as None and are never near."""
 
     def __init__(self) -> None:
         self._full = np.zeros((16, DIMENSIONS), np.float32)
@@ -46,19 +46,22 @@ class Vectors:
     def append(self, vector: Floats | None) -> None:
         if self._size == len(self._full):
             self._full = np.concatenate([self._full, np.zeros_like(self._full)])
-        if vector is None:
-            self._without.add(self._size)
-        else:
-            self._full[self._size] = vector
-            self.has_any = True
+        if self._directions is not None and self._size == self._coarse.shape[1]:
+            self._coarse = np.concatenate([self._coarse, np.zeros_like(self._coarse)], axis=1)
+        self._without.add(self._size)
         self._size += 1
-        if self._directions is None:
-            if self.has_any and self._size == EXACT_BELOW:
-                self._make_coarse()
-        else:
-            if self._size > self._coarse.shape[1]:
-                self._coarse = np.concatenate([self._coarse, np.zeros_like(self._coarse)], axis=1)
-            self._coarse[:, self._size - 1] = 0 if vector is None else vector @ self._directions
+        if vector is not None:
+            self.put(self._size - 1, vector)
+
+    def put(self, place: int, vector: Floats) -> None:
+        """For a place that had none, or another one."""
+        self._without.discard(place)
+        self._full[place] = vector
+        self.has_any = True
+        if self._directions is not None:
+            self._coarse[:, place] = vector @ self._directions
+        elif self._size - len(self._without) == EXACT_BELOW:
+            self._make_coarse()
 
     def get(self, place: int) -> Floats | None:
         return None if place in self._without else self._full[place].copy()

@@ -16,11 +16,13 @@ NEWCOMER_PLACES = (10, 11, 12, 13, 14, 15, 16, 17, 18, 19)  # counted from 0
 NEWCOMER_GIGS = 5
 WINDOW = 200
 MOST_SHARE = 0.9
+MOST_OF_ONE = 3
 
 
 class PlacedBy(StrEnum):
     SCORE = "SCORE"
     EXPLORATION = "EXPLORATION"  # a place kept for newcomers
+    DIVERSITY = "DIVERSITY"  # behind the first places, where enough of the same owner stand
     EXPOSURE = "EXPOSURE"  # behind the first places, having stood there in most lists lately
 
 
@@ -83,6 +85,22 @@ def place(
     if exposure is not None:
         exposure.note(list(placed)[:FIRST_PLACES])
     return [Placed(person, reason) for person, reason in placed.items()]
+
+
+def spread(ordered: Sequence[str], *, owner: Callable[[str], str]) -> list[Placed]:
+    """All of `ordered` (best first), of each owner at most MOST_OF_ONE in the first places as long as there are others."""
+    first: list[str] = []
+    behind: list[str] = []
+    times: Counter[str] = Counter()
+    for name in ordered:
+        is_first = len(first) < FIRST_PLACES and times[owner(name)] < MOST_OF_ONE
+        (first if is_first else behind).append(name)
+        times[owner(name)] += is_first
+    place_by_score = {name: at for at, name in enumerate(ordered)}
+    return [
+        Placed(name, PlacedBy.DIVERSITY if at > place_by_score[name] else PlacedBy.SCORE)
+        for at, name in enumerate([*first, *behind])
+    ]
 
 
 def _next(waiting: Iterator[str], placed: dict[str, PlacedBy]) -> str | None:

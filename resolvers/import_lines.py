@@ -23,7 +23,7 @@ from models.vocabulary import Vocabulary
 
 LINE_LIMIT_BYTES = 1_000_000
 _FIELDS = frozenset({
-    "title", "description", "skills", "budget", "deadline", "expectedDuration", "wanted", "visibility", "questions",
+    "title", "description", "skills", "budget", "deadline", "expectedDuration", "wanted", "visibility", "questions", "languages",
     "externalId",
 })  # fmt: skip
 _SKILL_ID = re.compile("skill_[0-9a-z]{26}")
@@ -106,6 +106,7 @@ def understand(line: Line, taxonomy: Taxonomy, *, now: datetime, deadline_days: 
             visibility=_word(GigVisibility, entry.get("visibility", "PUBLIC"), "visibility"),
             skills=_skills(_list(entry, "skills"), taxonomy),
             questions=tuple(_question(item) for item in _list(entry, "questions")),
+            languages=tuple(_language(item, index) for index, item in enumerate(_list(entry, "languages"))),
         )
         return GigLine(line.number, content, _import_key(entry))
     except Refusals as several:
@@ -283,6 +284,12 @@ def _skills(items: list[Any], taxonomy: Taxonomy) -> tuple[WantedSkill, ...]:
         shown = ", ".join(f"“{_shown(name)}”" for name in unknown[:5])
         raise BadLine(f"skills: Not in the taxonomy: {shown}.", unknown_skills=tuple(unknown[:5]))
     return tuple(found)
+
+
+def _language(item: object, index: int) -> str:
+    if not isinstance(item, str):
+        raise Invalid(("languages", str(index)), "LANGUAGE", "It must be a code, such as en.")
+    return item
 
 
 def _question(item: object) -> Question:

@@ -6,7 +6,7 @@ the answer's own filters compare it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -27,11 +27,12 @@ from ranking.documents import Person as PersonDocument
 Clause = sa.ColumnElement[bool]
 DAY_S = 86_400
 USUAL_CURRENCY = "EUR"
+_NOBODY: sa.ColumnElement[Any] = sa.null()
 
 
 @dataclass(frozen=True, slots=True)
 class MarketGig:
-    """A gig with what ranking does not need to know."""
+    """A gig with what ranking does not need to know of every gig; `without` are people who are nothing for it, if that was asked."""
 
     document: GigDocument
     id: UUID
@@ -41,6 +42,7 @@ class MarketGig:
     budget_max_minor: int
     currency: str
     deadline: datetime
+    without: tuple[str, ...] = ()
 
     @property
     def skills(self) -> frozenset[str]:
@@ -65,12 +67,17 @@ async def main_currency(db: Database) -> str:
 
 
 async def read_gigs(
-    db: Database, *where: Clause, currency: str, limit: int | None = None, newest_first: bool = False
+    db: Database,
+    *where: Clause,
+    currency: str,
+    limit: int | None = None,
+    newest_first: bool = False,
+    without: sa.ColumnElement[Any] = _NOBODY,
 ) -> list[MarketGig]:
-    """By id, or the newest first."""
+    """By id, or the newest first; `without` is an array of people's ids for each."""
     newest = (col(Gig.listed_at).desc(), col(Gig.id).desc())
     order: tuple[Any, ...] = newest if newest_first else (col(Gig.id),)
-    statement = sa.select(*_GIG_COLUMNS).where(*where).order_by(*order).limit(limit)
+    statement = sa.select(*_GIG_COLUMNS, without.label("without")).where(*where).order_by(*order).limit(limit)
     return [_market_gig(row, currency) for row in await db.fetch(statement)]
 
 
@@ -106,6 +113,7 @@ def person_document(
         languages=frozenset(row.languages),
         is_visible=row.visibility is not Visibility.PRIVATE if is_visible is None else is_visible,
         blocked=frozenset(str(id) for id in without),
+        free_from=None if row.available_from is None else day_of(_midnight(row.available_from)),
     )
 
 
@@ -119,6 +127,7 @@ def _market_gig(row: Any, currency: str) -> MarketGig:
         budget_max_minor=row.budget_max_minor,
         currency=row.currency,
         deadline=row.deadline,
+        without=tuple(str(id) for id in row.without or ()),
     )
 
 
@@ -133,6 +142,8 @@ def _gig_document(row: Any, currency: str) -> GigDocument:
         at=day_of(row.published_at or row.created_at),
         owner=str(row.client_id),
         budget=row.budget_max_minor if is_by_hour else None,
+        languages=frozenset(row.languages),
+        until=day_of(row.deadline),
     )
 
 
@@ -144,6 +155,10 @@ def is_free_by(available_from: sa.SQLColumnExpression[date | None], moment: Any)
 def day_of(at: datetime) -> float:
     """As the documents of the ranking count time, serving and training alike."""
     return at.timestamp() / DAY_S
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
 
 
 def skill_names(need: SkillNeed) -> Any:
@@ -160,7 +175,7 @@ def skill_names(need: SkillNeed) -> Any:
 
 _GIG_COLUMNS: tuple[Any, ...] = (
     col(Gig.id), col(Gig.client_id), col(Gig.title), col(Gig.description), col(Gig.status), col(Gig.budget_kind),
-    col(Gig.budget_max_minor), col(Gig.currency), col(Gig.deadline), col(Gig.created_at), col(Gig.published_at),
+    col(Gig.budget_max_minor), col(Gig.currency), col(Gig.languages), col(Gig.deadline), col(Gig.created_at), col(Gig.published_at),
     skill_names(SkillNeed.REQUIRED).label("required"), skill_names(SkillNeed.NICE_TO_HAVE).label("nice"),
 )  # fmt: skip
 

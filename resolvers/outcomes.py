@@ -20,8 +20,8 @@ from models.feedback import AXES, Feedback, FeedbackSide
 from models.gig import Gig, SkillNeed
 from models.recommendation import RecommendationList, RecommendationShown
 from models.store.sql import Database
+from ranking.documents import MOST_TAGGED, Happened, PastGig, Step, past_gigs
 from ranking.documents import Gig as GigDocument
-from ranking.documents import Happened, PastGig, Step, past_gigs
 from resolvers.market_documents import day_of, skill_names
 
 AT_ONCE = 500
@@ -88,6 +88,26 @@ async def read_answered_gigs(db: Database) -> AsyncIterator[GigDocument]:
         )
 
 
+async def read_tagged(db: Database) -> list[GigDocument]:
+    """The newest gigs for everybody's eyes: of their texts and skills is learnt which skills a text is about."""
+    statement = (
+        _TAGGED.where(access.visible_gigs(ANONYMOUS))
+        .order_by(col(Gig.listed_at).desc(), col(Gig.id).desc())
+        .limit(MOST_TAGGED)
+    )
+    return [
+        GigDocument(
+            id=str(row.id),
+            title=row.title,
+            text=row.description,
+            skills=tuple(row.required),
+            nice=tuple(row.nice),
+            at=day_of(row.listed_at),
+        )
+        for row in await db.fetch(statement)
+    ]
+
+
 async def in_pages(told: AsyncIterator[T]) -> AsyncIterator[list[T]]:
     """The same, some at a time."""
     page: list[T] = []
@@ -114,6 +134,14 @@ async def _rows(db: Database, statement: sa.Select[*tuple[Any, ...]]) -> AsyncIt
         after = rows[-1][0]
 
 
+_TAGGED = sa.select(
+    col(Gig.id),
+    col(Gig.title),
+    col(Gig.description),
+    col(Gig.listed_at),
+    skill_names(SkillNeed.REQUIRED).label("required"),
+    skill_names(SkillNeed.NICE_TO_HAVE).label("nice"),
+)
 _GIGS = sa.select(
     col(Gig.id),
     col(Gig.client_id),

@@ -5,8 +5,8 @@ time, not refused before) in SQL, when the answer is made. A list keeps its orde
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,13 +27,15 @@ from models.recommendation import (
     RecommendationKind,
     RecommendationList,
 )
+from models.room import PersonBlock
 from models.user import Role
 from ranking.answers import Answer
 from ranking.documents import Person as PersonDocument
-from ranking.placing import FIRST_PLACES, PlacedBy, place
+from ranking.placing import FIRST_PLACES, Placed, PlacedBy, place, spread
 from resolvers.market_documents import (
     PERSON_COLUMNS,
     MarketGig,
+    day_of,
     is_free_by,
     on_the_market,
     person_document,
@@ -122,7 +124,7 @@ async def recommended_gigs(op: Operation, part: Part) -> Page:
 
 async def recommended_freelancers(op: Operation, gig_ids: Sequence[UUID], part: Part) -> dict[UUID, Page]:
     """Freelancers for each of these gigs that is the caller's own, or of all for administrators; for others no entry."""
-    gigs = await _own_gigs(op, gig_ids)
+    gigs = await own_gigs(op, gig_ids)
     pages = await asyncio.gather(*(_freelancers(op, gig, part) for gig in gigs))
     return {gig.id: page for gig, page in zip(gigs, pages, strict=True)}
 
@@ -153,8 +155,12 @@ async def fits(op: Operation, gig_ids: Sequence[UUID]) -> dict[UUID, Item]:
 
 @dataclass(frozen=True, slots=True)
 class Similar:
+    """A gig that is like `gig`; the answer says why, `shared` are skills that both name, `placed_by` as of an `Item`."""
+
+    answer: Answer
     gig_id: UUID
-    score: int
+    placed_by: str
+    gig: MarketGig
     shared: tuple[str, ...]
 
 
@@ -163,12 +169,12 @@ async def similar_gigs(op: Operation, gig_ids: Sequence[UUID], *, first: int) ->
     visible = access.visible_gigs(op.viewer)
     gigs = await read_gigs(op.db, col(Gig.id).in_(gig_ids), visible, currency=_currency(op))
     try:
-        found: list[list[tuple[str, int]]] = await asyncio.gather(
+        found: list[list[Answer]] = await asyncio.gather(
             *(op.services.recommender.ask("similar", gig.document, SIMILAR_LOOKED_AT) for gig in gigs)
         )
     except NotReady:
         return {}
-    named = {UUID(name) for names in found for name, _ in names}
+    named = {UUID(answer.id) for answers in found for answer in answers}
     if not named:
         return {}
     others = await read_gigs(
@@ -177,17 +183,34 @@ async def similar_gigs(op: Operation, gig_ids: Sequence[UUID], *, first: int) ->
         visible,
         on_the_market(),
         col(Gig.deadline) > op.now(),
+        _of_nobody_blocked(op),
         currency=_currency(op),
     )
     known = {gig.id: gig for gig in others}
     op.services.recommender.doubt(named - known.keys())
-    answers: dict[UUID, list[Similar]] = {}
-    for gig, names in zip(gigs, found, strict=True):
-        alike = [(known[UUID(name)], score) for name, score in names if UUID(name) in known and score > 0]
-        answers[gig.id] = [
-            Similar(other.id, score, tuple(sorted(gig.skills & other.skills))) for other, score in alike
-        ][:first]
-    return answers
+    return {
+        gig.id: _similar(gig, [a for a in answers if UUID(a.id) in known and a.points > 0], known)[:first]
+        for gig, answers in zip(gigs, found, strict=True)
+    }
+
+
+def _similar(gig: MarketGig, answers: Sequence[Answer], known: Mapping[UUID, MarketGig]) -> list[Similar]:
+    by_id = {answer.id: answer for answer in answers}
+    return [
+        Similar(
+            by_id[each.id],
+            UUID(each.id),
+            each.placed_by.value,
+            gig,
+            tuple(sorted(gig.skills & known[UUID(each.id)].skills)),
+        )
+        for each in _spread(answers, known)
+    ]
+
+
+def _spread(answers: Sequence[Answer], gigs: Mapping[UUID, MarketGig]) -> list[Placed]:
+    """Gigs of one client do not take all of the first places."""
+    return spread([answer.id for answer in answers], owner=lambda id: str(gigs[UUID(id)].client_id))
 
 
 async def seeker_of(op: Operation, user_id: UUID) -> Seeker | None:
@@ -200,14 +223,18 @@ async def seeker_of(op: Operation, user_id: UUID) -> Seeker | None:
         col(RecommendationDismissal.freelancer_id) == user_id,
     )
     hidden = sa.select(col(HiddenClient.client_id)).where(col(HiddenClient.user_id) == user_id)
-    without = sa.func.array(sa.union_all(applied, dismissed, hidden).scalar_subquery(), type_=ARRAY(sa.Uuid))
+    found = sa.union_all(applied, dismissed, hidden, *_blocked_with(sa.literal(user_id)))
+    without = sa.func.array(found.scalar_subquery(), type_=ARRAY(sa.Uuid))
     statement = sa.select(*PERSON_COLUMNS, without.label("without")).where(
         col(FreelancerProfile.user_id) == user_id
     )
     rows = await op.db.fetch(statement)
     if not rows:
         return None
-    return Seeker(person_document(rows[0], _currency(op), without=rows[0].without, is_visible=True), rows[0])
+    document = person_document(rows[0], _currency(op), without=rows[0].without, is_visible=True)
+    # A gig that takes no applications any longer is none to look at, whenever one is free.
+    free_from = max(day_of(op.now()), document.free_from or 0.0)
+    return Seeker(replace(document, free_from=free_from), rows[0])
 
 
 def nothing(op: Operation, state: RecommendationState) -> Page:
@@ -222,9 +249,18 @@ async def _first_gigs(op: Operation, seeker: Seeker, part: Part) -> Page:
     answers: list[Answer] = await op.services.recommender.ask("gigs_for", seeker.document, LISTED, explained)
     gigs = await _gigs_for(op, seeker, [UUID(answer.id) for answer in answers])
     kept = [answer for answer in answers if UUID(answer.id) in gigs]
+    late = {answer.id for answer in answers[explained:]}
     if not kept and not seeker.document.skills:
         gigs, kept = await _newest_gigs(op, seeker)
-    row = _list_of(op, RecommendationKind.GIGS, None, kept, [PlacedBy.SCORE.value] * len(kept))
+    placed = _spread(kept, gigs)
+    by_id = {answer.id: answer for answer in kept}
+    # Placed further up than their score: what would raise it was not asked yet.
+    up = [gigs[UUID(each.id)].document for each in placed[:explained] if each.id in late]
+    if up:
+        asked: list[Answer] = await op.services.recommender.ask("explain_gigs", seeker.document, up)
+        by_id |= {answer.id: answer for answer in asked}
+    kept = [by_id[each.id] for each in placed]
+    row = _list_of(op, RecommendationKind.GIGS, None, kept, [each.placed_by.value for each in placed])
     positions, more = part.of(range(1, len(kept) + 1))
     return _shown(
         op, row, [_item(row, p, kept[p - 1], gigs[row.subjects[p - 1]]) for p in positions], more=more
@@ -272,11 +308,14 @@ async def _gigs_for(op: Operation, seeker: Seeker, ids: Sequence[UUID]) -> dict[
 
 
 def _is_for(row: Any, gig: MarketGig, *, now: datetime) -> bool:
-    """Not one's own, not decided about, still taking applications, paid as one asks, and one is free by then."""
+    """Not one's own, not decided about, still taking applications, paid as one asks, in a language one speaks, and one is free by
+    then."""
     if gig.client_id == row.user_id or {gig.id, gig.client_id} & set(row.without) or gig.deadline <= now:
         return False
     is_compared = gig.budget_kind is BudgetKind.HOURLY and gig.currency == row.rate_currency
     if is_compared and gig.budget_max_minor < row.rate_minor:
+        return False
+    if gig.document.languages and row.languages and gig.document.languages.isdisjoint(row.languages):
         return False
     return row.available_from is None or row.available_from <= gig.deadline.date()
 
@@ -284,11 +323,41 @@ def _is_for(row: Any, gig: MarketGig, *, now: datetime) -> bool:
 # -- freelancers for a gig ---------------------------------------------------------------------------------------------
 
 
-async def _own_gigs(op: Operation, ids: Sequence[UUID]) -> list[MarketGig]:
+async def own_gigs(op: Operation, ids: Sequence[UUID]) -> list[MarketGig]:
+    """The caller's own of these, or all for administrators, each with who is nothing for it."""
     if op.viewer.user_id is None:
         return []
     own = sa.true() if op.viewer.is_admin else col(Gig.client_id) == op.viewer.user_id
-    return await read_gigs(op.db, col(Gig.id).in_(ids), own, currency=_currency(op))
+    away = sa.union_all(*_in_touch(op, col(Gig.id)), *_blocked_with(col(Gig.client_id)))
+    without = sa.func.array(away.scalar_subquery(), type_=ARRAY(sa.Uuid))
+    return await read_gigs(op.db, col(Gig.id).in_(ids), own, currency=_currency(op), without=without)
+
+
+def _in_touch(op: Operation, gig_id: sa.SQLColumnExpression[UUID]) -> list[sa.Select[UUID]]:
+    """Who need not be found for the gig any more: they applied, were invited, or the caller does not want them for it."""
+    dismissed = sa.select(col(RecommendationDismissal.freelancer_id)).where(
+        col(RecommendationDismissal.gig_id) == gig_id,
+        col(RecommendationDismissal.user_id) == op.viewer.user_id,
+    )
+    return [
+        sa.select(col(Application.freelancer_id)).where(col(Application.gig_id) == gig_id),
+        sa.select(col(GigInvitation.freelancer_id)).where(col(GigInvitation.gig_id) == gig_id),
+        dismissed,
+    ]
+
+
+def _of_nobody_blocked(op: Operation) -> Clause:
+    """Of `Gig`: its client and the caller have not blocked each other."""
+    if op.viewer.user_id is None:
+        return sa.true()
+    found = sa.union_all(*_blocked_with(sa.literal(op.viewer.user_id)))
+    return col(Gig.client_id).not_in(sa.select(found.subquery().c[0]))
+
+
+def _blocked_with(person_id: sa.SQLColumnExpression[UUID]) -> list[sa.Select[UUID]]:
+    """Whom they blocked, and who blocked them: neither is recommended to the other."""
+    blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
+    return [sa.select(blocked).where(blocker == person_id), sa.select(blocker).where(blocked == person_id)]
 
 
 async def _freelancers(op: Operation, gig: MarketGig, part: Part) -> Page:
@@ -339,7 +408,9 @@ def _item(row: RecommendationList, position: int, answer: Answer, gig: MarketGig
 
 async def proposed_freelancers(op: Operation, gig: MarketGig, *, explained: int) -> list[Answer]:
     """Best first, by score alone. Raises `NotReady`."""
-    answers: list[Answer] = await op.services.recommender.ask("people_for", gig.document, LISTED, explained)
+    answers: list[Answer] = await op.services.recommender.ask(
+        "people_for", gig.document, LISTED, explained, gig.without
+    )
     still = await _still(op, gig, [UUID(answer.id) for answer in answers])
     return [answer for answer in answers if UUID(answer.id) in still]
 
@@ -355,18 +426,11 @@ async def _fits(op: Operation, gig: MarketGig, ids: Sequence[UUID]) -> list[Answ
 
 
 async def _still(op: Operation, gig: MarketGig, ids: Sequence[UUID]) -> set[UUID]:
-    """Those of them that can be recommended for the gig now: visible, affordable, free in time, and nobody who is in touch."""
+    """Those of them that can be recommended for the gig now: visible, affordable, understood, free in time, nobody who is in touch or blocked."""
     if not ids:
         return set()
     me = col(FreelancerProfile.user_id)
-    in_touch = sa.union_all(
-        sa.select(col(Application.freelancer_id)).where(col(Application.gig_id) == gig.id),
-        sa.select(col(GigInvitation.freelancer_id)).where(col(GigInvitation.gig_id) == gig.id),
-        sa.select(col(RecommendationDismissal.freelancer_id)).where(
-            col(RecommendationDismissal.gig_id) == gig.id,
-            col(RecommendationDismissal.user_id) == op.viewer.user_id,
-        ),
-    )
+    away = sa.union_all(*_in_touch(op, sa.literal(gig.id)), *_blocked_with(sa.literal(gig.client_id)))
     affordable: Clause = sa.true()
     if gig.budget_kind is BudgetKind.HOURLY:
         affordable = sa.or_(
@@ -381,10 +445,20 @@ async def _still(op: Operation, gig: MarketGig, ids: Sequence[UUID]) -> set[UUID
         col(FreelancerProfile.visibility) != Visibility.PRIVATE,
         me != gig.client_id,
         affordable,
+        _speaks_one_of(gig.document.languages),
         is_free_by(col(FreelancerProfile.available_from), sa.literal(gig.deadline)),
-        me.not_in(sa.select(in_touch.subquery().c[0])),
+        me.not_in(sa.select(away.subquery().c[0])),
     )
     return {row[0] for row in await op.db.fetch(statement)}
+
+
+def _speaks_one_of(languages: Collection[str]) -> Clause:
+    """Of profiles: who names no language is asked for none."""
+    if not languages:
+        return sa.true()
+    own = col(FreelancerProfile.languages)
+    asked = sa.cast(sorted(languages), ARRAY(sa.Text))
+    return (sa.func.cardinality(own) == 0) | own.op("&&")(asked)
 
 
 # -- lists -------------------------------------------------------------------------------------------------------------

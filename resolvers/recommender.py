@@ -27,7 +27,7 @@ from resolvers.market_documents import (
     read_people,
     read_taxonomy,
 )
-from resolvers.outcomes import in_pages, read_answered_gigs, read_steps
+from resolvers.outcomes import in_pages, read_answered_gigs, read_steps, read_tagged
 from resolvers.ranking_process import (
     ProcessBusy,
     ProcessLost,
@@ -62,7 +62,7 @@ class NotReady(Exception):
 
 
 class Recommender:
-    """`artifacts` is where trained models are, `embeds` whether meanings are computed at all."""
+    """`artifacts` is where trained models are, and vectors are kept; `embeds`: whether meanings are computed at all."""
 
     def __init__(self, *, artifacts: Path | None = None, embeds: bool = True) -> None:
         self.is_on = True
@@ -107,6 +107,7 @@ class Recommender:
         if (status := self.status) is not None:
             found |= {
                 "gigs": status.gigs, "people": status.people, "pastGigs": status.past_gigs, "vectors": status.vectors,
+                "vectorsRecalled": status.recalled,
                 "documents": status.documents, "basis": status.basis, "modelVersion": status.version,
                 "memoryMb": status.memory_mb,
             }  # fmt: skip
@@ -164,13 +165,13 @@ class Recommender:
         self.currency = await main_currency(db)
         taxonomy = await read_taxonomy(db)
         self.skills = {name: id for id, name, _ in taxonomy}
-        await process.ask("begin", [(name, others) for _, name, others in taxonomy], patience_s=None)
+        kept = None if self._artifacts is None else str(self._artifacts)
+        await process.ask("begin", [(name, others) for _, name, others in taxonomy], kept, patience_s=None)
         self._to_load = (await db.fetch(_HOW_MANY))[0][0]
         await self._load_gigs(db, process)
         await self._load_people(db, process)
         await self._tell_past(db, process)
-        artifacts = None if self._artifacts is None else str(self._artifacts)
-        await process.ask("settle", artifacts, patience_s=None)
+        await process.ask("settle", kept, patience_s=None)
         self.status = await process.ask("status", patience_s=None)
         self.state, self.problem = RecommendationState.READY, None
 
@@ -223,6 +224,9 @@ class Recommender:
             await process.ask("hear", gigs, [], patience_s=None)
         async for steps in in_pages(read_steps(db)):
             await process.ask("hear", [], steps, patience_s=None)
+        tagged = await read_tagged(db)
+        for start in range(0, len(tagged), PAGE):
+            await process.ask("hear_tagged", tagged[start : start + PAGE], patience_s=None)
         await process.ask("remember", patience_s=None)
 
     async def _load_gigs(self, db: Database, process: RankingProcess) -> None:

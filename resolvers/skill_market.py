@@ -12,7 +12,7 @@ from sqlmodel import col
 from models.gig import Gig, GigSkill, SkillNeed
 from models.profile import FreelancerSkill
 from models.user import Role
-from ranking.answers import Mentioned
+from ranking.answers import Mentioned, SkillAnswer
 from resolvers.market_documents import on_the_market
 from resolvers.operation import Operation
 from resolvers.recommendations import names_of
@@ -167,15 +167,22 @@ class Suggested:
     found: Mentioned
 
 
-async def skills_in(
-    op: Operation, title: str, text: str, *, first: int
-) -> tuple[RecommendationState, list[Suggested]]:
+@dataclass(frozen=True, slots=True)
+class SuggestedSkills:
+    """`basis` and `version` are of what is likely; None without an index."""
+
+    state: RecommendationState
+    basis: str | None = None
+    version: str | None = None
+    skills: tuple[Suggested, ...] = ()
+
+
+async def skills_in(op: Operation, title: str, text: str, *, first: int) -> SuggestedSkills:
     """Skills for a text, those that it names first."""
     try:
-        found: list[Mentioned] = await op.services.recommender.ask("skills_in", title, text, first)
+        answer: SkillAnswer = await op.services.recommender.ask("skills_in", title, text, first)
     except NotReady as error:
-        return error.state, []
+        return SuggestedSkills(error.state)
     known = names_of(op)
-    return RecommendationState.READY, [
-        Suggested(known[each.skill], each) for each in found if each.skill in known
-    ]
+    found = tuple(Suggested(known[each.skill], each) for each in answer.skills if each.skill in known)
+    return SuggestedSkills(RecommendationState.READY, answer.basis, answer.version, found)

@@ -13,17 +13,19 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 
 from auth import access
 from models.contract import Contract, ContractStatus
 from models.gig import BudgetKind, Gig
 from models.profile import FreelancerProfile, FreelancerSkill, SkillLevel
+from models.room import PersonBlock
 from models.skill import Skill
 from ranking.answers import Hindrance, ProposedTeam, TeamAnswer, TeamMember, TeamRequest
-from resolvers.market_documents import MarketGig, read_gigs
+from resolvers.market_documents import MarketGig
 from resolvers.operation import Operation
-from resolvers.recommendations import proposed_freelancers
+from resolvers.recommendations import own_gigs, proposed_freelancers
 from resolvers.recommender import NotReady, RecommendationState
 
 MOST_SKILLS = 12
@@ -66,11 +68,7 @@ NO_TEAMS = TeamAnswer((), 0.0, False)
 
 async def suggested_teams(op: Operation, gig_ids: Sequence[UUID], wish: TeamWish) -> dict[UUID, Teams]:
     """For each of these gigs that is the caller's own, or of all for administrators; for others no entry."""
-    if op.viewer.user_id is None:
-        return {}
-    own = sa.true() if op.viewer.is_admin else col(Gig.client_id) == op.viewer.user_id
-    currency = op.services.recommender.currency
-    gigs = await read_gigs(op.db, col(Gig.id).in_(gig_ids), own, currency=currency)
+    gigs = await own_gigs(op, gig_ids)
     return {gig.id: await _for_gig(op, gig, wish) for gig in gigs}
 
 
@@ -132,6 +130,8 @@ def _request(
         (str(one.user_id), str(other.user_id))
         for one, other in combinations(people, 2)
         if common_hours(one.time_zone, other.time_zone, at=now) < wish.overlap_hours
+        or one.user_id in other.blocks
+        or other.user_id in one.blocks
     ]
     capacity = wish.skills_each or max(1, -(-len(skills) // wish.size) + 1)
     return TeamRequest(
@@ -150,10 +150,13 @@ def common_hours(one: str | None, other: str | None, *, at: datetime) -> float:
 
 
 async def _people(op: Operation, ids: Sequence[UUID]) -> Sequence[Any]:
-    """Rate, time zone, and skills with levels."""
+    """Rate, time zone, skills with levels, and whom of the others they block."""
     if not ids:
         return []
     profile = FreelancerProfile
+    blocks = sa.select(col(PersonBlock.blocked_id)).where(
+        col(PersonBlock.blocker_id) == col(profile.user_id), col(PersonBlock.blocked_id).in_(ids)
+    )
     statement = (
         sa.select(
             col(profile.user_id),
@@ -169,6 +172,7 @@ async def _people(op: Operation, ids: Sequence[UUID]) -> Sequence[Any]:
                 ),
                 sa.text("'{}'"),
             ).label("levels"),
+            sa.func.array(blocks.scalar_subquery(), type_=ARRAY(sa.Uuid)).label("blocks"),
         )
         .outerjoin(FreelancerSkill, col(FreelancerSkill.freelancer_id) == col(profile.user_id))
         .outerjoin(Skill, col(Skill.id) == col(FreelancerSkill.skill_id))

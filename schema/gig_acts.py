@@ -59,6 +59,7 @@ class GigCreateInput:
     visibility: GigVisibility = strawberry.field(default=GigVisibility.PUBLIC, description="Who may see it once it is out.")  # fmt: skip
     skills: list[GigSkillInput] = strawberry.field(default_factory=list, description="At most 20, most important first.")  # fmt: skip
     questions: list[GigQuestionInput] = strawberry.field(default_factory=list, description="At most 10.")
+    languages: list[str] = strawberry.field(default_factory=list, description="ISO 639 codes, one of which has to be spoken; at most 10. Empty: any.")  # fmt: skip
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
 
 
@@ -76,6 +77,7 @@ class GigEditInput:
     questions: Maybe[list[GigQuestionInput]] = strawberry.field(
         description="The whole list; fixed once people have applied."
     )
+    languages: Maybe[list[str]] = strawberry.field(description="The whole list.")
     expected_version: int | None = strawberry.field(default=None, description=VERSION)
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
 
@@ -156,6 +158,7 @@ async def gig_create(op: Operation, input: GigCreateInput) -> Answer:
         visibility=input.visibility,
         skills=_wanted_skills(input.skills),
         questions=_questions(input.questions),
+        languages=tuple(input.languages),
     )
     return await gigs.create_gig(op, content, id=None if input.id is None else _id(input))
 
@@ -180,6 +183,7 @@ async def gig_edit(op: Operation, input: GigEditInput) -> Answer:
         ),
         **given_as(input, "skills", lambda skills: {"skills": _wanted_skills(skills)}),
         **given_as(input, "questions", lambda questions: {"questions": _questions(questions)}),
+        **given_as(input, "languages", lambda languages: {"languages": tuple(languages)}),
     }
     return await gigs.edit_gig(op, _id(input), changes, expected_version=input.expected_version)
 

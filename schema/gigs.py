@@ -102,6 +102,9 @@ class GigType(Node):
     expected_duration: timedelta | None = computed(
         days, Gig.expected_days, description="How long the work will take, in whole days; null if open."
     )
+    languages: list[str] = column(
+        Gig.languages, "ISO 639 codes: who speaks one of them can do it; empty: everybody."
+    )
     wanted: int = column(Gig.wanted, "How many freelancers are wanted.")
     hired: int = column(Gig.hired, "How many are hired.")
     application_count: int = column(Gig.application_count, "Applications that were not withdrawn.")

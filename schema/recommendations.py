@@ -13,7 +13,7 @@ from models.vocabulary import Vocabulary
 from resolvers import recommendations
 from resolvers.market_documents import DAY_S
 from resolvers.operation import Operation
-from resolvers.recommendations import Item, Part
+from resolvers.recommendations import Item, Part, Similar
 from resolvers.recommendations import Page as Recommended
 from resolvers.recommender import RecommendationState
 from schema.analysis import priced
@@ -56,6 +56,7 @@ class PlacedBy(Vocabulary):
 
     SCORE = "SCORE", "By its score."
     EXPLORATION = "EXPLORATION", "At a place that is kept for newcomers."
+    DIVERSITY = "DIVERSITY", "Behind the first places, where three of the same client stand."
     EXPOSURE = "EXPOSURE", "Behind the first places, having stood there in most lists lately."
 
 
@@ -63,7 +64,8 @@ class EvidenceSource(Vocabulary):
     """Where a skill is seen."""
 
     PROFILE = "PROFILE", "In the list of skills of the profile."
-    TEXT = "TEXT", "In the text of the profile."
+    GIG = "GIG", "In the list of skills of the similar gig."
+    TEXT = "TEXT", "In the text of the profile, or of the similar gig."
     PAST_GIG = "PAST_GIG", "In a gig that was completed."
 
 
@@ -90,7 +92,8 @@ class TextSpan:
 class SkillEvidence:
     source: EvidenceSource = strawberry.field(description="In which place.")
     span: TextSpan | None = strawberry.field(
-        description="The characters of the freelancer's `overview` that name it; null but for TEXT."
+        description="The characters of the freelancer's `overview`, or of the similar gig's `description`, that name it; null but for "
+        "TEXT."
     )
     at: datetime | None = strawberry.field(description="When that gig came out; null but for PAST_GIG.")
     gig: Gig | None = reference("gig_id", "That gig; null but for PAST_GIG, or if you may not see it.")
@@ -238,9 +241,21 @@ class SharedSkill:
 @strawberry.type(description="An open gig that is like another one.")
 class SimilarGig:
     gig: Gig | None = reference("gig_id", "The gig; null if it was taken away in this very moment.")
-    score: int = strawberry.field(description="How alike they are by words, skills and meaning, 0 to 100.")
+    score: int = strawberry.field(description="How alike they are, 0 to 100; the sum of `parts`, exactly.")
+    parts: list[ScorePart] = strawberry.field(
+        description="What the score is made of, what weighs most first."
+    )
+    matched: list[MatchedSkill] = strawberry.field(
+        description="Skills of the one gig that the other asks for or names, and where; in the order of the one."
+    )
+    basis: RecommendationBasis = strawberry.field(description="What the score stands on.")
+    model_version: str = strawberry.field(description="The version of what scored.")
+    placed_by: PlacedBy = strawberry.field(description="Why it stands there.")
     shared: list[SharedSkill] = strawberry.field(description="Skills that both ask for, by name.")
     gig_id: strawberry.Private[UUID]
+
+
+_OF_SIMILAR = frozenset({"score", "parts", "matched", "basis", "model_version"})
 
 
 # -- fields --------------------------------------------------------------------------------------------------------------
@@ -309,7 +324,8 @@ async def similar(op: Operation, keys: Sequence[UUID], first: int) -> dict[UUID,
         key: [
             SimilarGig(
                 gig_id=one.gig_id,
-                score=one.score,
+                placed_by=PlacedBy(one.placed_by),
+                **{name: value for name, value in fitting(one, names).items() if name in _OF_SIMILAR},
                 shared=[SharedSkill(skill_id=names.get(skill)) for skill in one.shared],
             )
             for one in alike
@@ -335,7 +351,7 @@ def _freelancers(op: Operation, page: Recommended, part: Part) -> FreelancerReco
     return FreelancerRecommendations(edges=edges, nodes=nodes, **_facts(op, page, part))
 
 
-def fitting(item: Item, names: Mapping[str, UUID]) -> dict[str, Any]:
+def fitting(item: Item | Similar, names: Mapping[str, UUID]) -> dict[str, Any]:
     """The fields of `Fitting`."""
     answer, required = item.answer, set(item.gig.document.skills)
     return {

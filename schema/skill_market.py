@@ -14,7 +14,7 @@ from resolvers.recommender import RecommendationState
 from schema.analysis import priced
 from schema.graph import Answered, Context, argument, declare, reference
 from schema.money import Money
-from schema.recommendations import TextSpan
+from schema.recommendations import RecommendationBasis, TextSpan
 from schema.type_names import Skill
 
 MOST_TEXT = 20_000
@@ -66,14 +66,13 @@ class SkillGap:
 @strawberry.type(description="A skill for a text.")
 class SkillSuggestion:
     skill: Skill | None = reference("skill_id", "The skill; always there.")
-    is_named: bool = strawberry.field(
-        description="Whether the text names it; otherwise gigs like it ask for it."
-    )
+    is_named: bool = strawberry.field(description="Whether the text names it; otherwise it is likely.")
     spans: list[TextSpan] = strawberry.field(
         description="Where `text` names it; empty if only the title does, or nothing."
     )
     confidence: float = strawberry.field(
-        description="1 for what is named; otherwise the share of alike gigs that ask for it, 0 to 1."
+        description="1 for what is named; otherwise below: how likely a client would choose it (LEARNED), or the share of alike gigs that "
+        "ask for it."
     )
     skill_id: strawberry.Private[UUID]
 
@@ -82,6 +81,13 @@ class SkillSuggestion:
 class SkillSuggestions:
     state: RecommendationState = strawberry.field(
         description="Whether skills can be suggested now; there are none unless READY."
+    )
+    basis: RecommendationBasis | None = strawberry.field(
+        description="What the likely ones stand on: a suggester that was trained on public gigs (LEARNED), or gigs that are like the text; "
+        "null unless READY."
+    )
+    model_version: str | None = strawberry.field(
+        description="The version of what suggested; null unless READY."
     )
     skills: list[SkillSuggestion] = strawberry.field(
         description="What the text names, in its order, then what is likely."
@@ -116,7 +122,7 @@ async def _suggestions(context: Context, text: str, title: str, first: int) -> S
     for name, value, most in (("text", text, MOST_TEXT), ("title", title, MOST_TITLE)):
         if len(value) > most or "\0" in value:
             raise Invalid((name,), "LENGTH", f"At most {most} characters, without NUL.", max=str(most))
-    state, found = await skill_market.skills_in(context.op, title, text, first=first)
+    found = await skill_market.skills_in(context.op, title, text, first=first)
     skills = [
         SkillSuggestion(
             skill_id=each.skill_id,
@@ -124,9 +130,10 @@ async def _suggestions(context: Context, text: str, title: str, first: int) -> S
             spans=[TextSpan(start=start, end=end) for start, end in each.found.spans],
             confidence=each.found.confidence,
         )
-        for each in found
+        for each in found.skills
     ]
-    return SkillSuggestions(state=state, skills=skills)
+    basis = None if found.basis is None else RecommendationBasis(found.basis)
+    return SkillSuggestions(state=found.state, basis=basis, model_version=found.version, skills=skills)
 
 
 def _demand(found: skill_market.Demand) -> SkillDemand:

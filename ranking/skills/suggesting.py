@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranking.basis import Basis
+from ranking.documents import Gig
 from ranking.embedding import Encoder
 from ranking.text import WORD, Sparse, best_first, stop_words, tfidf
 from ranking.trees import Trees, fit_trees
@@ -43,6 +44,11 @@ class Tagged:
     field: str = ""
 
 
+def tagged_as(gig: Gig) -> Tagged:
+    """By every skill that it asks for."""
+    return Tagged(gig.title, gig.text, tuple(dict.fromkeys((*gig.skills, *gig.nice))))
+
+
 @dataclass(frozen=True, slots=True)
 class Suggested:
     """`is_likely`: more likely than not to help, by the threshold that was best in training. `is_named`: the text names it."""
@@ -51,6 +57,17 @@ class Suggested:
     probability: float
     is_likely: bool
     is_named: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedSuggester:
+    """What was learnt of `gigs` texts until `last` (days), and the quality (nDCG@10) of what was tried on the newest of them. No text is in it."""
+
+    trees: Trees
+    threshold: float
+    reached: dict[str, float]
+    gigs: int = 0
+    last: float = 0.0
 
 
 class SkillSuggester:
@@ -66,12 +83,22 @@ class SkillSuggester:
     @classmethod
     def fit(cls, tagged: Sequence[Tagged], encoder: Encoder | None) -> SkillSuggester:
         vectors = _vectors(tagged, encoder)
-        known = _Known(tagged, vectors)
-        basis = Basis.HYBRID if encoder is not None else Basis.LEXICAL
         if len(tagged) < FEWEST:
-            return cls(known, None, 0.5, basis, encoder)
-        trees, threshold = _fit(tagged, vectors)
-        return cls(known, trees, threshold, Basis.LEARNED, encoder)
+            return cls(
+                _Known(tagged, vectors), None, 0.5, Basis.HYBRID if encoder else Basis.LEXICAL, encoder
+            )
+        return cls.of(tagged, learn(tagged, vectors), encoder, vectors)
+
+    @classmethod
+    def of(
+        cls,
+        tagged: Sequence[Tagged],
+        trained: TrainedSuggester,
+        encoder: Encoder | None,
+        vectors: Numbers | None,
+    ) -> SkillSuggester:
+        """What was learnt, over the texts that are there now."""
+        return cls(_Known(tagged, vectors), trained.trees, trained.threshold, Basis.LEARNED, encoder)
 
     def suggest(self, texts: Sequence[Tagged], *, limit: int = 10) -> list[list[Suggested]]:
         """For each text, the likeliest first; the skills in `texts` are not looked at."""
@@ -202,7 +229,9 @@ class _Naming:
                 tokens = _TOKEN.findall(line.lower())
                 for start in range(len(tokens)):
                     for end in range(start + 1, min(start + LONGEST, len(tokens)) + 1):
-                        found[row, self._by_tokens.get(tuple(tokens[start:end]), [])] = 1
+                        # Mostly there is none, and to write nothing into an array takes longest.
+                        if places := self._by_tokens.get(tuple(tokens[start:end])):
+                            found[row, places] = 1
         return found
 
     def part(self, texts: Sequence[str]) -> Numbers:
@@ -214,7 +243,8 @@ class _Naming:
         return np.asarray(found / sizes, np.float32)
 
 
-def _fit(tagged: Sequence[Tagged], vectors: Numbers | None) -> tuple[Trees, float]:
+def learn(tagged: Sequence[Tagged], vectors: Numbers | None) -> TrainedSuggester:
+    """Of at least FEWEST texts, with their vectors if there is an encoder."""
     rows: list[Numbers] = []
     labels: list[NDArray[np.int64]] = []
     tags = 0
@@ -234,7 +264,8 @@ def _fit(tagged: Sequence[Tagged], vectors: Numbers | None) -> tuple[Trees, floa
     trees = fit_trees(
         np.concatenate(rows), np.concatenate(labels), [len(each) for each in labels], _names(), rounds=ROUNDS, objective="binary"
     )  # fmt: skip
-    return trees, _best_threshold(_likelihood(trees, np.concatenate(rows)), np.concatenate(labels), tags)
+    threshold = _best_threshold(_likelihood(trees, np.concatenate(rows)), np.concatenate(labels), tags)
+    return TrainedSuggester(trees, threshold, {}, len(tagged))
 
 
 def _likelihood(trees: Trees, rows: Numbers) -> NDArray[np.float64]:

@@ -66,3 +66,15 @@ class ToyEncoder:
         return np.asarray(
             vectors / np.maximum(1e-9, np.linalg.norm(vectors, axis=1, keepdims=True)), np.float32
         )
+
+
+def tagged_gigs(count: int = 240, *, seed: int = 1) -> list[Gig]:
+    """Of each, one of the two skills is named among words that tell nothing."""
+    random = Random(seed)
+    skills, noise = [f"tool{n}" for n in range(40)], [f"word{n}" for n in range(60)]
+    made = []
+    for number in range(count):
+        own = random.sample(skills, 2)
+        text = " ".join([*random.sample(noise, 10), own[0], "and", "then"])
+        made.append(Gig(f"t{number:04}", "Work", text, tuple(own), at=float(number)))
+    return made

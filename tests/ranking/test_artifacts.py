@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from ranking import artifacts
 from ranking.artifacts import Artifact, ArtifactDamaged, Artifacts, NothingToRollBackTo, Span
 from ranking.learning import FirstGuess, Learned, Training
+from ranking.skills.suggesting import TrainedSuggester
 from tests.ranking.test_learning import trees
 
 V1, V2, V3 = "2026-01-01T000000Z", "2026-02-01T000000Z", "2026-03-01T000000Z"
@@ -35,20 +37,73 @@ def test_a_model_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert np.array_equal(read.trees.contributions(rows), written.trees.contributions(rows))
 
 
-def test_rolling_back_is_one_step_at_a_time_until_there_is_nothing_older(tmp_path: Path) -> None:
+def test_rolling_back_is_one_step_at_a_time_until_nothing_trained_is_in_use(tmp_path: Path) -> None:
     with pytest.raises(NothingToRollBackTo):
         artifacts.roll_back(tmp_path)
     for version in (V1, V2, V3):
         artifacts.save(tmp_path, artifact(version))
+    ours = Artifacts(tmp_path)
+    assert ours.current is not None
 
-    steps = [artifacts.roll_back(tmp_path).version for _ in range(2)]
+    steps = [artifacts.roll_back(tmp_path) for _ in range(3)]
 
-    assert steps == [V2, V1]
+    assert [None if step is None else step.version for step in steps] == [V2, V1, None]
+    left: list[object] = [artifacts.current(tmp_path), artifacts.load(tmp_path), ours.current]
+    assert left == [None, None, None]
     with pytest.raises(NothingToRollBackTo):
         artifacts.roll_back(tmp_path)
-    assert artifacts.current(tmp_path) == V1
     assert artifacts.versions(tmp_path) == [V1, V2, V3]
     assert artifacts.use(tmp_path, V3).version == artifacts.current(tmp_path) == V3
+
+
+def test_what_was_rolled_back_from_does_not_come_back(tmp_path: Path) -> None:
+    artifacts.save(tmp_path, artifact(V1))
+    assert artifacts.roll_back(tmp_path) is None
+    artifacts.save(tmp_path, artifact(V2))
+
+    assert artifacts.roll_back(tmp_path) is None
+    assert artifacts.current(tmp_path) is None
+
+
+def test_where_the_version_before_is_not_kept_the_newest_older_one_is_gone_back_to(tmp_path: Path) -> None:
+    for version in (V1, V2, V3):
+        artifacts.save(tmp_path, artifact(version))
+    shutil.rmtree(tmp_path / V2)
+
+    back = artifacts.roll_back(tmp_path)
+
+    assert back is not None and back.version == V1
+
+
+def test_a_version_may_hold_a_suggester_alone_or_beside_an_order(tmp_path: Path) -> None:
+    suggester = TrainedSuggester(trees().trees, 0.4, {"learned": 0.6}, 300, 9.5)
+    rows = np.random.default_rng(2).random((20, 2), dtype=np.float32)
+    for version, order in ((V1, FirstGuess()), (V2, trees())):
+        artifacts.save(tmp_path, Artifact(version, Training(order), suggester=suggester))
+
+        read = artifacts.load(tmp_path)
+
+        assert read is not None and read.suggester is not None
+        assert read.orders is (version == V2) and read.before == {V1: None, V2: V1}[version]
+        kept = read.suggester
+        assert (kept.threshold, kept.reached, kept.gigs, kept.last) == (0.4, {"learned": 0.6}, 300, 9.5)
+        assert np.array_equal(kept.trees.scores(rows), suggester.trees.scores(rows))
+    (tmp_path / V2 / "skills.txt").write_text("trees")
+    with pytest.raises(ArtifactDamaged, match=r"skills\.txt is not what was written"):
+        artifacts.load(tmp_path)
+
+
+def test_a_version_of_the_format_before_is_read(tmp_path: Path) -> None:
+    artifacts.save(tmp_path, artifact(V1))
+    artifacts.save(tmp_path, artifact(V2))
+    for version in (V1, V2):
+        file = tmp_path / version / "manifest.json"
+        facts = json.loads(file.read_text()) | {"format": 2}
+        file.write_text(json.dumps({key: facts[key] for key in facts if key not in {"before", "skills"}}))
+
+    assert artifacts.use(tmp_path, V2).suggester is None
+    back = artifacts.roll_back(tmp_path)
+    assert back is not None and back.version == V1
 
 
 def test_a_version_is_never_written_twice_and_old_ones_go(tmp_path: Path) -> None:

@@ -6,19 +6,25 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ranking import artifacts
+from ranking.answers import SkillAnswer
 from ranking.artifacts import Artifact
-from ranking.desk import HEADER, Desk, KnownVectors, answered, read, written
+from ranking.desk import HEADER, Desk, answered, read, written
 from ranking.documents import Happened, PastGig, Step
-from ranking.learning import Training
-from tests.ranking.market import ToyEncoder, gig, past_gigs, people
+from ranking.known_vectors import KnownVectors, VectorFile
+from ranking.learning import FirstGuess, Training
+from ranking.training import trained_suggester
+from tests.ranking.market import ToyEncoder, gig, past_gigs, people, tagged_gigs
 from tests.ranking.test_matching import learned_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,14 +160,21 @@ def test_asking_changes_nothing_for_others(tmp_path: Path) -> None:
     assert (made.status().gigs, made.status().people) == (0, 1)
 
 
+class Counting(ToyEncoder):
+    """Says how many texts it had to read."""
+
+    texts = 0
+
+    def encode(self, texts: Sequence[str], *, tokens: int = 128) -> NDArray[np.float32]:
+        self.texts += len(texts)
+        return super().encode(texts, tokens=tokens)
+
+
+def kept(directory: Path, *, most: int = 100) -> KnownVectors:
+    return KnownVectors(Counting(), VectorFile(directory, most=most))
+
+
 def test_a_text_is_encoded_once() -> None:
-    class Counting(ToyEncoder):
-        texts = 0
-
-        def encode(self, texts, *, tokens=128):  # type: ignore[no-untyped-def]
-            self.texts += len(texts)
-            return super().encode(texts, tokens=tokens)
-
     counting = Counting()
     known = KnownVectors(counting)
 
@@ -170,6 +183,170 @@ def test_a_text_is_encoded_once() -> None:
 
     assert counting.texts == 2
     assert (first[[1, 0]] == again).all() and (first[0] == first[2]).all()
+    assert [vector is None for vector in known.recall(["c", "never heard"])] == [False, True]
+
+
+def test_what_was_computed_is_read_by_the_next_start_and_by_processes_beside(tmp_path: Path) -> None:
+    one, beside = kept(tmp_path), kept(tmp_path)
+    made = one.encode(["a b", "c"])
+    shorter = one.encode(["a b"], tokens=1)
+
+    later = kept(tmp_path)
+    found = [each.recall(["c", "new", "a b"]) for each in (beside, later)]
+
+    for c, new, ab in found:
+        assert new is None and c is not None and ab is not None
+        assert (c == made[1]).all() and (ab == made[0]).all()
+    assert not (shorter[0] == made[0]).all()
+    assert (beside.found, later.found) == (2, 2)
+
+
+def test_of_more_vectors_than_are_kept_the_older_half_is_forgotten_by_everybody(tmp_path: Path) -> None:
+    one, beside = kept(tmp_path, most=4), kept(tmp_path, most=4)
+    texts = [f"text{number}" for number in range(6)]
+    beside.encode(texts[:1])
+    for text in texts[1:5]:
+        one.encode([text])
+    beside.encode(texts[5:])
+
+    found = kept(tmp_path).recall(texts)
+
+    assert [vector is not None for vector in found] == [False, False, False, True, True, True]
+    assert one.recall(texts[5:])[0] is not None
+    assert [path.suffix for path in tmp_path.iterdir()] == [".bin"]
+
+
+def test_damaged_vectors_are_computed_again_and_those_of_other_weights_deleted(tmp_path: Path) -> None:
+    made = kept(tmp_path).encode(["a", "b c"])
+    (file,) = tmp_path.iterdir()
+    content = bytearray(file.read_bytes())
+    content[40] ^= 1
+    file.write_bytes(content + b"half of a record")
+    other = tmp_path / "meanings-0123-1.bin"
+    other.touch()
+
+    damaged = kept(tmp_path).recall(["a", "b c"])
+    again = kept(tmp_path).encode(["a", "b c"])
+    whole = kept(tmp_path).recall(["a", "b c"])
+
+    assert damaged[0] is None and damaged[1] is not None
+    assert (again == made).all() and (damaged[1] == made[1]).all()
+    assert [vector is not None for vector in whole] == [True, True]
+    assert not other.exists()
+
+
+def test_without_a_place_to_keep_vectors_they_are_computed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    found = kept(tmp_path / "file").encode(["a"])
+
+    assert found.shape == (1, 384)
+
+
+def embedding_desk(directory: Path) -> Desk:
+    made = Desk(encoder=Counting())
+    made.begin(TAXONOMY, str(directory))
+    return made
+
+
+def test_a_start_finds_the_meanings_that_another_one_computed(tmp_path: Path) -> None:
+    gigs = [gig(number, "web", Random(1)) for number in range(30)]
+    first, second = (embedding_desk(tmp_path) for _ in range(2))
+    first.load(gigs, people())
+    first.settle(None)
+    before = first.status()
+    while first.has_work:
+        first.work()
+    done = first.status()
+
+    second.load(gigs, people())
+    second.settle(None)
+
+    after = second.status()
+    assert (before.basis, before.vectors, before.documents, before.recalled) == ("LEXICAL", 0, 39, 0)
+    assert (done.basis, done.vectors, done.recalled) == ("HYBRID", 39, 0)
+    # Texts that are alike are one.
+    assert (after.basis, after.vectors, second.has_work) == ("HYBRID", 39, False) and after.recalled > 9
+    asked = people()[0]
+    assert second.gigs_for(asked, 9, 9) == first.gigs_for(asked, 9, 9)
+
+
+def test_a_new_gig_is_found_by_its_words_before_its_meaning_is_computed(tmp_path: Path) -> None:
+    made = embedding_desk(tmp_path)
+    old, new = (gig(number, "web", Random(number)) for number in (1, 2))
+    made.load([old], people())
+    made.settle(None)
+    while made.has_work:
+        made.work()
+    asked = people()[0]
+
+    made.change([new], [], [], [])
+    at_once = {answer.id: answer for answer in made.gigs_for(asked, 9, 9)}
+    explained = made.explain_gigs(asked, [new])
+    assert made.has_work
+    made.work()
+    then = {answer.id: answer for answer in made.gigs_for(asked, 9, 9)}
+
+    assert {id: answer.basis for id, answer in at_once.items()} == {old.id: "HYBRID", new.id: "LEXICAL"}
+    assert explained == [at_once[new.id]]
+    assert {id: answer.basis for id, answer in then.items()} == {old.id: "HYBRID", new.id: "HYBRID"}
+    assert all(a.points == sum(p for _, p in a.parts) for a in (*at_once.values(), *then.values()))
+    assert not made.has_work
+
+
+def test_a_trained_suggester_answers_until_it_is_rolled_back(tmp_path: Path) -> None:
+    gigs = tagged_gigs()
+    trained = trained_suggester(gigs, None, None)
+    made = Desk(embeds=False)
+    made.begin([("tool7", ()), ("react", ())])
+    made.load(gigs, [])
+    made.listen()
+    made.hear_tagged(gigs)
+    made.remember()
+    made.settle(str(tmp_path))
+
+    def suggested() -> SkillAnswer:
+        went_well, answer = answered(made, "skills_in", ("", "word1 word2 react tool9 and", 8))
+        assert went_well
+        return answer  # type: ignore[no-any-return]
+
+    before = suggested()
+    artifacts.save(tmp_path, Artifact("v1", Training(FirstGuess()), suggester=trained))
+    deadline = time.monotonic() + 30
+    while (learnt := suggested()).basis == "LEXICAL":
+        assert time.monotonic() < deadline
+    status = made.status()
+    artifacts.roll_back(tmp_path)
+    after = suggested()
+
+    assert (before.basis, before.version) == ("LEXICAL", "blend-1")
+    assert (learnt.basis, learnt.version) == ("LEARNED", "v1")
+    # What the text names comes first; then what was learnt that names mean.
+    assert [(each.skill, each.confidence, each.spans) for each in learnt.skills[:1]] == [
+        ("react", 1.0, ((12, 17),))
+    ]
+    assert learnt.skills[1].skill == "tool9" and 0.3 < learnt.skills[1].confidence < 1
+    # There is no trained order: people are ordered by the blend.
+    assert (status.basis, status.version) == ("LEXICAL", "blend-1")
+    assert after == before
+
+
+def test_going_back_from_the_first_model_leads_to_the_blend(tmp_path: Path) -> None:
+    trained(tmp_path, "v1")
+    made = desk()
+    made.load([], people())
+    remember(made, past_gigs())
+    asked = gig(1000, "web", Random(3))
+    blend = [replace(each, matched={}) for each in made._matcher.people_for(asked)]
+    made.settle(str(tmp_path))
+    by_model = {answer.version for answer in made.people_for(asked, 9, 9)}
+
+    assert artifacts.roll_back(tmp_path) is None
+
+    went_well, answers = answered(made, "people_for", (asked, 9, 9))
+    assert by_model == {"v1"} and went_well
+    assert {(answer.version, answer.basis) for answer in answers} == {("blend-1", "LEXICAL")}
+    assert [(a.id, a.points) for a in answers] == [(match.id, match.score.points) for match in blend[:9]]
 
 
 def test_the_process_answers_in_order_and_ends_with_its_input() -> None:
@@ -189,6 +366,6 @@ def test_the_process_answers_in_order_and_ends_with_its_input() -> None:
     assert [went_well for went_well, _ in answers] == [True, False, True]
     assert answers[0][1].gigs == 0
     assert answers[1][1] == "LookupError in unheard_of"
-    assert answers[2][1] == []
+    assert answers[2][1] == SkillAnswer("LEXICAL", "blend-1", ())
     assert done.returncode == 0
     assert pickle.loads(written(("a", ()))[HEADER.size :]) == ("a", ())

@@ -29,6 +29,7 @@ ASKED = Gig(
     nice=("typescript",),
     owner="client",
     budget=60,
+    until=30.0,
 )
 
 
@@ -283,9 +284,19 @@ def test_where_a_text_names_a_skill_is_evidence() -> None:
         {"is_visible": False},
         {"price": 61},
         {"blocked": frozenset({"client"})},
+        {"free_from": 31.0},
         {"id": "client"},
+        {"id": "left out"},
     ],
-    ids=["unavailable", "hidden", "too dear", "blocked the client", "the client"],
+    ids=[
+        "unavailable",
+        "hidden",
+        "too dear",
+        "blocked the client",
+        "free too late",
+        "the client",
+        "left out",
+    ],
 )
 @pytest.mark.parametrize("kind", [None, "learned"])
 def test_filters_hold_before_anything_is_scored(change: dict[str, object], kind: str | None) -> None:
@@ -296,7 +307,34 @@ def test_filters_hold_before_anything_is_scored(change: dict[str, object], kind:
     ours.remove_person("p0")
     ours.put_person(person)
 
-    assert person.id not in [match.id for match in ours.people_for(ASKED)]
+    assert person.id not in [match.id for match in ours.people_for(ASKED, without=("left out",))]
+
+
+@pytest.mark.parametrize("kind", [None, "learned"])
+def test_who_may_not_be_listed_takes_nobodys_place(kind: str | None) -> None:
+    ours = made(kind, None)
+    for number in range(400):
+        busy = Person(f"x{number:03}", "web person", ASKED.text, ASKED.skills, free_from=31.0 + number)
+        ours.put_person(busy if number % 2 else replace(busy, free_from=None))
+    known = [f"x{number:03}" for number in range(0, 400, 2)]
+
+    found = {match.id for match in ours.people_for(ASKED, limit=50, without=known)}
+
+    assert "p0" in found and not any(name.startswith("x") for name in found)
+
+
+def test_gigs_that_end_before_somebody_is_free_or_are_of_the_blocked_are_not_for_them() -> None:
+    ours = Matcher()
+    for number in range(300):
+        ours.put_gig(replace(ASKED, id=f"early{number:03}", until=29.5))
+    ours.put_gig(replace(ASKED, id="blocked", owner="other"))
+    ours.put_gig(replace(ASKED, id="whole", title="", text="", skills=("react",)))
+    ours.put_gig(replace(ASKED, id="open", title="", text="", until=None))
+    asking = replace(people()[0], free_from=30.0, blocked=frozenset({"other"}))
+
+    found = [match.id for match in ours.gigs_for(asking)]
+
+    assert sorted(found) == ["open", "whole"]
 
 
 def test_a_language_in_common_is_needed_where_both_name_theirs() -> None:
@@ -339,10 +377,50 @@ def test_similar_gigs_are_others_of_the_same_craft_first() -> None:
         ours.put_gig(past.gig)
     asked = past_gigs(1)[0].gig
 
-    found = [name for name, _ in ours.similar_gigs(asked, limit=3)]
+    found = [match.id for match in ours.similar_gigs(asked, limit=3)]
 
     assert asked.id not in found
     assert {ours.gigs[name].title for name in found} == {asked.title}
+    assert [name for name, _ in ours.near_gigs(asked, limit=3)] == found
+
+
+@pytest.mark.parametrize("encoder", [None, ToyEncoder()], ids=["words", "meaning"])
+def test_likeness_of_gigs_is_the_sum_of_its_parts_whatever_order_they_came_in(
+    encoder: Encoder | None,
+) -> None:
+    past = past_gigs(40)
+    asked = past[0].gig
+    names = SkillNames([SkillName(skill, (skill,)) for skill in ALL_SKILLS])
+    answers = []
+    for seed in (1, 2):
+        ours = Matcher(encoder, names=names)
+        Random(seed).shuffle(past)
+        for each in past:
+            ours.put_gig(replace(each.gig, text=each.gig.text + " and react"))
+        ours.put_gig(replace(asked, id="late", text="poster"), later=True)
+        answers.append(ours.similar_gigs(asked, limit=30))
+
+    assert answers[0] == answers[1]
+    found = {match.id: match for match in answers[0]}
+    assert all(match.score.points == sum(match.score.parts.values()) for match in found.values())
+    assert found["late"].basis is Basis.LEXICAL and Part.MEANING not in found["late"].score.parts
+    bases = {match.basis for match in found.values() if match.id != "late"}
+    assert bases == {Basis.LEXICAL if encoder is None else Basis.HYBRID}
+    assert found["late"].matched == {skill: (SkillEvidence(Source.GIG),) for skill in asked.skills}
+
+
+def test_a_similar_gig_shows_where_it_names_what_is_asked_for() -> None:
+    ours = Matcher(names=SkillNames([SkillName("react", ("react",))]))
+    ours.put_gig(Gig("other", "Form", "A form, in react", ("css",), nice=("sql",)))
+
+    (match,) = ours.similar_gigs(replace(ASKED, nice=("sql",)))
+
+    assert match.matched == {
+        "react": (SkillEvidence(Source.TEXT, span=(11, 16)),),
+        "css": (SkillEvidence(Source.GIG),),
+        "sql": (SkillEvidence(Source.GIG),),
+    }
+    assert (match.missing, match.missing_nice) == ((), ())
 
 
 def test_skills_tagged_together_are_adjacent() -> None:

@@ -26,6 +26,15 @@ def grown(vectors: NDArray[np.float32]) -> Vectors:
     return made
 
 
+def told_later(vectors: NDArray[np.float32]) -> Vectors:
+    made = Vectors()
+    for _ in vectors:
+        made.append(None)
+    for place in np.random.default_rng(1).permutation(len(vectors)).tolist():
+        made.put(place, vectors[place])
+    return made
+
+
 def test_few_vectors_are_compared_exactly() -> None:
     vectors = alike(500)
 
@@ -35,7 +44,7 @@ def test_few_vectors_are_compared_exactly() -> None:
     assert places[0] == 7 and cosines[0] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("make", [grown, Vectors.of], ids=["one by one", "at once"])
+@pytest.mark.parametrize("make", [grown, Vectors.of, told_later], ids=["one by one", "at once", "later"])
 def test_of_many_vectors_nearly_all_of_the_nearest_are_found(make: type[Vectors]) -> None:
     vectors = alike(EXACT_BELOW + 1_000)
     many = make(vectors)  # type: ignore[call-arg]

@@ -19,11 +19,15 @@ from ranking.experience import Experience
 from ranking.learning import Learned, Segment, _with_shown, train
 from ranking.training import (
     FEWEST_GIGS,
+    NoBetterSuggester,
     NotBetter,
     NothingLearnt,
+    NotTrained,
     TooFewNew,
     TooFewOutcomes,
+    TooFewTagged,
     retrain,
+    trained_suggester,
     usable,
 )
 from tests.ranking import market
@@ -257,7 +261,8 @@ def test_a_model_that_is_better_on_what_happened_since_replaces_the_one_in_use(t
 
     assert made.training.reached["learned, since"] > made.training.reached["in use, since"]
     assert artifacts.current(tmp_path) == made.version == "2026-11-26T080000Z"
-    assert artifacts.roll_back(tmp_path).version == worse.version
+    back = artifacts.roll_back(tmp_path)
+    assert back is not None and back.version == worse.version
 
 
 def upside_down(made: Artifact) -> Artifact:
@@ -268,3 +273,50 @@ def upside_down(made: Artifact) -> Artifact:
         training=replace(made.training, order=Learned(trees)),
         span=replace(made.span, last=told()[300].gig.at),
     )
+
+
+# -- skills of texts ---------------------------------------------------------------------------------------------------
+
+
+def test_a_suggester_is_kept_beside_the_order_and_each_only_for_the_better(tmp_path: Path) -> None:
+    refused: list[NotTrained] = []
+    gigs = market.tagged_gigs()
+
+    def trained(past: list[PastGig], tagged: list[Gig], day: int) -> Artifact:
+        at = NOW.replace(day=day)
+        return retrain(
+            past, root=tmp_path, encoder=None, at=at, tagged=tagged, rounds=ROUNDS, on_refused=refused.append
+        )
+
+    alone = trained(list(told(20)), gigs, 1)
+    both = trained(list(told()), gigs, 2)
+
+    assert not alone.orders and alone.before is None and alone.suggester is not None
+    reached = alone.suggester.reached
+    assert reached["learned"] > reached["alike gigs"] and set(reached) == {"learned", "alike gigs"}
+    assert (alone.suggester.gigs, alone.suggester.last) == (240, 239.0)
+    # The order is new; no gig came since, so the suggester is carried over.
+    assert both.orders and both.suggester is not None
+    assert both.suggester.trees.texts == alone.suggester.trees.texts
+    assert both.before == alone.version and both.span.gigs == len(told())
+    assert [type(each) for each in refused] == [TooFewOutcomes, NoBetterSuggester]
+    with pytest.raises(TooFewNew):
+        trained(list(told()), gigs[:50], 3)
+    assert artifacts.versions(tmp_path) == [alone.version, both.version]
+    back = artifacts.roll_back(tmp_path)
+    assert back is not None and not back.orders and back.suggester is not None
+
+
+def test_too_few_tagged_gigs_teach_nothing() -> None:
+    with pytest.raises(TooFewTagged) as refused:
+        trained_suggester(market.tagged_gigs(199), None, None)
+
+    assert (refused.value.have, refused.value.needed) == (199, 200)
+
+
+def test_a_suggester_that_is_no_better_than_the_one_in_use_is_refused() -> None:
+    gigs = market.tagged_gigs()
+    in_use = trained_suggester(gigs, None, None)
+
+    with pytest.raises(NoBetterSuggester, match="in use reached"):
+        trained_suggester(gigs, None, replace(in_use, last=-1.0))

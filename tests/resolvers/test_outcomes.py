@@ -194,7 +194,11 @@ def test_a_young_platform_is_told_how_much_is_missing_and_keeps_what_it_has(
     said = capsys.readouterr()
     assert codes == [1, 0, 1]
     assert "Learning needs 200 gigs to which known people answered, and there are 0: 200 more." in said.err
-    assert "There is no older version." in said.err
+    assert (
+        "Learning which skills a text is about needs 200 public gigs with skills, and there are 0."
+        in said.err
+    )
+    assert "Nothing trained is in use." in said.err
     assert said.out == ""
     assert artifacts.versions(tmp_path / "ranking") == []
 
@@ -211,8 +215,11 @@ def test_versions_are_listed_and_rolled_back_by_one_command(
     listed = list_ranking(settings, parse_arguments(["ranking", "list"]))
 
     said = capsys.readouterr()
-    assert (back, listed) == (0, 0)
+    to_the_blend = roll_ranking_back(settings, parse_arguments(["ranking", "rollback"]))
+    assert (back, listed, to_the_blend) == (0, 0, 0)
     assert "2026-01 is in use again" in said.err
+    assert "Nothing trained is in use now" in capsys.readouterr().err
+    assert artifacts.current(tmp_path / "ranking") is None
     assert said.out.splitlines() == [
         "* 2026-01  1,234 gigs until 2024-10-04, nDCG@10 0.3100",
         "  2026-02  1,234 gigs until 2024-10-04, nDCG@10 0.3100",

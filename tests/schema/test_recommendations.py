@@ -16,7 +16,7 @@ from models.ids import encode_id
 from models.profile import SkillLevel, Visibility
 from models.recommendation import DismissReason
 from models.store.sql import counting_statements
-from resolvers import applications, erasure, gigs, invitations, profiles, recommendation_feedback
+from resolvers import applications, erasure, gigs, invitations, profiles, recommendation_feedback, rooms
 from resolvers.market_documents import read_gigs
 from resolvers.profiles import Rate
 from resolvers.recommender import Recommender
@@ -235,17 +235,59 @@ async def test_hard_filters_hold_before_any_score(market: Market) -> None:
     await market.gig(client, "ada", title="too cheap", budget_max=Decimal(59), **hourly)
     await market.gig(client, "ada", title="enough", budget_max=Decimal(60), **hourly)
     await market.gig(client, "ada", title="in dollars", budget_max=Decimal(59), currency="USD", **hourly)
+    await market.gig(client, "ada", title="in Finnish", languages=("fi", "sv"))
+    await market.gig(client, "ada", title="in English or Finnish", languages=("fi", "en"))
     applied = await market.gig(client, "ada", title="applied")
     soon = await market.gig(client, "ada", title="soon", deadline=market.world.clock() + timedelta(days=1))
     await market.finds(own, soon)
     await market.world.application(freelancer, applied)
     free_from = (market.world.clock() + timedelta(days=2)).date()
-    changes = {"available_from": free_from, "rate": Rate(Decimal(60), "EUR")}
+    changes = {"available_from": free_from, "rate": Rate(Decimal(60), "EUR"), "languages": ["de", "en"]}
     await profiles.edit_freelancer(market.world.as_(freelancer), changes, expected_version=None)
 
     page = await market.recommended(freelancer, first=30)
 
-    assert {node["gig"]["title"] for node in page["nodes"]} == {"enough", "in dollars"}
+    assert {node["gig"]["title"] for node in page["nodes"]} == {
+        "enough",
+        "in dollars",
+        "in English or Finnish",
+    }
+
+
+async def test_hard_filters_hold_for_freelancers_of_a_gig(market: Market) -> None:
+    client = await market.world.client()
+    hourly: dict[str, Any] = {"budget_kind": BudgetKind.HOURLY, "budget_min": Decimal(20)}
+    gig_id = await market.gig(client, "abap", languages=("fr", "nl"), budget_max=Decimal(50), **hourly)
+    late = (market.world.clock() + timedelta(days=300)).date()
+    profile: dict[str, dict[str, Any]] = {
+        "fits": {"rate": Rate(Decimal(50), "EUR"), "languages": ["en", "nl"]},
+        "names no language": {},
+        "in dollars": {"rate": Rate(Decimal(51), "USD")},
+        "too dear": {"rate": Rate(Decimal(51), "EUR")},
+        "speaks neither": {"languages": ["en"]},
+        "free too late": {"available_from": late},
+        "private": {"visibility": Visibility.PRIVATE},
+        "applied": {}, "invited": {}, "dismissed": {},
+    }  # fmt: skip
+    people = {name: await market.freelancer("abap", name=name, **of) for name, of in profile.items()}
+    invited, dismissed = people["invited"].user_id, people["dismissed"].user_id
+    assert invited is not None and dismissed is not None
+    await market.world.application(people["applied"], gig_id)
+    op = market.world.as_(client)
+    await invitations.invite_freelancer(op, gig_id, freelancer_id=invited, message=None)
+    await recommendation_feedback.dismiss(op, gig_id, freelancer_id=dismissed, reason=DismissReason.OTHER)
+
+    async def listed() -> set[str]:
+        return {
+            node["freelancer"]["name"]
+            for node in (await market.candidates(client, gig_id, first=50))["nodes"]
+        }
+
+    async def has_all() -> bool:
+        return len(await listed()) >= 3
+
+    await until(has_all)
+    assert await listed() == {"fits", "names no language", "in dollars"}
 
 
 async def test_what_is_dismissed_or_hidden_stays_away_until_it_is_taken_back(market: Market) -> None:
@@ -270,6 +312,56 @@ async def test_what_is_dismissed_or_hidden_stays_away_until_it_is_taken_back(mar
     await recommendation_feedback.unhide_client(op, two)
     assert await titles() == {"one", "two"}
     assert [r.outcome.value for r in (first, again, other)] == ["APPLIED", "NOOP", "APPLIED"]
+
+
+@pytest.mark.parametrize("blocks", ["the client", "the freelancer"])
+async def test_of_two_who_blocked_each_other_neither_is_recommended_to_the_other(
+    market: Market, blocks: str
+) -> None:
+    skill = {"the client": "racket", "the freelancer": "elm"}[blocks]
+    client, other = await market.world.client(), await market.world.client("Other")
+    freelancer, another = await market.freelancer(skill, name="Farid"), await market.freelancer(skill)
+    one = await market.gig(client, skill, title=f"{skill} of theirs")
+    first = await market.gig(other, skill, title=f"another {skill}")
+    await market.finds(freelancer, first)
+    await market.finds(freelancer, one)
+    who, whom = (client, freelancer) if blocks == "the client" else (freelancer, client)
+    assert whom.user_id is not None and freelancer.user_id is not None and another.user_id is not None
+
+    async def seen() -> tuple[set[str], set[str], set[str]]:
+        """Gigs for the freelancer; freelancers for the client's gig; gigs that are like the other one."""
+        similar = "query ($id: ID!) { gig(id: $id) { similar { gig { title } } } }"
+        found = await market.world.data(freelancer, similar, id=encode_id("gig", first))
+        return (
+            {node["gig"]["title"] for node in (await market.recommended(freelancer, first=9))["nodes"]},
+            {node["freelancer"]["id"] for node in (await market.candidates(client, one))["nodes"]},
+            {each["gig"]["title"] for each in found["gig"]["similar"]} & titles,
+        )
+
+    titles = {f"{skill} of theirs", f"another {skill}"}
+    both = {encode_id("freelancer", id) for id in (freelancer.user_id, another.user_id)}
+
+    async def is_known() -> bool:
+        return (await seen())[1] == both
+
+    await until(is_known)
+    before = await seen()
+    gigs_before = await market.recommended(freelancer, first=1)
+    people_before = await market.candidates(client, one, first=1)
+    await rooms.block_person(market.world.as_(who), whom.user_id)
+    during = await seen()
+    after = gigs_before["pageInfo"]["endCursor"]
+    pages = [
+        *(await market.recommended(freelancer, after=after))["nodes"],
+        *(await market.candidates(client, one, after=people_before["pageInfo"]["endCursor"]))["nodes"],
+    ]
+    await rooms.unblock_person(market.world.as_(who), whom.user_id)
+
+    assert before == (titles, both, {f"{skill} of theirs"})
+    assert during == ({f"another {skill}"}, {encode_id("freelancer", another.user_id)}, set())
+    shown = [node.get("gig") or node["freelancer"] for node in pages]
+    assert not {encode_id("gig", one), encode_id("freelancer", freelancer.user_id)} & {s["id"] for s in shown}
+    assert await seen() == before
 
 
 async def test_publishing_and_cancelling_at_once_never_leaves_a_cancelled_gig_in_a_list(
@@ -424,24 +516,78 @@ async def test_a_team_covers_every_skill_or_the_smallest_reason_why_none_does_is
     ]
 
 
+async def test_one_client_does_not_take_all_of_the_first_places(market: Market) -> None:
+    busy, client = await market.world.client("Busy"), await market.world.client()
+    freelancer = await market.freelancer("sas", "stata")
+    for number in range(12):
+        await market.gig(busy, "sas", title=f"Busy {number}")
+    for number in range(3):
+        last = await market.gig(client, "sas", "stata", "abap", title=f"Other {number}")
+    await market.finds(freelancer, last)
+
+    page = await market.recommended(freelancer, first=6)
+    rest = await market.recommended(freelancer, first=20, after=page["pageInfo"]["endCursor"])
+
+    places = [(node["gig"]["title"].split()[0], node["placedBy"]) for node in page["nodes"]]
+    assert places == [("Busy", "SCORE")] * 3 + [("Other", "SCORE")] * 3
+    # What a place above its score costs is told with it: the gains, too.
+    assert all(names(node["gains"]) == ["ABAP"] for node in page["nodes"][3:])
+    assert {node["placedBy"] for node in rest["nodes"]} == {"DIVERSITY"}
+    assert [node["position"] for node in rest["nodes"]] == list(range(7, 16))
+
+
+async def test_two_who_blocked_each_other_are_in_no_team_together(market: Market) -> None:
+    client = await market.world.client()
+    gig_id = await market.gig(client, "houdini", "nuke")
+    euro = Rate(Decimal(40), "EUR")
+    one = await market.freelancer("houdini", name="One", rate=euro)
+    other = await market.freelancer("nuke", name="Other", rate=euro)
+    assert other.user_id is not None
+
+    async def teams() -> list[set[str]]:
+        found = (await market.world.data(client, TEAMS, id=encode_id("gig", gig_id)))["gig"]["suggestedTeams"]
+        return [{member["freelancer"]["name"] for member in team["members"]} for team in found["teams"]]
+
+    async def is_one() -> bool:
+        return await teams() == [{"One", "Other"}]
+
+    await until(is_one)
+    await rooms.block_person(market.world.as_(one), other.user_id)
+
+    assert await teams() == []
+
+
 async def test_similar_gigs_are_open_ones_with_what_they_share(market: Market) -> None:
     client = await market.world.client()
     gig_id = await market.gig(client, "qgis", "postgis", title="Map of trees", published=False)
-    near = await market.gig(client, "qgis", "postgis", title="Map of bushes")
+    near = await market.gig(
+        client, "qgis", "postgis", title="Map of bushes", description="Draw them with QGIS."
+    )
     gone = await market.gig(client, "qgis", "postgis", title="Map of weeds")
     freelancer = await market.freelancer("qgis")
     await market.finds(freelancer, gone)
     await gigs.cancel_gig(market.world.as_(client), gone, note=None)
-    document = (
-        "query ($id: ID!) { gig(id: $id) { similar(first: 5) { gig { title } shared { skill { name } } } } }"
-    )
+    document = """query ($id: ID!) { gig(id: $id) { similar(first: 5) { score parts { name points } basis modelVersion placedBy gig { title }
+        shared { skill { name } } matched { isRequired skill { name } evidence { source span { start end } } } } } }"""
 
     own = await market.world.data(client, document, id=encode_id("gig", gig_id))
     other = await market.world.data(freelancer, document, id=encode_id("gig", near))
 
-    assert own["gig"]["similar"][0] == {
+    first = own["gig"]["similar"][0]
+    parts = by_name(first.pop("parts"))
+    assert parts["SKILLS"] == 69 and parts["WORDS"] > 0 and set(parts) == {"SKILLS", "WORDS"}
+    assert first.pop("score") == sum(parts.values())
+    proofs = [{"source": "GIG", "span": None}, {"source": "TEXT", "span": {"start": 15, "end": 19}}]
+    assert first == {
         "gig": {"title": "Map of bushes"},
         "shared": [{"skill": {"name": "PostGIS"}}, {"skill": {"name": "QGIS"}}],
+        "matched": [
+            {"isRequired": True, "skill": {"name": "QGIS"}, "evidence": proofs},
+            {"isRequired": True, "skill": {"name": "PostGIS"}, "evidence": proofs[:1]},
+        ],
+        "basis": "LEXICAL",
+        "modelVersion": "blend-1",
+        "placedBy": "SCORE",
     }
     titles = {s["gig"]["title"] for found in (own, other) for s in found["gig"]["similar"]}
     assert not titles & {"Map of trees", "Map of weeds"}
@@ -450,7 +596,7 @@ async def test_similar_gigs_are_open_ones_with_what_they_share(market: Market) -
 async def test_skills_of_a_text_come_with_the_characters_that_name_them(market: Market) -> None:
     text = "We went from PHP to Go. Postgres knowledge helps."
     document = """query ($text: String!) { skillSuggestions(text: $text, title: "Docker") {
-        state skills { isNamed confidence spans { start end } skill { name } } } }"""
+        state basis modelVersion skills { isNamed confidence spans { start end } skill { name } } } }"""
 
     found = (await market.world.data(ANONYMOUS, document, text=text))["skillSuggestions"]
 
@@ -459,7 +605,7 @@ async def test_skills_of_a_text_come_with_the_characters_that_name_them(market: 
         for s in found["skills"]
         if s["isNamed"]
     ]
-    assert found["state"] == "READY"
+    assert (found["state"], found["basis"], found["modelVersion"]) == ("READY", "LEXICAL", "blend-1")
     assert named == [("PHP", ["PHP"]), ("Go", ["Go"]), ("PostgreSQL", ["Postgres"]), ("Docker", [])]
     assert all(s["confidence"] == 1.0 for s in found["skills"] if s["isNamed"])
 

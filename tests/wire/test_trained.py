@@ -24,9 +24,9 @@ from models.gig import BudgetKind, Gig, GigSkill, GigVisibility, SkillNeed
 from models.gig_workflow import GigStatus
 from models.ids import encode_id, new_id
 from ranking import artifacts
-from ranking.desk import KnownVectors
 from ranking.embedding import installed_encoder
 from ranking.experience import Experience, vectors_of
+from ranking.known_vectors import KnownVectors
 from ranking.learning import Learned
 from ranking.matching import Matcher, Model
 from resolvers.market_documents import read_gigs, read_people
