@@ -282,6 +282,7 @@ async def background_work(
 
     async def write_views() -> None:
         await services.views.write(services.db, at=services.clock())
+        await services.last_seen.write(services.db, at=services.clock())
 
     async def follow_taxonomy() -> None:
         await services.skill_names.follow(services.db)

@@ -25,7 +25,7 @@ from models.invitation import GigInvitation, InvitationStatus
 from models.kept_words import MessageDraft, MessageReport, ScheduledMessage
 from models.notification import Notification
 from models.profile import ClientProfile, FreelancerProfile, Visibility
-from models.room import PersonBlock, Room, RoomMember
+from models.room import ChatPreference, PersonBlock, Room, RoomMember, RoomProgress
 from models.snippet import (
     Snippet,
     SnippetComment,
@@ -44,7 +44,9 @@ EVERYTHING: Clause = sa.true()
 NOTHING: Clause = sa.false()
 
 MOST_FOLLOWED = 60
-"""Gigs that one follows at once: a place in so many streams fits into 4 KB."""
+"""Gigs that one follows at once: a place in so many streams, and in those of rooms, fits into 4 KB."""
+MOST_ROOMS = 80
+"""Rooms that one follows at once."""
 PENDING = (ApplicationStatus.SUBMITTED, ApplicationStatus.VIEWED, ApplicationStatus.SHORTLISTED)
 _SHOWN = [status for status in GigStatus if status not in HIDDEN]
 
@@ -114,6 +116,25 @@ def followed_gigs(viewer: Viewer, column: sa.SQLColumnExpression[T]) -> sa.Selec
     """This column of the gigs that one follows with all that concerns one: of those one takes part in, the newest first."""
     newest = (col(Gig.created_at).desc(), col(Gig.id).desc())
     return sa.select(column).where(taking_part(viewer)).order_by(*newest).limit(MOST_FOLLOWED)
+
+
+def followed_rooms(viewer: Viewer, *columns: sa.SQLColumnExpression[Any]) -> sa.Select[Any]:
+    """These columns of the rooms that one follows with all that concerns one, and of how one has them: those that one did not
+    mute, where something was said last first."""
+    said_at = sa.func.coalesce(col(RoomProgress.said_at), col(Room.created_at))
+    return (
+        sa.select(*columns)
+        .select_from(RoomMember)
+        .join(Room, col(Room.id) == col(RoomMember.room_id))
+        .outerjoin(RoomProgress, col(RoomProgress.room_id) == col(RoomMember.room_id))
+        .where(
+            col(RoomMember.user_id) == viewer.user_id,
+            col(RoomMember.left_at).is_(None),
+            col(RoomMember.is_muted).is_(False),
+        )
+        .order_by(said_at.desc(), col(Room.id).desc())
+        .limit(MOST_ROOMS)
+    )
 
 
 def own_gigs(viewer: Viewer) -> Clause:
@@ -322,6 +343,40 @@ def _shares_a_room(viewer: Viewer) -> Clause:
         mine.left_at.is_(None),
         theirs.room_id == mine.room_id,
         theirs.user_id == col(User.id),
+    )
+
+
+def visible_presence(viewer: Viewer) -> Clause:
+    """Of `User`: whether they are there, which those see who share a room with them now, unless one of the two has blocked the
+    other, or they do not show it. Administrators have no other eyes."""
+    if viewer.user_id is None:
+        return NOTHING
+    mine: Any = aliased(RoomMember)
+    theirs: Any = aliased(RoomMember)
+    shares = sa.exists().where(
+        mine.user_id == viewer.user_id,
+        mine.left_at.is_(None),
+        theirs.room_id == mine.room_id,
+        theirs.user_id == col(User.id),
+        theirs.left_at.is_(None),
+    )
+    is_theirs = col(User.status) == UserStatus.ACTIVE
+    return _is(viewer, col(User.id)) | (
+        is_theirs & shares & ~is_blocked_between(viewer.user_id, col(User.id)) & ~hides_presence(col(User.id))
+    )
+
+
+def hides_presence(user_id: Any) -> Clause:
+    return sa.exists().where(
+        col(ChatPreference.user_id) == user_id, col(ChatPreference.shows_presence).is_(False)
+    )
+
+
+def is_blocked_between(one: Any, other: Any) -> Clause:
+    """Whether one of two people has blocked the other."""
+    blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
+    return sa.exists().where(
+        ((blocker == one) & (blocked == other)) | ((blocker == other) & (blocked == one))
     )
 
 

@@ -14,6 +14,10 @@ class NotificationCategory(Vocabulary):
     FEEDBACK = "FEEDBACK", "Feedback after the work; what it says is never part of a notification."
     TASKS = "TASKS", "Tasks on boards that are given to you, speak to you, or that you watch."
     SNIPPETS = "SNIPPETS", "Code that is shared with you, and what is said about yours or to you."
+    CHAT = (
+        "CHAT",
+        "Messages to you alone, and those that speak to you by name; not all that is said in groups.",
+    )
     SYSTEM = (
         "SYSTEM",
         "What the platform or its administrators did to your gig, your account, your messages or your reports. Cannot be switched off.",
@@ -28,13 +32,14 @@ class NotificationReason(Vocabulary):
     YOU_ARE_INVITED = "YOU_ARE_INVITED", "It is about an invitation to you."
     YOU_WORK_ON_IT = "YOU_WORK_ON_IT", "You are the freelancer of the contract."
     YOU_ARE_ASSIGNED = "YOU_ARE_ASSIGNED", "The task is yours to do, or was."
-    YOU_ARE_MENTIONED = "YOU_ARE_MENTIONED", "A comment speaks to you."
+    YOU_ARE_MENTIONED = "YOU_ARE_MENTIONED", "A comment or a message speaks to you."
     YOU_WATCH_IT = "YOU_WATCH_IT", "You watch the task or work on it."
     YOU_ARE_GIVEN_IT = "YOU_ARE_GIVEN_IT", "It was shared with you."
     YOU_OWN_IT = "YOU_OWN_IT", "The snippet is yours."
     YOU_SPOKE_IN_IT = "YOU_SPOKE_IN_IT", "You said something in the thread."
     IT_IS_YOUR_ACCOUNT = "IT_IS_YOUR_ACCOUNT", "It is about your account."
     YOU_WROTE_IT = "YOU_WROTE_IT", "You wrote the message."
+    YOU_ARE_WRITTEN_TO = "YOU_ARE_WRITTEN_TO", "Somebody wrote to you alone."
     YOU_REPORTED_IT = "YOU_REPORTED_IT", "You reported the message."
 
 

@@ -252,7 +252,17 @@ class ChatPreference(SQLModel, table=True):
     __tablename__ = "chat_preference"
 
     user_id: UUID = reference("users.id", primary_key=True)
-    shows_receipts: bool
+    shows_receipts: bool = True
+    shows_presence: bool = True
+
+
+class PersonSeen(SQLModel, table=True):
+    """When somebody said last that they are there; of those who show it."""
+
+    __tablename__ = "person_seen"
+
+    user_id: UUID = reference("users.id", primary_key=True)
+    seen_at: datetime = utc()
 
 
 class RoomNotice(SQLModel, table=True):

@@ -5,6 +5,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from models.event import Audience, Event, ToPerson, Topic
+from models.notice import Notice, NotificationCategory, NotificationReason
 from models.room import RoomKind, RoomRole
 
 
@@ -109,8 +110,14 @@ class RoomReadMarked(ToPerson, RoomEvent):
 class MessageForPerson(ToPerson, RoomEvent):
     """Somebody wrote to you: in a room of two that you did not mute, or in a message that speaks to you."""
 
+    notice = Notice(NotificationCategory.CHAT, NotificationReason.YOU_ARE_WRITTEN_TO)
+
     message_id: UUID
     is_mention: bool
+
+    def recipients(self, *, actor_id: UUID | None) -> dict[UUID, NotificationReason]:
+        told = super().recipients(actor_id=actor_id)
+        return dict.fromkeys(told, NotificationReason.YOU_ARE_MENTIONED) if self.is_mention else told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +127,15 @@ class ChatPreferenceSet(ToPerson, Event):
     topic: ClassVar[Topic] = Topic.ROOMS
 
     shows_receipts: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatPresenceSet(ToPerson, Event):
+    """You chose whether members of your rooms see if you are there."""
+
+    topic: ClassVar[Topic] = Topic.ROOMS
+
+    shows_presence: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ from models.recommendation import (
     RecommendationShown,
 )
 from models.remark import Remark
-from models.room import ChatPreference, PersonBlock, Room, RoomKind, RoomMember
+from models.room import ChatPreference, PersonBlock, PersonSeen, Room, RoomKind, RoomMember
 from models.snippet import Snippet, SnippetVersion
 from models.store.chat import StoreAway
 from models.store.sql import M, Receipt, Transaction
@@ -285,6 +285,7 @@ def _deleted(user_id: UUID) -> Sequence[sa.Executable]:
         sa.delete(ScheduledMessage).where(col(ScheduledMessage.author_id) == user_id),
         sa.delete(ChatPace).where(col(ChatPace.user_id) == user_id),
         sa.delete(ChatPreference).where(col(ChatPreference.user_id) == user_id),
+        sa.delete(PersonSeen).where(col(PersonSeen.user_id) == user_id),
         # Whom others have blocked is theirs to know.
         sa.delete(PersonBlock).where(col(PersonBlock.blocker_id) == user_id),
         # Uploads that hang on nothing. Their bytes go with the next round of `delete_loose_files`.

@@ -101,6 +101,7 @@ async def send_message(op: Operation, room_id: UUID, content: Content) -> Done:
 
     async def draft() -> ChatDraft:
         here.require_writable()
+        here.require_may_address(content)
         said = await settled(op, room_id, content)
         client_id = await _client_id(op, room_id, fact_id)
         await require_free(op, room_id, content.file_ids, client_id=client_id)
@@ -133,6 +134,8 @@ async def edit_message(
             raise DeletedMessage
         await _require_members(op, room_id, content.mention_ids)
         before = words if isinstance(words, Content) else Content("")
+        if not before.mentions_room:
+            here.require_may_address(content)
         new = replace(
             content, answers_id=before.answers_id, thread_id=before.thread_id, quote_id=before.quote_id,
             file_ids=before.file_ids if keeps_files else content.file_ids,
@@ -390,6 +393,14 @@ class Here:
         if self.part.is_read_only and self.part.role not in MODERATING:
             raise ReadOnlyRoom
 
+    def require_may_address(self, content: Content) -> None:
+        """In a group not everybody speaks to everybody. Raises `NotAllowed`."""
+        if content.mentions_room and self.part.kind is RoomKind.GROUP and not self.moderates:
+            raise NotAllowed(
+                "MODERATOR",
+                "Only owners and moderators speak to everybody in a group. Mention whom you mean.",
+            )
+
 
 async def here_in(op: Operation, room_id: UUID) -> Here:
     """Raises `NotFound`, and `SignInRequired` for who was suspended or erased a moment ago."""
@@ -527,6 +538,9 @@ async def _act(
         appended = await store.append_fact(made)
         if not appended.is_repeat:
             op.services.chat.tell(room_id)
+            if kind is ChatKind.SENT:
+                # Whoever has said it does not write it any more.
+                op.services.attendance.dismiss(f"room:{room_id}", op.viewer.require_user())
             return await _done(op, appended.fact, Outcome.APPLIED)
         repeated = appended.fact
         if content is not None and content.file_ids:

@@ -22,6 +22,7 @@ from models.store.chat_words import ChatWords
 from models.store.files import FileStore
 from models.store.sql import Act, Database, HotTransaction, Transaction
 from resolvers.recommender import Recommender
+from resolvers.seen import LastSeen
 from resolvers.skill_names import SkillNames
 from resolvers.views import ViewCounter
 
@@ -84,6 +85,7 @@ class Services:
     chat: Chat
     skill_names: SkillNames = field(default_factory=SkillNames)
     attendance: Attendance = field(default_factory=Attendance)
+    last_seen: LastSeen = field(default_factory=LastSeen)
     recommender: Recommender = field(default_factory=Recommender)
 
     async def close(self) -> None:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from models.chat import ChatMessage
+from models.chat import SYSTEM, ChatMessage
 from models.chat_words import tokens_of
 from models.message import Content
 from models.room import ChatMark, Room, RoomKind, RoomMember, RoomMessage, RoomProgress
@@ -142,8 +142,10 @@ async def _project_some(op: Operation, room_id: UUID) -> int:
 
 
 async def _tell(tx: Transaction, room_id: UUID, new: Sequence[_Read]) -> None:
-    """Tell whoever is written to: the other one in a room of two, and those whom a message names. Not what is deleted already."""
-    new = sorted((read for read in new if read.content is not None), key=lambda read: read.message.seq)
+    """Tell whoever is written to: the other one in a room of two, and those whom a message names. Not what is deleted already,
+    nor what the platform says: they are told of the same by what brought it about."""
+    by_people = (read for read in new if read.content is not None and read.message.sent.author_id != SYSTEM)
+    new = sorted(by_people, key=lambda read: read.message.seq)
     named = {id for read in new if read.content for id in read.content.mention_ids}
     is_of_two = col(Room.kind) != RoomKind.GROUP
     statement = (
@@ -162,10 +164,11 @@ async def _tell(tx: Transaction, room_id: UUID, new: Sequence[_Read]) -> None:
         for user_id, hears_all in people:
             is_mention = user_id in read.content.mention_ids
             if user_id != read.message.sent.author_id and (is_mention or hears_all):
-                tx.emit(MessageForPerson(
+                told = MessageForPerson(
                     room_id=room_id, message_id=read.message.id, person_id=user_id, is_mention=is_mention,
                     at=read.message.sent.at,
-                ))  # fmt: skip
+                )  # fmt: skip
+                tx.emit(told, by=read.message.sent.author_id)
 
 
 async def _read(op: Operation, messages: Sequence[ChatMessage]) -> list[_Read]:

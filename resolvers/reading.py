@@ -215,7 +215,9 @@ async def set_receipts(op: Operation, *, is_on: bool) -> Receipt:
     async with op.transaction() as tx:
         if await _shows_receipts(tx, me) == is_on:
             return tx.noop(me)
-        await tx.execute(insert(ChatPreference).values(user_id=me, shows_receipts=is_on).on_conflict_do_update(
+        await tx.execute(insert(ChatPreference).values(
+            user_id=me, shows_receipts=is_on, shows_presence=True
+        ).on_conflict_do_update(
             index_elements=["user_id"], set_={"shows_receipts": is_on}
         ))  # fmt: skip
         tx.emit(ChatPreferenceSet(person_id=me, shows_receipts=is_on, at=op.now()))

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from auth import access
 from models.room import Room, RoomKind, RoomMember, RoomRole
 from models.user import User, UserStatus
 from resolvers.operation import Operation
-from resolvers.rooms import is_blocked_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ async def parts_in(op: Operation, room_ids: Sequence[UUID]) -> dict[UUID, Part]:
             col(RoomMember.is_favorite),
             col(Room.is_read_only),
             col(Room.archived_at).is_not(None).label("is_archived"),
-            is_blocked_between(col(Room.low_id), col(Room.high_id)).label("is_blocked"),
+            access.is_blocked_between(col(Room.low_id), col(Room.high_id)).label("is_blocked"),
             col(Room.slow_mode_s),
             ((col(Room.kind) != RoomKind.GROUP) & _has_erased_member()).label("is_deserted"),
-            _is_shut_out(op).label("is_shut_out"),
+            is_shut_out(op).label("is_shut_out"),
         )
         .join(RoomMember, col(RoomMember.room_id) == col(Room.id))
         .where(
@@ -70,7 +70,8 @@ def _has_erased_member() -> sa.ColumnElement[bool]:
     return erased.correlate(Room)
 
 
-def _is_shut_out(op: Operation) -> sa.ColumnElement[bool]:
+def is_shut_out(op: Operation) -> sa.ColumnElement[bool]:
+    """Whether the caller's account is suspended or erased now."""
     until = col(User.suspended_until)
     return sa.exists().where(
         col(User.id) == op.viewer.user_id,

@@ -340,14 +340,6 @@ async def unblock_person(op: Operation, person_id: UUID) -> Receipt:
         return tx.done(person_id)
 
 
-def is_blocked_between(one: Any, other: Any) -> sa.ColumnElement[bool]:
-    """Whether one of two people has blocked the other."""
-    blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
-    return sa.exists().where(
-        ((blocker == one) & (blocked == other)) | ((blocker == other) & (blocked == one))
-    )
-
-
 # -- within ------------------------------------------------------------------------------------------------------------------
 
 
@@ -424,7 +416,7 @@ async def _require_reachable(
     """Raises `NotFound`, `BlockedPerson` and `AccountGone`."""
     await _require_known(op, tx, people, path=path)
     blocked = sa.select(sa.literal(1)).where(
-        col(User.id).in_(people), is_blocked_between(col(User.id), op.viewer.user_id)
+        col(User.id).in_(people), access.is_blocked_between(col(User.id), op.viewer.user_id)
     )
     if people and (await tx.execute(blocked)).first() is not None:
         raise BlockedPerson

@@ -52,6 +52,7 @@ async def schedule_message(op: Operation, room_id: UUID, content: Content, *, se
     content = content.checked()
     ScheduledMessage.check_time(send_at, now=op.now())
     here.require_writable()
+    here.require_may_address(content)
     # What it answers and whom it mentions is settled again when it is sent.
     await settled(op, room_id, content)
     id = op.new_id()

@@ -20,7 +20,6 @@ from models.application import (
     ApplicationAnswer,
     ApplicationIdTaken,
     ApplicationSeen,
-    ApplicationStatus,
     DeclineReason,
     OwnGig,
     WithdrawReason,
@@ -47,8 +46,9 @@ from schema.profiles import FreelancerType
 from schema.scalars import Markdown, days, whole_days
 from schema.type_names import Contract, Gig, Room
 from schema.words import words
+from schema.work_words import ApplicationStatus
 
-for _vocabulary in (ApplicationStatus, DeclineReason, WithdrawReason):
+for _vocabulary in (DeclineReason, WithdrawReason):
     words(_vocabulary)
 
 

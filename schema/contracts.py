@@ -11,7 +11,7 @@ from sqlmodel import col
 from auth import abilities as may
 from auth import access
 from auth.abilities import ContractAction
-from models.contract import CONTRACT_WORKFLOW, Contract, ContractStatus, EndReason, ProgressFollowsBoard
+from models.contract import CONTRACT_WORKFLOW, Contract, EndReason, ProgressFollowsBoard
 from models.errors import InvalidTransition, NotFound, StaleVersion
 from models.feedback import Feedback as FeedbackRow
 from models.ids import decode_id
@@ -35,9 +35,9 @@ from schema.scalars import Markdown
 from schema.snippet_parts import SubmittedSnippetType
 from schema.type_names import Application, Feedback, Gig, Room
 from schema.words import words
+from schema.work_words import ContractStatus
 
-for _vocabulary in (ContractStatus, EndReason):
-    words(_vocabulary)
+words(EndReason)
 
 
 def _can(

@@ -38,7 +38,8 @@ from schema.notes import notes
 from schema.notifications import NotificationCounts, NotificationType, counts_for
 from schema.payloads import Auth, Needs
 from schema.places import stream_cursor
-from schema.room_events import MESSAGE_EVENTS, message_event
+from schema.room_events import MESSAGE_EVENTS, SAID, message_event
+from schema.room_presence import MemberPresence, MembersPresenceChanged, RoomTypist, TypingChanged
 from schema.rooms import ChatCounts, all_counts_for
 from schema.scalars import Markdown, StreamCursor
 from schema.type_names import (
@@ -130,7 +131,9 @@ class StreamHeartbeat:
     )
 
 
-CONTROL = (StreamReady, StreamGap, StreamReset, StreamHeartbeat, StreamEnd, PresenceChanged)
+CONTROL = (
+    StreamReady, StreamGap, StreamReset, StreamHeartbeat, StreamEnd, PresenceChanged, TypingChanged, MembersPresenceChanged
+)  # fmt: skip
 
 # -- facts ---------------------------------------------------------------------------------------------------------------
 
@@ -205,6 +208,7 @@ _VALUES = {
     "is_mention": "Whether it speaks to you by name.",
     "mentions": "How many unread messages spoke to you then.",
     "shows_receipts": "Whether they are.",
+    "shows_presence": "Whether they do.",
     "room_kind": "What the room is for.",
     "room_role": "What they could do in the room from then on.",
     "is_muted": "Whether you wanted to be told of mentions only.",
@@ -354,7 +358,8 @@ else:
         ],
         strawberry.union(
             "StreamEvent",
-            description="A fact, or a word about the stream itself: StreamReady, StreamGap, StreamReset, StreamHeartbeat, StreamEnd, PresenceChanged.",
+            description="A fact, or a word about the stream itself: StreamReady, StreamGap, StreamReset, StreamHeartbeat, StreamEnd, "
+            "PresenceChanged, TypingChanged, MembersPresenceChanged.",
         ),
     ]
 
@@ -432,7 +437,7 @@ def _followed(
     tells: Callable[[Viewer, LoggedFact, Mapping[str, Any]], bool] | None = None,
     subject: Scope | None = None,
     shared_by: Viewer = ANONYMOUS,
-    merges: Callable[[Mapping[str, Any]], bool] | None = None,
+    merges: Callable[[Mapping[str, Any]], frozenset[str]] | None = None,
     beside: tuple[type, ...] = (),
     twin: Callable[[str], str] | None = None,
 ) -> Any:
@@ -474,13 +479,22 @@ def _stream_of_viewer(op: Operation, after: str | None = None, topics: Sequence[
 
 def _is_about(_: Viewer, fact: LoggedFact, arguments: Mapping[str, Any]) -> bool:
     topics = arguments.get("topics")
-    topic = Topic.GIGS if fact.kind == COUNTS_CHANGED else EVENTS[fact.kind].topic
-    return topics is None or topic in topics
+    return topics is None or _topic_of(fact) in topics
 
 
-def _asks_for_gigs(arguments: Mapping[str, Any]) -> bool:
+def _topic_of(fact: LoggedFact) -> Topic:
+    if fact.kind in SAID:
+        return Topic.ROOMS
+    return Topic.GIGS if fact.kind == COUNTS_CHANGED else EVENTS[fact.kind].topic
+
+
+_TOPICS_OF = {"gig": Topic.GIGS, "room": Topic.ROOMS}
+
+
+def _asked_for(arguments: Mapping[str, Any]) -> frozenset[str]:
+    """The kinds of streams beside one's own."""
     topics = arguments.get("topics")
-    return topics is None or Topic.GIGS in topics
+    return frozenset(kind for kind, topic in _TOPICS_OF.items() if topics is None or topic in topics)
 
 
 def _stream_of_admins(op: Operation, after: str | None = None) -> str:
@@ -519,6 +533,7 @@ class Subscription:
         argument("room_id", strawberry.ID, "The room."),
         subject=access.visible_rooms,
         shared_by=PLATFORM,
+        beside=(RoomTypist, MemberPresence),
         twin=_state_of_room,
     )
     snippet_events: StreamItem = _followed(
@@ -532,14 +547,15 @@ class Subscription:
     viewer_events: StreamItem = _followed(
         _stream_of_viewer,
         Needs.SIGNED_IN,
-        "Everything that concerns you in one stream: applications, invitations, contracts, feedback, your own profile, and what "
-        "happens to the gigs you posted, work on, have a bid for or are invited to (the newest 60 that are not over). In order "
-        "for each of these, not across them.",
+        "Everything that concerns you in one stream: applications, invitations, contracts, feedback, your own profile, what "
+        "happens to the gigs you posted, work on, have a bid for or are invited to (the newest 60 that are not over), and what is "
+        "said in your rooms that you did not mute (the 80 in which something was said last). In order for each of these, not "
+        "across them.",
         argument(
             "topics", list[Topic] | None, "Only what is about these; without it, everything.", default=None
         ),
         tells=_is_about,
-        merges=_asks_for_gigs,
+        merges=_asked_for,
     )
     notification_events: StreamItem = _followed(
         _stream_of_viewer,

@@ -14,7 +14,7 @@ from models.application import Application as ApplicationRow
 from models.board import Board as BoardRow
 from models.contract import Contract as ContractRow
 from models.gig import Gig, GigQuestion, GigSkill, GigVisibility, SkillNeed
-from models.gig_workflow import GIG_WORKFLOW, GigStatus
+from models.gig_workflow import GIG_WORKFLOW
 from models.invitation import GigInvitation
 from models.stream import Fact
 from resolvers import gigs
@@ -44,8 +44,9 @@ from schema.skills import SkillType
 from schema.suggested_teams import SuggestedTeams, suggested_teams_field
 from schema.type_names import Board, Contract, Invitation
 from schema.words import words
+from schema.work_words import GigStatus
 
-for _vocabulary in (GigStatus, GigVisibility, SkillNeed):
+for _vocabulary in (GigVisibility, SkillNeed):
     words(_vocabulary)
 
 

@@ -473,7 +473,7 @@ class Followed(Declaration):
     shared_by: Viewer = ANONYMOUS
     """As whom items are made that are alike for all who may see the subject: a stranger sees least; where a stranger sees
     nothing and the subject's scope covers all that an item leads to, somebody who sees all."""
-    merges: Callable[[Mapping[str, Any]], bool] | None = None
+    merges: Callable[[Mapping[str, Any]], frozenset[str]] | None = None
     """Set where streams of gigs are merged into the stream: whether they are for these arguments."""
     beside: tuple[type, ...] = ()
     """Types that only words about the stream lead to, never facts: what is selected of them is made for each follower."""
@@ -594,8 +594,9 @@ def attached(
     description: str,
     *,
     is_personal: bool = True,
+    **options: Any,
 ) -> Any:
-    return declare(Attached(function, attribute, is_personal), description)
+    return declare(Attached(function, attribute, is_personal), description, **options)
 
 
 def entity(description: str) -> Any:

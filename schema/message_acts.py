@@ -51,7 +51,8 @@ class MessageSendInput:
     )
     mention_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=_MENTIONS)
     mentions_room: bool = strawberry.field(
-        default=False, description="Whether it speaks to everybody in the room."
+        default=False,
+        description="Whether it speaks to everybody in the room; in a group by its owners and moderators.",
     )
     attachment_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=_FILES)
     draft_id: strawberry.ID | None = strawberry.field(
@@ -74,7 +75,8 @@ class MessageEditInput(MessageActInput):
     )
     mention_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=_MENTIONS)
     mentions_room: bool = strawberry.field(
-        default=False, description="Whether it speaks to everybody in the room."
+        default=False,
+        description="Whether it speaks to everybody in the room; in a group by its owners and moderators.",
     )
     attachment_ids: list[strawberry.ID] | None = strawberry.field(
         default=None,

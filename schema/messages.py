@@ -12,6 +12,7 @@ from models.chat import SYSTEM
 from models.errors import Invalid
 from models.ids import decode_id, encode_id
 from models.message import Content
+from models.message_previews import MOST_PREVIEWS, Named, named_in
 from models.store.chat_keys import Unreadable
 from models.store.chat_words import FoundMessage
 from models.vocabulary import Vocabulary
@@ -25,6 +26,7 @@ from schema.activity import ActivityKind
 from schema.analysis import priced
 from schema.connections import Page, PageInfo, paging_arguments
 from schema.graph import Answered, Context, argument, attached, declare, reference
+from schema.message_previews import MessagePreview, previews
 from schema.person_ids import PERSON, people_of, person_of
 from schema.places import vector_cursor
 from schema.scalars import Markdown, StreamCursor
@@ -162,7 +164,15 @@ class MessageType:
         "What its author is called; null for the platform itself.",
         is_personal=False,
     )
+    previews: list[MessagePreview] = attached(
+        previews,
+        "named",
+        "The first 5 things of ours that its text names by their ids or in links and that you may see: gigs, applications, "
+        "contracts, boards, tasks, snippets. Other links are never fetched.",
+        metadata=priced(size=MOST_PREVIEWS),
+    )
     room_id: strawberry.Private[UUID]
+    named: strawberry.Private[tuple[Named, ...]]
     author_id: strawberry.Private[UUID | None]
     deleted_by_id: strawberry.Private[UUID | None]
     pinned_by_id: strawberry.Private[UUID | None]
@@ -197,6 +207,7 @@ def shown_message(shown: Shown) -> MessageType:
         is_system=message.sent.author_id == SYSTEM,
         notice=_notice(dict(content.notice)),
         room_id=message.sent.room_id,
+        named=named_in(content.text),
         author_id=_author(shown),
         deleted_by_id=message.deleted_by,
         pinned_by_id=message.pinned_by,

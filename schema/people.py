@@ -2,8 +2,9 @@
 
 from auth import access
 from models.user import User
-from schema.graph import column, node
+from schema.graph import column, node, source
 from schema.node import Node
+from schema.room_presence import PersonPresence, presence_of
 
 
 @node(
@@ -15,3 +16,8 @@ from schema.node import Node
 )
 class PersonType(Node):
     name: str = column(User.name, "The person's name.")
+    presence: PersonPresence | None = source(
+        presence_of,
+        "Whether they are there; null unless you share a room of chat with them now, if one of you has blocked the other, and if "
+        "they do not show it.",
+    )

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col
 
-from auth.access import followed_gigs
+from auth.access import followed_gigs, followed_rooms
 from auth.viewer import Viewer
 from models.errors import Invalid
 from models.gig import Gig
+from models.room import Room, RoomMember, RoomProgress
 from models.store.sql import Position
 from models.stream import StreamHead
 from resolvers.operation import Operation
@@ -31,7 +32,50 @@ def stream_cursor(op: Operation, position: Position) -> StreamCursor:
 
 def vector_cursor(op: Operation, place: Mapping[str, int]) -> StreamCursor:
     """A place in several streams: the number in each."""
-    return StreamCursor(op.services.signer.sign("stream", orjson.dumps([op.services.epoch, dict(place)])))
+    return StreamCursor(op.services.signer.sign("stream", packed(op.services.epoch, place)))
+
+
+FEW = 2
+"""Streams whose places are written out; more of them are packed, so that a place in 141 fits into 4 KB."""
+_PACKED = b"\x01"
+_KINDS = ("user", "gig", "room", "roomstate", "board", "snippet")
+
+
+def packed(epoch: str, place: Mapping[str, int]) -> bytes:
+    """Of each stream a byte for its kind, the 16 of its id, and its number in groups of seven bits, the low ones first."""
+    if len(place) <= FEW:
+        return orjson.dumps([epoch, dict(place)])
+    parts = [_PACKED, bytes([len(epoch)]), epoch.encode()]
+    for name, number in place.items():
+        kind, _, id = name.partition(":")
+        parts += [_BYTE_OF[kind], bytes.fromhex(id.replace("-", ""))]
+        rest = number
+        while rest > 127:
+            parts.append(bytes([rest & 127 | 128]))
+            rest >>= 7
+        parts.append(bytes([rest]))
+    return b"".join(parts)
+
+
+def unpacked(message: bytes) -> tuple[str, dict[str, int]]:
+    """The epoch, and the number in each stream."""
+    if not message.startswith(_PACKED):
+        epoch, *place = orjson.loads(message)
+        return epoch, place[0] if isinstance(place[0], dict) else {place[0]: place[1]}
+    at = 2 + message[1]
+    epoch, numbers = message[2:at].decode(), {}
+    while at < len(message):
+        name = f"{_KINDS[message[at]]}:{UUID(bytes=message[at + 1 : at + 17])}"
+        at, number, shift = at + 17, 0, 0
+        while message[at] > 127:
+            number |= (message[at] & 127) << shift
+            at, shift = at + 1, shift + 7
+        numbers[name] = number | message[at] << shift
+        at += 1
+    return epoch, numbers
+
+
+_BYTE_OF = {kind: bytes([number]) for number, kind in enumerate(_KINDS)}
 
 
 class CursorOf:
@@ -66,8 +110,7 @@ def vector_of(op: Operation, cursor: str | None, *streams: str) -> dict[str, int
     if message is None:
         text = "This is not a cursor of ours. Take `cursor`, `streamCursor` or `position` of an answer."
         raise Invalid(("after",), "CURSOR", text)
-    epoch, *place = orjson.loads(message)
-    numbers: dict[str, int] = place[0] if isinstance(place[0], dict) else {place[0]: place[1]}
+    epoch, numbers = unpacked(message)
     if not any(stream in numbers for stream in streams):
         raise _of_another_stream()
     if epoch != op.services.epoch:
@@ -93,8 +136,21 @@ def current_place_of_all(user_id: Any, description: str) -> Any:
         .correlate_except(StreamHead)
         .scalar_subquery()
     )
-    place = sa.func.coalesce(sa.type_coerce(numbers, JSONB), sa.text("'{}'::jsonb"), type_=JSONB).label(
-        "stream_numbers"
+    # How far rooms are projected, which is never beyond where they end: what is told from there on may be known already.
+    name_of_room = sa.literal_column("'room:'", sa.Text) + sa.cast(col(RoomMember.room_id), sa.Text)
+    rooms = (
+        followed_rooms(
+            them, name_of_room.label("name"), sa.func.coalesce(col(RoomProgress.seq), 0).label("seq")
+        )
+        .correlate_except(RoomMember, Room, RoomProgress)
+        .subquery("followed_room")
+    )
+    of_rooms = sa.select(sa.func.jsonb_object_agg(rooms.c.name, rooms.c.seq)).scalar_subquery()
+    nothing = sa.text("'{}'::jsonb")
+    place = (
+        sa.func.coalesce(sa.type_coerce(numbers, JSONB), nothing, type_=JSONB)
+        .op("||")(sa.func.coalesce(sa.type_coerce(of_rooms, JSONB), nothing, type_=JSONB))
+        .label("stream_numbers")
     )
 
     def cursor(op: Operation, id: UUID, numbers: Mapping[str, int]) -> StreamCursor:

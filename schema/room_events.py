@@ -8,6 +8,7 @@ from uuid import UUID
 
 import strawberry
 
+from models.ids import encode_id
 from resolvers.messages import messages_of
 from resolvers.operation import Operation
 from schema.graph import attached, reference
@@ -22,6 +23,7 @@ _TODAY = "in today's state; always there"
 @strawberry.interface(description="Something that happened to a message.")
 class MessageEvent:
     room: Room | None = reference("room_id", f"The room, {_TODAY}.")
+    in_room: strawberry.ID = strawberry.field(name="roomId", description="The id of the room.")
     message: MessageType | None = strawberry.field(
         description="The message as it is now: what was edited or deleted since is told so. Always there."
     )
@@ -87,7 +89,8 @@ def message_event(fact: LoggedFact) -> Any:
     about: dict[str, Any] = {name: fact.payload[name] for name in ("room_id", "message_id")}
     if fact.payload["reaction"] is not None:
         about["emoji"] = fact.payload["reaction"]
-    return MESSAGE_EVENTS[fact.kind](message=None, **about)
+    in_room = strawberry.ID(encode_id("room", fact.payload["room_id"]))
+    return MESSAGE_EVENTS[fact.kind](message=None, in_room=in_room, **about)
 
 
 async def fill(op: Operation, events: Sequence[Any]) -> None:

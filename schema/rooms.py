@@ -27,6 +27,7 @@ from schema.graph import Answered, Context, column, computed, declare, lookup, n
 from schema.keyset import Key, newest
 from schema.node import Node
 from schema.places import current_place
+from schema.room_presence import shows_presence
 from schema.room_words import RoomKind, RoomRole
 from schema.scalars import StreamCursor
 from schema.type_names import Application, Contract, Gig, Person
@@ -251,6 +252,10 @@ class RoomQuery:
     chat_shows_receipts: bool = declare(
         Answered(_shows_receipts),
         "Whether others are told what you have read: true until `chatReceiptsSet` says otherwise.",
+    )
+    chat_shows_presence: bool = declare(
+        Answered(shows_presence),
+        "Whether members of your rooms see if you are there: true until `chatPresenceSet` says otherwise.",
     )
     person_blocks: Connection[PersonBlockType] = connection(
         None,

@@ -94,7 +94,8 @@ class MessageScheduleInput:
         default_factory=list, description="Members of the room whom it speaks to: at most 50."
     )
     mentions_room: bool = strawberry.field(
-        default=False, description="Whether it speaks to everybody in the room."
+        default=False,
+        description="Whether it speaks to everybody in the room; in a group by its owners and moderators.",
     )
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
 

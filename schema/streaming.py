@@ -7,6 +7,7 @@ was decided before, for each subscriber alone.
 import asyncio
 import dataclasses
 import functools
+import secrets
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import orjson
 from graphql import GraphQLError, OperationType, located_error
 
 from models.errors import DomainError, Invalid
-from models.presence import Attendance, Present
+from models.presence import TYPING, Attendance, PersonState, Present
 from models.store.chat import StoreAway
 from models.store.sql import Position, patiently
 from resolvers.operation import Operation
@@ -54,6 +55,7 @@ from schema.places import NewEpoch, place_of, stream_cursor, vector_cursor, vect
 from schema.planner.operation import OperationPlan, batch_execute, name_of
 from schema.planner.roots import Run, SubscriptionPlan
 from schema.room_events import SAID, fill
+from schema.room_presence import MembersPresenceChanged, TypingChanged, member_presence, typists
 from schema.scalars import StreamCursor
 from subscriptions.follow import Ahead, EndReason, Follower, Gap, Streams, Teller, TooOld, Unseen
 from subscriptions.log import LoggedFact
@@ -64,6 +66,8 @@ _BEGUN = Frame(b"", None)
 AnyFollower = Follower | Merged | Pair
 _NOT_FOR_ALL = Frame(b"", None)
 """In place of a frame that not everybody may see; each makes their own."""
+_PLACE = StreamCursor(secrets.token_hex(16))
+"""In what is shared of a merged stream, in place of each one's own cursor. Nobody can write it into a text."""
 
 SendAtOnce = Callable[[Sequence[Frame]], bool]
 """Sends frames without waiting for anything, all or none; False if that cannot be."""
@@ -187,8 +191,7 @@ class _Subscriber:
                 if StreamHeartbeat.__name__ in self._plan.shows:
                     self._heart = _Heart(follower, streams.heartbeat_s)
                 self._pair = follower if isinstance(follower, Pair) else None
-                if isinstance(follower, Follower):
-                    follower.sees_presence = PresenceChanged.__name__ in self._plan.shows
+                self._ask_for_people(streams, follower)
                 is_last = False
                 while not is_last:
                     frames, is_last = await self._more(follower)
@@ -210,8 +213,8 @@ class _Subscriber:
             places = {name: None if after is None else after.get(name) for name in names}
             return follow_both(streams, places, viewer)
         if followed.merges is not None:
-            with_gigs = followed.merges(self._arguments)
-            return follow_all(streams, self._op.db, viewer, after=after, with_gigs=with_gigs)
+            kinds = followed.merges(self._arguments)
+            return follow_all(streams, self._op.db, viewer, after=after, kinds=kinds)
         return streams.follow(names[0], viewer, after=after)
 
     async def _more(self, follower: AnyFollower) -> tuple[list[Frame], bool]:
@@ -223,8 +226,8 @@ class _Subscriber:
             return [await self._word(follower, StreamReady(replayed=self._replayed))], False
         if self._heart is not None and self._heart.has_beaten():
             return [await self._word(follower, StreamHeartbeat(lag=follower.lag))], False
-        if (people := self._others(follower)) is not None:
-            return [await self._word(follower, PresenceChanged(people=shown(people)))], False
+        if (word := self._word_of_people(follower)) is not None:
+            return [await self._word(follower, word)], False
         before = [Position(leg.stream, leg.number) for leg in _legs(follower)]
         try:
             facts = await follower.take()
@@ -253,15 +256,31 @@ class _Subscriber:
         """A word about the stream, with the place it has come to."""
         return await self._control(self._cursor(follower), event)
 
-    def _others(self, follower: AnyFollower) -> Sequence[Present] | None:
-        """Who is there now, if that is to be told; None if not."""
-        if not isinstance(follower, Follower) or not follower.sees_presence:
+    def _ask_for_people(self, streams: Streams, follower: AnyFollower) -> None:
+        """Whoever selects something of them is told who is there."""
+        if isinstance(follower, Merged):
+            return
+        leg = _legs(follower)[0]
+        of_stream = TypingChanged if isinstance(follower, Pair) else PresenceChanged
+        leg.sees_presence = of_stream.__name__ in self._plan.shows
+        if isinstance(follower, Pair) and MembersPresenceChanged.__name__ in self._plan.shows:
+            streams.people.attend(leg)
+        if leg.sees_presence or leg.people is not None:
+            self._people = _People(self._op.services.attendance, self._op.viewer.user_id)
+
+    def _word_of_people(self, follower: AnyFollower) -> Any | None:
+        """Who is there now, or writes, if that is to be told; None if not."""
+        people = self._people
+        if people is None or not self._is_ready or follower.ended is not None:
             return None
-        if not self._is_ready or follower.ended is not None:
+        leg = _legs(follower)[0]
+        if leg.people and (moved := people.in_other_states(leg.people)):
+            return MembersPresenceChanged(members=member_presence(moved))
+        if not leg.sees_presence or (others := people.changed(leg.stream)) is None:
             return None
-        if self._people is None:
-            self._people = _People(self._op.services.attendance)
-        return self._people.changed(follower.stream)
+        if isinstance(follower, Pair):
+            return TypingChanged(typists=typists(others))
+        return PresenceChanged(people=shown(others))
 
     def _cursor(self, follower: AnyFollower, at: LoggedFact | Position | None = None) -> StreamCursor:
         """The place that the follower has come to, or had at this fact or number of one stream."""
@@ -287,6 +306,8 @@ class _Subscriber:
 
     def _item(self, fact: LoggedFact) -> StreamItem:
         item = item_of(self._op, fact)
+        if self._plan.followed.merges is not None:
+            item.cursor = _PLACE
         if self._pair is not None:
             item.cursor = vector_cursor(self._op, self._pair.place(fact))
         return item
@@ -371,11 +392,17 @@ class _Subscriber:
             done.set_result(None)
 
     async def _rendered_of_all(self, merged: Merged, facts: Sequence[LoggedFact]) -> list[Frame]:
-        """Each leads to a place in all streams, which is nobody else's."""
-        return await self._made(self._own, [
-            dataclasses.replace(item_of(self._op, fact), cursor=self._cursor(merged, fact))
-            for fact in facts
-        ])  # fmt: skip
+        """Each leads to a place in all streams, which is nobody else's: it is put into what is shared, where something is."""
+        if self._shared is None:
+            return await self._made(self._own, [
+                dataclasses.replace(item_of(self._op, fact), cursor=self._cursor(merged, fact))
+                for fact in facts
+            ])  # fmt: skip
+        frames = []
+        for fact, frame in zip(facts, await self._rendered(facts), strict=True):
+            cursor = self._cursor(merged, fact)
+            frames.append(Frame(frame.raw.replace(_PLACE.encode(), cursor.encode()), cursor))
+        return frames
 
     async def _control(self, cursor: StreamCursor, event: Any) -> Frame:
         return (await self._made(self._own, [control_item(self._op, cursor, event)]))[0]
@@ -452,8 +479,10 @@ class _Heart:
 class _People:
     """Who is at a subject, and whether that is news to one follower."""
 
-    def __init__(self, attendance: Attendance) -> None:
+    def __init__(self, attendance: Attendance, viewer_id: UUID | None) -> None:
         self._attendance = attendance
+        self._viewer_id = viewer_id
+        self._states: dict[UUID, PersonState] = {}
         self._stamp = 0
         self._told: set[tuple[UUID, str | None, UUID | None]] = set()
 
@@ -462,10 +491,25 @@ class _People:
         stamp = self._attendance.stamp(subject)
         if stamp == self._stamp:
             return None
-        people = self._attendance.at(subject)
+        people = [
+            one
+            for one in self._attendance.at(subject)
+            if one.doing != TYPING or one.person_id != self._viewer_id
+        ]
         before, self._told = self._told, {(one.person_id, one.doing, one.part) for one in people}
         self._stamp = stamp
         return None if self._told == before else people
+
+    def in_other_states(self, moved: set[UUID]) -> list[tuple[UUID, PersonState]]:
+        """Those of whom another state was told, or none and they are there; nobody has moved then."""
+        found = []
+        for person_id in sorted(moved):
+            state = self._attendance.state_of(person_id)
+            if state is not self._states.get(person_id, PersonState.OFFLINE):
+                found.append((person_id, state))
+            self._states[person_id] = state
+        moved.clear()
+        return found
 
 
 def _only(plan: OperationPlan) -> tuple[str, SubscriptionPlan]:

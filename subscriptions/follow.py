@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -32,12 +33,13 @@ from auth.access import sees_fact
 from auth.revocation import LossKind, RevokedSessions
 from auth.viewer import Viewer
 from models.event import Audience
-from models.presence import Attendance
+from models.presence import PERSON, Attendance
 from models.store.chat import ChatStore, StoreAway
 from models.store.sql import Database, Position
 from models.vocabulary import Vocabulary
 from subscriptions.broker import Broker
 from subscriptions.log import CHAT, LoggedFact, Logs, horizon_now, is_of_chat, moved_since
+from subscriptions.people import People
 from subscriptions.presence import Presence
 from subscriptions.sight import blinded_by, may_follow
 
@@ -55,7 +57,7 @@ PREPARE_S = 0.04
 """What some asked for may take so long to be made before everybody else is told."""
 HEARTBEAT_S = 15.0
 BEGINNINGS = 5
-"""Attempts to begin a follow, each but the first after the database has answered a sweep."""
+"""Attempts to begin a follow, each but the first after the database, or the chat store, has answered a sweep."""
 _RETRY_S = 0.2
 _log = logging.getLogger("skillsync.streams")
 
@@ -160,6 +162,7 @@ class Follower:
         "head",
         "listener",
         "number",
+        "people",
         "sees_presence",
         "stream",
         "tail",
@@ -182,6 +185,8 @@ class Follower:
         """Called when there may be something to take, for who waits for several followers."""
         self.sees_presence = False
         """Whether to be nudged when somebody comes to the subject, leaves it, or does something else there."""
+        self.people: set[UUID] | None = None
+        """Members of the room who came or went since that was told last; None if this does not ask for them."""
         self.tail = tail
         self._logs = logs
         # Kept: each time it is asked for costs a system call.
@@ -196,8 +201,7 @@ class Follower:
         Raises `TooOld` and `Gap`.
         """
         while self.ended is None:
-            if self._is_nudged:
-                self._is_nudged = False
+            if self.was_nudged():
                 break
             if self.number < self.tail.number:
                 facts = self.tail.after(self.number)
@@ -281,6 +285,11 @@ class Follower:
         self._is_nudged = True
         self._wake()
 
+    def was_nudged(self) -> bool:
+        """Whether it was, since this was last asked."""
+        was, self._is_nudged = self._is_nudged, False
+        return was
+
     def wait_on(self, waiting: asyncio.Future[None] | None) -> None:
         """Who waits for several followers at once waits on this, in place of their `take`; None once they wait no more."""
         self._waiting = waiting
@@ -314,6 +323,12 @@ class _Lane:
         self.problem: str | None = None
         self.waited_s = 0.0
         """For what is being prepared, in this round."""
+        self.swept = asyncio.Event()
+        """Set, and replaced, with each sweep: the place answers."""
+
+    def note_sweep(self) -> None:
+        self.swept.set()
+        self.swept = asyncio.Event()
 
 
 class Streams:
@@ -332,6 +347,7 @@ class Streams:
         self.broker = broker
         self._attendance = attendance or Attendance()
         self._presence = Presence(self._attendance, broker, self._show_presence)
+        self.people = People(db, self._attendance)
         self.heartbeat_s = heartbeat_s
         self.administered = asyncio.Event()
         """Set when something was done, in whatever process, that administrators are told: maybe to somebody who follows."""
@@ -342,8 +358,6 @@ class Streams:
         self._usual, self._of_rooms = _Lane(), _Lane()
         self._horizon: int | None = None
         self._mark_of_rooms: str | None = None
-        self._swept = asyncio.Event()
-        """Set, and replaced, with each sweep: the database answers."""
         self._preparing: set[asyncio.Future[object]] = set()
         self._is_stopping = False
         self._nobody_follows = asyncio.Event()
@@ -400,8 +414,7 @@ class Streams:
             moved = await moved_since(self._db, self._horizon)
             self._horizon = moved.horizon
             self._mark(name for name, number in moved.heads.items() if self._is_behind(name, number))
-        self._swept.set()
-        self._swept = asyncio.Event()
+        self._usual.note_sweep()
 
     async def sweep_rooms(self) -> None:
         """The same for what is said in rooms."""
@@ -414,6 +427,7 @@ class Streams:
         self._mark_of_rooms = moved.mark
         heads = {f"{CHAT}{room_id}": number for room_id, number in moved.heads.items()}
         self._mark(rooms if is_first else [name for name in heads if self._is_behind(name, heads[name])])
+        self._of_rooms.note_sweep()
 
     def _is_behind(self, stream: str, number: int) -> bool:
         tail = self._tails.get(stream)
@@ -426,6 +440,7 @@ class Streams:
         beside = [
             asyncio.create_task(self.broker.run(self.heard, self._presence.told)),
             asyncio.create_task(self._presence.run()),
+            asyncio.create_task(self.people.run()),
             asyncio.create_task(self._run_lane(self._of_rooms)),
         ]
         try:
@@ -449,6 +464,9 @@ class Streams:
                 await asyncio.sleep(min(took_s, MOST_PAUSE_S))
 
     def _show_presence(self, stream: str) -> None:
+        if stream.startswith(PERSON):
+            self.people.note(UUID(stream.removeprefix(PERSON)))
+            return
         tail = self._tails.get(stream)
         for follower in tail.followers if tail is not None else ():
             if follower.sees_presence:
@@ -521,7 +539,7 @@ class Streams:
     async def follow(
         self, stream: str, viewer: Viewer, *, after: int | None = None
     ) -> AsyncIterator[Follower]:
-        """A follower from `after` on, or from now on; begins when the database answers. Raises `Unseen` and `Ahead`."""
+        """A follower from `after` on, or from now on; begins when what keeps it answers. Raises `Unseen` and `Ahead`."""
         followers = await self.open({stream: after}, viewer)
         try:
             if not followers:
@@ -558,6 +576,8 @@ class Streams:
     def leave(self, follower: Follower) -> None:
         # They hold the follower: nobody who is gone shall stay until cycles are collected.
         follower.teller = follower.listener = None
+        if follower.people is not None:
+            self.people.leave(follower)
         tail = follower.tail
         tail.followers.discard(follower)
         if not tail.followers and self._tails.get(tail.stream) is tail:
@@ -568,19 +588,21 @@ class Streams:
     async def _begin_when_possible(
         self, begun: Sequence[tuple[_Tail, Follower, int | None]]
     ) -> set[Follower]:
-        """Wait for a database that is away, as those do who follow already.
+        """Wait for a database or a chat store that is away, as those do who follow already.
 
         Who comes meanwhile lost a worker or a connection beside it, and would take an error for the last word. They wait for the
-        sweep and do not ask themselves: thousands that knock on a closed door would keep the process from all else.
+        sweep of what is away and do not ask themselves: thousands that knock on a closed door would keep the process from all
+        else.
         """
         for _ in range(BEGINNINGS - 1):
             try:
                 return await self._begin(begun)
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
+            except (SQLAlchemyError, StoreAway, OSError, TimeoutError) as error:
                 streams = [tail.stream for tail, _, _ in begun][:3]
                 problem = type(error).__name__
                 _log.warning("a follow waits to begin", extra={"streams": streams, "problem": problem})
-                await self._swept.wait()
+                lane = self._of_rooms if isinstance(error, StoreAway) else self._usual
+                await lane.swept.wait()
         return await self._begin(begun)
 
     async def _begin(self, begun: Sequence[tuple[_Tail, Follower, int | None]]) -> set[Follower]:

@@ -1,42 +1,78 @@
-"""Everything that concerns one person as one stream: their own, and those of the gigs they take part in.
+"""Everything that concerns one person as one stream: their own, those of the gigs they take part in, and what is said in their
+rooms.
 
 Nothing is copied for it: the streams are merged while they are read, each in its order. The place in it is a number for
-each of them. Which gigs these are changes with what a person does: facts of their own stream tell when they join one, and
-from there on its stream is told, whether that happened now or while they were away.
+each of them. Which gigs and rooms these are changes with what a person does: facts of their own stream tell when they join
+one, and from there on its stream is told, whether that happened now or while they were away.
+
+Rooms may be in another store. They are opened beside the rest, which does not wait for a store that is away.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlmodel import col
 
-from auth.access import MOST_FOLLOWED, followed_gigs
+from auth.access import MOST_FOLLOWED, MOST_ROOMS, followed_gigs, followed_rooms
 from auth.viewer import Viewer
 from models.gig import Gig
+from models.room import RoomMember, RoomMessage, RoomProgress
+from models.room_events import RoomMemberAdded, RoomMemberLeft, RoomMemberRemoved, RoomPreferenceSet
 from models.store.sql import Database, Position, patiently
-from subscriptions.follow import EndReason, Follower, Streams
-from subscriptions.log import LoggedFact, heads, place_in
+from subscriptions.follow import Ahead, EndReason, Follower, Streams
+from subscriptions.log import CHAT, LoggedFact, heads, is_of_chat, place_in
+from subscriptions.log import room_of as room_id_of
+
+GIGS, ROOMS = "gig", "room"
+PATIENCE_S = 1.0
+"""How long `StreamReady` waits for rooms."""
+BEFORE = timedelta(minutes=1)
+"""What was said shortly before somebody came may be told them: a message carries the moment at which its author began to send
+it, so of two moments that are close to each other nobody knows which came first in the room's log."""
+_RETRY_S = 1.0
+_ADJUSTING = frozenset(
+    kind.__name__ for kind in (RoomMemberAdded, RoomMemberLeft, RoomMemberRemoved, RoomPreferenceSet)
+)
+_log = logging.getLogger("skillsync.streams")
 
 
 class Merged:
     """A follower of several streams. `unread` are places in streams that are not followed now, kept for another time."""
 
     def __init__(
-        self, streams: Streams, db: Database, own: Follower, *, with_gigs: bool, unread: Mapping[str, int]
+        self,
+        streams: Streams,
+        db: Database,
+        own: Follower,
+        *,
+        kinds: Collection[str],
+        unread: Mapping[str, int],
     ) -> None:
+        """`kinds` are those of streams, beside the own one: `GIGS` and `ROOMS`."""
         self._streams = streams
         self._db = db
         self._own = own
         self._viewer = own.viewer
         self._me = own.viewer.require_user()
-        self._with_gigs = with_gigs
+        self._kinds = kinds
         self._unread = unread
         self._gigs: dict[str, Follower] = {}
         self._over: set[str] = set()
         """Streams of gigs that the person has no part in any more: told to their end, then left."""
-        self._has_looked_around = not with_gigs
+        self._rooms: dict[str, Follower] = {}
+        self._waiting: dict[str, int] = {}
+        """Places in rooms that are not opened yet."""
+        self._kept: dict[str, int] = {}
+        """Places in rooms that were parted with: who comes back is told nothing again."""
+        self._opening: asyncio.Task[None] | None = None
+        self._is_patient = True
+        self._has_looked_around = not kinds
         self._changed = asyncio.Event()
         self._is_nudged = False
         own.listener = self._changed.set
@@ -51,14 +87,19 @@ class Merged:
 
     @property
     def has_caught_up(self) -> bool:
-        """Whether everything was told that had happened when this began."""
-        followers = (self._own, *self._gigs.values())
-        return self._has_looked_around and all(each.has_caught_up for each in followers)
+        """Whether everything was told that had happened when this began; but for rooms that cannot be asked."""
+        if self._is_patient and self._waiting:
+            return False
+        return self._has_looked_around and all(each.has_caught_up for each in self._all)
 
     @property
     def lag(self) -> int:
         """How many facts there are, as far as is known here, that were not taken."""
-        return sum(each.lag for each in (self._own, *self._gigs.values()))
+        return sum(each.lag for each in self._all)
+
+    @property
+    def _all(self) -> Sequence[Follower]:
+        return (self._own, *self._gigs.values(), *self._rooms.values())
 
     def nudge(self) -> None:
         """Let `take` return, whether there is something to tell or not."""
@@ -67,8 +108,12 @@ class Merged:
 
     def place(self, at: LoggedFact | Position | None = None) -> dict[str, int]:
         """The number in each stream; in that of `at`, the one it says."""
-        followers = (self._own, *self._gigs.values())
-        place = {**self._unread, **{each.stream: each.number for each in followers}}
+        place = {
+            **self._unread,
+            **self._kept,
+            **self._waiting,
+            **{each.stream: each.number for each in self._all},
+        }
         return place if at is None else place | {at.stream: at.number}
 
     async def take(self) -> Sequence[LoggedFact]:
@@ -90,21 +135,70 @@ class Merged:
                 await self._look_around()
                 return ()
             self._changed.clear()
-            for stream, follower in list(self._gigs.items()):
-                if follower.ended is not None:
-                    self._leave(stream)
-                elif follower.is_behind:
-                    facts = await follower.take()
-                    self._leave_if_over(stream)
-                    # What is in their own stream, too, is told there.
-                    return [fact for fact in facts if not fact.is_in_stream_of(self._me)]
+            for followers in (self._gigs, self._rooms):
+                for stream, follower in list(followers.items()):
+                    if follower.ended is not None:
+                        await self._part_with(stream)
+                    elif follower.is_behind:
+                        facts = await follower.take()
+                        self._leave_if_over(stream)
+                        # What is in their own stream, too, is told there.
+                        return [fact for fact in facts if not fact.is_in_stream_of(self._me)]
             if not self._own.is_behind:
                 await self._changed.wait()
         return ()
 
     def close(self) -> None:
-        for stream in list(self._gigs):
+        if self._opening is not None:
+            self._opening.cancel()
+        for follower in (*self._gigs.values(), *self._rooms.values()):
+            self._streams.leave(follower)
+
+    async def _part_with(self, stream: str) -> None:
+        """Its end has come; of a room, they may belong to it again already."""
+        if is_of_chat(stream):
+            await self._adjust(room_id_of(stream), was_muted=False)
+        else:
             self._leave(stream)
+
+    async def _join_by(self, fact: LoggedFact) -> None:
+        """Follow the gig or the room of a fact that makes the person take part in it, from that fact on."""
+        if GIGS in self._kinds and fact.joins:
+            stream = f"gig:{fact.payload['gig_id']}"
+            if stream not in self._gigs:
+                place = await patiently(lambda: place_in(self._db, stream, fact))
+                await self.follow_gigs({stream: place})
+        if ROOMS in self._kinds and fact.kind in _ADJUSTING:
+            await self._adjust(
+                UUID(fact.payload["room_id"]), was_muted=fact.kind == RoomPreferenceSet.__name__
+            )
+
+    async def _look_around(self) -> None:
+        """Follow the gigs and rooms that the own stream did not tell of, from now on; part with those that are over.
+
+        Not before the own stream has told of everything that may have led to them: what it tells later begins where it says.
+        """
+        self._changed.clear()
+        gigs = await patiently(lambda: gigs_of(self._db, self._viewer)) if GIGS in self._kinds else []
+        rooms = await patiently(lambda: rooms_of(self._db, self._viewer)) if ROOMS in self._kinds else {}
+        own = self._own.stream
+        if (await patiently(lambda: heads(self._db, [own])))[own] > self._own.number:
+            self._streams.heard([own])
+            if not self._own.is_behind and self._own.ended is None:
+                await self._changed.wait()
+            return
+        if GIGS in self._kinds:
+            names = [f"gig:{gig_id}" for gig_id in reversed(gigs)]
+            self._over = self._gigs.keys() - names
+            for name in list(self._gigs):
+                self._leave_if_over(name)
+            await self.follow_gigs(dict.fromkeys(names))
+        if ROOMS in self._kinds:
+            for name in [*self._rooms, *self._waiting]:
+                if name not in rooms:
+                    self._part_with_room(name)
+            self.follow_rooms(dict(reversed(rooms.items())))
+        self._has_looked_around = True
 
     # -- gigs --------------------------------------------------------------------------------------------------------
 
@@ -117,55 +211,117 @@ class Merged:
         while len(self._gigs) > MOST_FOLLOWED:
             self._leave(next(iter(self._gigs)))
 
-    def _leave_if_over(self, stream: str) -> None:
-        if stream in self._over and not self._gigs[stream].is_behind:
-            self._leave(stream)
-
     def _leave(self, stream: str) -> None:
         self._over.discard(stream)
         self._streams.leave(self._gigs.pop(stream))
 
-    async def _join_by(self, fact: LoggedFact) -> None:
-        """Follow the gig of a fact that makes the person take part in it, from that fact on."""
-        if self._with_gigs and fact.joins:
-            stream = f"gig:{fact.payload['gig_id']}"
-            if stream not in self._gigs:
-                place = await patiently(lambda: place_in(self._db, stream, fact))
-                await self.follow_gigs({stream: place})
+    def _leave_if_over(self, stream: str) -> None:
+        if stream in self._over and not self._gigs[stream].is_behind:
+            self._leave(stream)
 
-    async def _look_around(self) -> None:
-        """Follow the gigs that the own stream did not tell of, from now on; part with those that are over.
+    # -- rooms -------------------------------------------------------------------------------------------------------
 
-        Not before the own stream has told of everything that may have led to them: what it tells later begins where it says.
-        """
-        self._changed.clear()
-        found = await patiently(lambda: gigs_of(self._db, self._viewer))
-        own = self._own.stream
-        if (await patiently(lambda: heads(self._db, [own])))[own] > self._own.number:
-            self._streams.heard([own])
-            if not self._own.is_behind and self._own.ended is None:
-                await self._changed.wait()
-            return
-        names = [f"gig:{gig_id}" for gig_id in reversed(found)]
-        self._over = self._gigs.keys() - names
-        for name in list(self._gigs):
-            self._leave_if_over(name)
-        await self.follow_gigs(dict.fromkeys(names))
-        self._has_looked_around = True
+    def follow_rooms(self, places: Mapping[str, int]) -> None:
+        """From these places on, as soon as their store answers; not those that the person may not see."""
+        for stream, after in places.items():
+            if stream not in self._rooms:
+                self._waiting.setdefault(stream, max(after, self._kept.pop(stream, 0)))
+        while len(self._rooms) + len(self._waiting) > MOST_ROOMS:
+            self._part_with_room(next(iter(self._rooms or self._waiting)))
+        if self._waiting and (self._opening is None or self._opening.done()):
+            self._opening = asyncio.create_task(self._open_rooms())
+
+    async def _adjust(self, room_id: UUID, *, was_muted: bool) -> None:
+        """Follow a room that the person belongs to and did not mute, and no other, as it is now: from where they came, or if it
+        was muted, from now on."""
+        stream = f"{CHAT}{room_id}"
+        found = await patiently(lambda: room_of(self._db, self._viewer, room_id))
+        has_ended = stream in self._rooms and self._rooms[stream].ended is not None
+        if found is None or has_ended:
+            self._part_with_room(stream)
+        if found is not None and stream not in self._rooms:
+            from_now = was_muted and not has_ended
+            self.follow_rooms({stream: found.known_at if from_now else found.joined_at})
+
+    def _part_with_room(self, stream: str) -> None:
+        place = self._waiting.pop(stream, None)
+        if stream in self._rooms:
+            follower = self._rooms.pop(stream)
+            place = follower.number
+            self._streams.leave(follower)
+        if place is not None:
+            self._kept[stream] = place
+        while self._kept and len(self._rooms) + len(self._waiting) + len(self._kept) > MOST_ROOMS:
+            del self._kept[next(iter(self._kept))]
+
+    async def _open_rooms(self) -> None:
+        """Until none waits. Whatever goes wrong is tried again, for the rooms alone."""
+        timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._lose_patience)
+        try:
+            while self._waiting:
+                places = dict(self._waiting)
+                try:
+                    await self._open(places)
+                except Ahead:
+                    await self._open_one_by_one(places)
+                except Exception as error:  # a store is away for long, most likely
+                    _log.warning("rooms wait", extra={"problem": type(error).__name__})
+                    self._lose_patience()
+                    await asyncio.sleep(_RETRY_S)
+        finally:
+            timer.cancel()
+            self.nudge()
+
+    async def _open_one_by_one(self, places: Mapping[str, int]) -> None:
+        for stream, after in places.items():
+            try:
+                await self._open({stream: after})
+            except Ahead:
+                # Its log is shorter than it was: of another store, or of one that lost something.
+                _log.warning("a room has not come as far as a place in it", extra={"stream": stream})
+                self._waiting.pop(stream, None)
+
+    async def _open(self, places: Mapping[str, int]) -> None:
+        for follower in await self._streams.open(places, self._viewer):
+            if self._waiting.get(follower.stream) != follower.number:
+                self._streams.leave(follower)  # muted meanwhile
+                continue
+            follower.listener = self._changed.set
+            self._rooms[follower.stream] = follower
+        for stream, after in places.items():
+            if stream in self._rooms:
+                self._waiting.pop(stream, None)
+            elif self._waiting.get(stream) == after:
+                self._part_with_room(stream)
+                # Who was sent away a moment ago may be there again.
+                if await room_of(self._db, self._viewer, room_id_of(stream)) is not None:
+                    self.follow_rooms({stream: after})
+        self._changed.set()
+
+    def _lose_patience(self) -> None:
+        self._is_patient = False
+        self.nudge()
 
 
 @contextlib.asynccontextmanager
 async def follow_all(
-    streams: Streams, db: Database, viewer: Viewer, *, after: Mapping[str, int] | None, with_gigs: bool
+    streams: Streams,
+    db: Database,
+    viewer: Viewer,
+    *,
+    after: Mapping[str, int] | None,
+    kinds: Collection[str],
 ) -> AsyncIterator[Merged]:
-    """A follower of everything that concerns the viewer, from a place of it on, or from now on. Raises `Ahead`."""
+    """A follower of everything of these kinds that concerns the viewer, from a place of it on, or from now on. Raises `Ahead`."""
     stream = f"user:{viewer.require_user()}"
-    gigs = {name: number for name, number in (after or {}).items() if name != stream}
+    places = {name: number for name, number in (after or {}).items() if name != stream}
+    asked = {name: number for name, number in places.items() if name.partition(":")[0] in kinds}
+    unread = {name: number for name, number in places.items() if name not in asked}
     async with streams.follow(stream, viewer, after=None if after is None else after.get(stream)) as own:
-        merged = Merged(streams, db, own, with_gigs=with_gigs, unread={} if with_gigs else gigs)
+        merged = Merged(streams, db, own, kinds=kinds, unread=unread)
         try:
-            if with_gigs:
-                await merged.follow_gigs(gigs)
+            await merged.follow_gigs({name: asked[name] for name in asked if not is_of_chat(name)})
+            merged.follow_rooms({name: asked[name] for name in asked if is_of_chat(name)})
             yield merged
         finally:
             merged.close()
@@ -174,3 +330,39 @@ async def follow_all(
 async def gigs_of(db: Database, viewer: Viewer) -> list[UUID]:
     """What the viewer follows, the newest first."""
     return [row.id for row in await db.fetch(followed_gigs(viewer, col(Gig.id)))]
+
+
+async def rooms_of(db: Database, viewer: Viewer) -> dict[str, int]:
+    """The logs of the rooms that the viewer follows, where something was said last first, and how far each is projected: what
+    is told from there on may be known already, and nothing is missing."""
+    found = await db.fetch(followed_rooms(viewer, col(RoomMember.room_id).label("id"), _known_at()))
+    return {f"{CHAT}{row.id}": row.known_at for row in found}
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Numbers in the log of a room: up to which it is projected, and before which everything was said before somebody came."""
+
+    known_at: int
+    joined_at: int
+
+
+async def room_of(db: Database, viewer: Viewer, room_id: UUID) -> _Room | None:
+    """None if the viewer does not belong to it, or muted it."""
+    said_before = (
+        sa.select(sa.func.coalesce(sa.func.max(col(RoomMessage.seq)), 0))
+        .where(
+            col(RoomMessage.room_id) == col(RoomMember.room_id),
+            col(RoomMessage.sent_at) < col(RoomMember.joined_at) - BEFORE,
+        )
+        .correlate(RoomMember)
+        .scalar_subquery()
+        .label("joined_at")
+    )
+    statement = followed_rooms(viewer, _known_at(), said_before).where(col(RoomMember.room_id) == room_id)
+    rows = await db.fetch(statement)
+    return _Room(rows[0].known_at, rows[0].joined_at) if rows else None
+
+
+def _known_at() -> sa.Label[int]:
+    return sa.func.coalesce(col(RoomProgress.seq), 0).label("known_at")

@@ -65,7 +65,7 @@ class Pair:
         Raises `TooOld` and `Gap`.
         """
         while self.ended is None:
-            if self._is_nudged:
+            if self._is_nudged or any(leg.was_nudged() for leg in self.legs):
                 self._is_nudged = False
                 break
             behind = next((leg for leg in self.legs if leg.is_behind), None)

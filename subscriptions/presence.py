@@ -20,6 +20,8 @@ from subscriptions.broker import Broker
 
 PAUSE_S = 0.2
 """Between two rounds of telling: where many come and go, what happens meanwhile is told together."""
+AT_ONCE = 500
+"""Words of an answer that are said together."""
 _WHO = orjson.dumps(["who"])
 _log = logging.getLogger("skillsync.streams")
 
@@ -56,8 +58,11 @@ class Presence:
             self._attendance.expire()
             if self._is_asked:
                 self._is_asked = False
-                for word, left_s in self._attendance.own():
+                for count, (word, left_s) in enumerate(self._attendance.own(), 1):
                     self._broker.say(_here(word, left_s))
+                    if count % AT_ONCE == 0:
+                        # A broker keeps so many words that wait, and drops older ones.
+                        await asyncio.sleep(PAUSE_S)
             subjects, self._subjects = self._subjects, set()
             for subject in subjects:
                 self._changed(subject)
@@ -93,11 +98,11 @@ class Presence:
             case _:
                 raise ValueError("not a word about presence")
 
-    def _say(self, word: Present) -> None:
+    def _say(self, word: Present, left_s: float) -> None:
         if word.doing is None:
             self._broker.say(orjson.dumps(["gone", word.subject, word.person_id, word.client]))
         else:
-            self._broker.say(_here(word, self._attendance.lease.total_seconds()))
+            self._broker.say(_here(word, left_s))
 
     def _note(self, subject: str) -> None:
         self._subjects.add(subject)

@@ -45,10 +45,10 @@ _PARTINGS = frozenset(
 def blinded_by(fact: LoggedFact) -> tuple[str, ...]:
     """The streams of which somebody may see less after it: through a gig's visibility, or a status in which it is hidden; who
     belongs to a board or a room; with whom a snippet is shared."""
-    kind, _, name = fact.stream.partition(":")
     is_parting = fact.kind in _PARTINGS
-    if is_parting and kind == "roomstate":
-        return (fact.stream, f"room:{name}")
+    if is_parting and "room_id" in fact.payload:
+        # Also when only the person's own stream is followed here, which has the same fact.
+        return (fact.stream, f"room:{fact.payload['room_id']}")
     may = (
         is_parting
         or fact.payload.get("after") in _HIDDEN

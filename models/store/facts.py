@@ -60,6 +60,7 @@ class _Told(NamedTuple):
     """A fact, where it goes, and who is notified of it."""
 
     event: Event
+    actor_id: UUID | None
     streams: tuple[str, ...]
     recipients: dict[UUID, NotificationReason]
 
@@ -76,12 +77,14 @@ class Ledger:
         self._receipt: Receipt | None = None
         self._position: Position | None = None
 
-    def emit(self, event: Event) -> None:
-        """Collect a fact; it is written at the end of the transaction, in the order of the calls."""
-        recipients = event.recipients(actor_id=self._actor_id)
+    def emit(self, event: Event, *, by: UUID | None = None) -> None:
+        """Collect a fact; it is written at the end of the transaction, in the order of the calls. `by` did it, if that was not
+        whoever the transaction is of."""
+        actor_id = by or self._actor_id
+        recipients = event.recipients(actor_id=actor_id)
         # Streams that the event names, and those of whom it notifies; each once.
         streams = dict.fromkeys((*event.streams(), *(f"user:{user_id}" for user_id in recipients)))
-        self._events.append(_Told(event, tuple(streams), recipients))
+        self._events.append(_Told(event, actor_id, tuple(streams), recipients))
 
     def done(self, entity_id: UUID, *, written: Any = None) -> Receipt:
         """The act was applied; its receipt learns its position when the transaction commits.
@@ -129,14 +132,14 @@ class Ledger:
     def _fact_values(self) -> dict[str, object]:
         rows = []
         notifications = []
-        for event, streams, recipients in self._events:
-            row, ids = _columns_of(event, self._actor_id), {}
+        for event, actor_id, streams, recipients in self._events:
+            row, ids = _columns_of(event, actor_id), {}
             for stream in streams:
                 ids[stream] = new_id()
                 rows.append((stream, ids[stream], row))
             # In a person's own stream the fact has the id of their notification, so that one leads to the other.
             notifications += [
-                _notification(ids[f"user:{user_id}"], event, user_id, reason, self._actor_id)
+                _notification(ids[f"user:{user_id}"], event, user_id, reason, actor_id)
                 for user_id, reason in recipients.items()
             ]
         remaining = Counter(stream for stream, _, _ in rows)

@@ -99,7 +99,7 @@ WRITTEN_IN = {
 """What is sealed shows nothing of it: messages, code, comments on code."""
 
 GONE = {
-    "board_act.actor_id", "chat_pace.user_id", "message_draft.author_id", "scheduled_message.author_id", "chat_key.author_id", "chat_preference.user_id", "chat_word.author_id",
+    "board_act.actor_id", "chat_pace.user_id", "message_draft.author_id", "scheduled_message.author_id", "chat_key.author_id", "chat_preference.user_id", "person_seen.user_id", "chat_word.author_id",
     "freelancer_skill.freelancer_id", "hidden_client.client_id", "hidden_client.user_id", "idempotency_key.actor_id",
     "notification.user_id", "notification_preference.user_id", "person_block.blocker_id",
     "recommendation_dismissal.freelancer_id", "recommendation_dismissal.user_id", "recommendation_list.user_id",
@@ -332,6 +332,8 @@ async def wrote_everywhere(world: World, me: Viewer) -> UUID:
     await rooms.block_person(mine, other_client.require_user())
     await rooms.block_person(world.as_(other_freelancer), my_id)
     await reading.set_receipts(mine, is_on=False)
+    world.services.last_seen.note(my_id, at=mine.now())
+    await world.services.last_seen.write(world.services.db, at=mine.now())
     await notifications.set_preference(
         mine, NotificationCategory.SNIPPETS, NotificationChannel.IN_APP, is_on=False
     )

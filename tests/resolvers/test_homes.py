@@ -139,6 +139,7 @@ HOMES = {
         "(select coalesce('gig:' || gig_id, 'room:' || id) from room where room.id = room_id)",
     ),
     "chat_preference": "'user:' || user_id",
+    "person_seen": "'user:' || user_id",
     "person_block": "'user:' || blocker_id",
     "chat_fact": "'room:' || room_id",
     "chat_key": "coalesce((select 'user:' || owner_id from snippet where snippet.id = room_id), 'room:' || room_id)",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ from models.ids import new_id
 from models.message import MAX_TEXT, Content, DeletedMessage
 from models.room import ReadOnlyRoom, RoomRole
 from models.store.chat_keys import Unreadable
-from resolvers import messages, rooms
+from resolvers import messages, reading, rooms, scheduled_messages
 from resolvers.messages import Done
 from tests.resolvers.rooms import direct, group, id_of, log_of, read, said, say, texts
 from tests.world import World, kinds, race
@@ -295,3 +296,39 @@ async def test_messages_are_numbered_without_gaps_in_the_order_in_which_all_read
     numbers = [fact.seq for fact in await log_of(world, room_id)]
     assert numbers == list(range(1, 26))
     assert await texts(world, people[0], room_id) == await texts(world, people[4], room_id)
+
+
+async def test_in_a_group_only_who_moderates_it_speaks_to_everybody(world: World) -> None:
+    owner, moderator, member = await world.client(), await world.freelancer(), await world.freelancer()
+    room_id = await group(world, owner, moderator, member)
+    await rooms.set_role(world.as_(owner), room_id, id_of(moderator), RoomRole.MODERATOR)
+    mine = await said(world, member, room_id, "mine")
+    before = await log_of(world, room_id)
+
+    for act in (
+        say(world, member, room_id, "all of you", mentions_room=True),
+        messages.edit_message(world.as_(member), room_id, mine, Content("all of you", mentions_room=True)),
+        scheduled_messages.schedule_message(
+            world.as_(member),
+            room_id,
+            Content("all of you", mentions_room=True),
+            send_at=world.clock() + timedelta(hours=1),
+        ),
+    ):
+        with pytest.raises(NotAllowed) as refused:
+            await act
+        assert refused.value.needed == "MODERATOR"
+
+    assert await log_of(world, room_id) == before
+    for who in (owner, moderator):
+        await say(world, who, room_id, "all of you", mentions_room=True)
+    # Whoever lost the role keeps what they said, and may still word it better.
+    kept = await said(world, moderator, room_id, "everybody", mentions_room=True)
+    await rooms.set_role(world.as_(owner), room_id, id_of(moderator), RoomRole.MEMBER)
+    await messages.edit_message(
+        world.as_(moderator), room_id, kept, Content("everybody!", mentions_room=True)
+    )
+    found = (await reading.counts_in(world.as_(member), [room_id]))[room_id]
+    assert (found.unread, found.mentions) == (3, 3)
+    pair = await direct(world, owner, member)
+    assert (await say(world, member, pair, "you", mentions_room=True))[0].outcome == "APPLIED"

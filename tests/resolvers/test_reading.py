@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from auth.viewer import Viewer
 from models.message import Content
+from models.room import RoomRole
 from models.store.chat_keys import Unreadable
 from resolvers import messages, projection, reading, rooms
 from resolvers.reading import AllCounts, Counts
@@ -22,6 +23,7 @@ async def test_unread_are_messages_of_others_that_stand_and_mentions_those_that_
 ) -> None:
     one, other, third = await world.client(), await world.freelancer(), await world.freelancer()
     room_id = await group(world, one, other, third)
+    await rooms.set_role(world.as_(one), room_id, id_of(third), RoomRole.MODERATOR)
     gone = await said(world, one, room_id, "gone", mention_ids=(id_of(other),))
     await say(world, one, room_id, "to you", mention_ids=(id_of(other),))
     await say(world, other, room_id, "mine")

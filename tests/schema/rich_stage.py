@@ -388,11 +388,14 @@ class _Story:
         owner, hired = stage.as_("owner"), stage.as_("hired")
         scene = await stage.kept(self.board)
         room_id, first = key(scene.room), key(scene.message)
-        content = Content("Which white, please?", mentions_room=True)
-        await messages.edit_message(hired, room_id, first, content)
+        await messages.edit_message(hired, room_id, first, Content("Which white, please?"))
         price = await world.upload(owner.viewer, "price.txt", b"12 a litre")
         answer, _ = await messages.send_message(
-            owner, room_id, Content("The cheap one.", answers_id=first, quote_id=first, file_ids=(price,))
+            owner,
+            room_id,
+            Content(
+                "The cheap one.", answers_id=first, quote_id=first, mentions_room=True, file_ids=(price,)
+            ),
         )
         gone, _ = await messages.send_message(owner, room_id, Content("No.", mention_ids=(key(scene.mate),)))
         await messages.delete_message(owner, room_id, gone.entity_id)

@@ -101,7 +101,7 @@ async def test_most_generated_documents_are_answered_and_some_are_refused(rich: 
 
     codes = {error["extensions"]["code"] for body in bodies for error in body.get("errors", ())}
 
-    # `encryptionStatus` is told to none of these callers.
+    # `encryptionStatus` is told to none of these callers, and the anonymous one is told to sign in first.
     assert {"BAD_USER_INPUT"} <= codes <= {"BAD_USER_INPUT", "FORBIDDEN", "UNAUTHENTICATED"}
     assert sum("errors" in body for body in bodies) < 20
     # An empty answer tells little: most documents find something.

@@ -69,6 +69,10 @@ WAYS = {
         "{ messageReports(first: 3) { nodes { id FIELD } } }",
         '{ node(id: "<report.kept>") { id ... on MessageReport { FIELD } } }',
     ],
+    "Person": [
+        '{ node(id: "<person.hired>") { id ... on Person { FIELD } } }',
+        '{ room(id: "<room.group>") { members(first: 3) { nodes { role person { FIELD } } } } }',
+    ],
     "Job": ['{ jobs(first: 2) { nodes { id FIELD } } }', '{ node(id: "<job.expiry>") { id ... on Job { FIELD } } }'],
 }  # fmt: skip
 

@@ -177,7 +177,7 @@ async def test_everybody_sees_their_own_feed_alone(world: World) -> None:
     # The administrator was told of the appointment.
     assert [answer["notifications"]["totalCount"] for answer in answers] == [0, 0, 1, 1, 3]
     assert [answer["notificationCounts"]["unread"] for answer in answers] == [0, 0, 1, 1, 3]
-    assert [len(answer["notificationPreferences"]) for answer in answers] == [0, 21, 21, 21, 21]
+    assert [len(answer["notificationPreferences"]) for answer in answers] == [0, 24, 24, 24, 24]
     assert [[node is not None for node in answer["nodes"]] for answer in answers] == [
         *[[False] * 3] * 4,
         [True] * 3,
@@ -216,6 +216,7 @@ async def test_the_counts_are_those_of_each_category(world: World) -> None:
         {"category": "FEEDBACK", "unseen": 0, "unread": 0},
         {"category": "TASKS", "unseen": 0, "unread": 0},
         {"category": "SNIPPETS", "unseen": 0, "unread": 0},
+        {"category": "CHAT", "unseen": 0, "unread": 0},
         {"category": "SYSTEM", "unseen": 0, "unread": 0},
     ]
 

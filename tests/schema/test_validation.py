@@ -75,7 +75,7 @@ def test_each_rule_that_is_ever_left_out_refuses_one_of_these_documents(schema: 
 
 @pytest.mark.parametrize("count", [80, pytest.param(700, marks=pytest.mark.long)])
 def test_documents_with_mistakes_in_them_are_refused_as_by_all_rules(schema: Executable, count: int) -> None:
-    chance, wrong = random.Random(7), 0
+    chance, wrong = random.Random(8), 0
 
     for seed in range(count):
         text = _mistaken(written(seed).document, chance)

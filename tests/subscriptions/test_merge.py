@@ -11,6 +11,7 @@ from auth.viewer import Viewer
 from models.ids import encode_id
 from resolvers import applications, contracts, gigs
 from schema.execution import Frame, Response
+from schema.places import unpacked
 from subscriptions.merge import gigs_of
 from tests.subscriptions.conftest import StartWorker, Worker
 from tests.subscriptions.test_streaming import DEADLINE_S, ask
@@ -70,7 +71,7 @@ def kinds(items: list[Item]) -> list[str]:
 def streams_in(worker: Worker, cursor: str) -> set[str]:
     message = worker.world.services.signer.open("stream", cursor)
     assert message is not None
-    return set(orjson.loads(message)[1])
+    return set(unpacked(message)[1])
 
 
 async def test_facts_of_ones_own_stream_and_of_ones_gigs_are_told_once(start: StartWorker) -> None:

@@ -15,7 +15,7 @@ import pytest
 from auth.viewer import Viewer
 from models.contract import EndReason
 from models.ids import encode_id, new_id
-from models.presence import LEASE, MOST_CLIENTS, MOST_PEOPLE, Attendance, Crowded, Present
+from models.presence import LEASE, MOST_CLIENTS, MOST_PEOPLE, ONLINE_LEASE, Attendance, Crowded, Present
 from models.store.sql import counting_statements
 from resolvers import contracts, tasks
 from resolvers.operation import Operation
@@ -46,7 +46,7 @@ class Hall:
 
     def __post_init__(self) -> None:
         self.attendance = Attendance(lambda: self.time)
-        self.attendance.on_word = self.words.append
+        self.attendance.on_word = lambda word, _: self.words.append(word)
         self.attendance.on_change = self.changes.append
 
     def say(
@@ -330,11 +330,11 @@ def test_a_word_that_is_not_understood_is_ignored(sides: Sides, word: bytes) -> 
     assert side.shown() == []
 
 
-def test_no_word_prolongs_a_lease_beyond_what_a_lease_is(sides: Sides) -> None:
+def test_no_word_prolongs_a_lease_beyond_the_longest(sides: Sides) -> None:
     side = sides.begin()
     side.attendance.hear(here(ADA), left_s=10**9)
     side.attendance.hear(here(BOB), left_s=-1)
-    sides.time += LEASE_S - 1
+    sides.time += ONLINE_LEASE.total_seconds() - 1
     almost = side.shown()
     sides.time += 1
 

@@ -5,13 +5,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import orjson
+import pytest
 
 from auth.viewer import Viewer
 from models.ids import encode_id
 from models.message import Content
+from models.store.chat import StoreAway
 from resolvers import messages, rooms
 from schema.execution import Frame, Request, Response
 from schema.streaming import perform
+from subscriptions.follow import BEGINNINGS
 from tests.resolvers.rooms import direct, group, id_of, said, say
 from tests.subscriptions.conftest import StartWorker, Worker
 from tests.subscriptions.frames import frames_of
@@ -174,6 +177,51 @@ async def test_what_a_worker_without_hints_wrote_is_found_by_sweeping(start: Sta
     assert (await follower.next())["message"]["text"] == "elsewhere"
 
 
+async def test_a_follow_that_begins_while_the_chat_store_is_away_waits_for_it_and_holds_up_nothing_else(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await start()
+    world = worker.world
+    one, other = await world.client(), await world.freelancer()
+    room_id, board_room = await direct(world, one, other), await group(world, one, other)
+    live = await follow(worker, one, room_id)
+    await live.next()
+    await said(world, other, room_id, "before")
+    assert (await live.next())["message"]["text"] == "before"
+    cursor, store = live.cursor, world.services.chat.store
+    await live.close()
+    await said(world, other, room_id, "missed")
+    was_asked = asyncio.Event()
+
+    async def away(*_: Any, **__: Any) -> Any:
+        was_asked.set()
+        raise StoreAway
+
+    with monkeypatch.context() as while_away:
+        while_away.setattr(store, "heads", away)
+        while_away.setattr(store, "moved_since", away)
+        returning = asyncio.create_task(follow(worker, one, room_id, cursor))
+        await was_asked.wait()
+        # What the platform's own database answers says nothing about the other store.
+        for _ in range(BEGINNINGS + 1):
+            await worker.streams.sweep()
+            await asyncio.sleep(0)
+        with pytest.raises(StoreAway):
+            await worker.streams.sweep_rooms()
+        async with worker.streams.follow(f"roomstate:{board_room}", one) as beside:
+            await rooms.edit_room(world.as_(one), board_room, {"title": "New"}, expected_version=None)
+            async with asyncio.timeout(5):
+                assert [fact.kind for fact in await beside.take()] == ["RoomEdited"]
+        assert not returning.done()
+    await worker.streams.sweep_rooms()
+    again = await returning
+
+    assert (await again.next())["message"]["text"] == "missed"
+    assert await again.next() == {"__typename": "StreamReady", "replayed": 1}
+    await said(world, other, room_id, "after")
+    assert (await again.next())["message"]["text"] == "after"
+
+
 async def test_many_followers_of_one_room_share_what_is_made_for_them(start: StartWorker) -> None:
     worker = await start()
     world = worker.world
@@ -220,3 +268,21 @@ async def test_a_place_in_one_of_the_two_streams_goes_on_there_and_that_of_anoth
     assert await follower.next() == {"__typename": "StreamReady", "replayed": 1}
     assert isinstance(refused, Response)
     assert refused.body["errors"][0]["extensions"]["constraint"] == "CURSOR"
+
+
+async def test_each_follower_is_shown_what_they_may_see_of_what_a_message_names(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    owner, member = await world.client(), await world.freelancer()
+    room_id, draft_id = await direct(world, owner, member), await world.draft(owner)
+    document = """subscription ($room: ID!) { roomEvents(roomId: $room) { cursor event { __typename
+      ... on MessageEvent { message { previews { id } } } } } }"""
+    room, gig = encode_id("room", room_id), encode_id("gig", draft_id)
+    followers = [Follow(await frames_of(worker, who, document, room=room)) for who in (owner, member)]
+    for follower in followers:
+        await follower.next()
+
+    await said(world, owner, room_id, gig)
+
+    told = [(await follower.next())["message"]["previews"] for follower in followers]
+    assert told == [[{"id": gig}], []]

@@ -21,7 +21,7 @@ from models.contract import EndReason
 from models.event import EVENTS
 from models.ids import encode_id, new_id
 from models.kept_events import KeptEvent, ReportEvent
-from models.room_events import ChatPreferenceSet, PersonBlockEvent, RoomEvent
+from models.room_events import ChatPreferenceSet, ChatPresenceSet, PersonBlockEvent, RoomEvent
 from models.snippet_events import SnippetEvent
 from models.user import AccountEvent
 from resolvers import applications, contracts, feedback, gigs, invitations, notifications, profiles
@@ -30,6 +30,7 @@ from resolvers.operation import Rules
 from resolvers.profiles import Rate
 from schema.events import KINDS
 from schema.execution import Frame
+from schema.places import unpacked
 from tests.schema.stage import AXES, CALLERS, Scene, Stage, key
 from tests.subscriptions.conftest import StartWorker, Worker
 from tests.subscriptions.frames import DEADLINE_S, frames_of, replayed
@@ -321,6 +322,7 @@ async def test_every_kind_of_fact_keeps_every_callers_state_true(
         SnippetEvent,
         PersonBlockEvent,
         ChatPreferenceSet,
+        ChatPresenceSet,
         KeptEvent,
         ReportEvent,
         AccountEvent,
@@ -374,5 +376,4 @@ async def test_a_snapshot_taken_while_others_write_has_no_hole_and_no_double(
 
 def numbers_in(worker: Worker, cursor: str) -> dict[str, int]:
     """The number in each stream that a cursor is a place in."""
-    _, *place = orjson.loads(worker.world.services.signer.open("stream", cursor) or b"")
-    return place[0] if isinstance(place[0], dict) else {place[0]: place[1]}
+    return unpacked(worker.world.services.signer.open("stream", cursor) or b"")[1]

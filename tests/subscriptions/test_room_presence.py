@@ -1,0 +1,423 @@
+"""Who writes in a room, and who is there: told to those who may know, from whichever process, and kept nowhere."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from auth.viewer import Viewer
+from models.ids import encode_id
+from models.presence import MOST_WORDS, ONLINE_LEASE, TYPING_LEASE, WORDS_WITHIN_S, SaidTooOften
+from models.store.sql import counting_statements
+from resolvers import administration, reading, room_presence, rooms
+from subscriptions import people as telling
+from subscriptions.redis_broker import RedisBroker
+from tests.redis_server import RedisServer
+from tests.resolvers.rooms import direct, group, id_of, said
+from tests.subscriptions.conftest import CHANNEL, StartWorker, Worker, until
+from tests.subscriptions.frames import frames_of
+from tests.subscriptions.test_presence import BOB, Hall, here
+from tests.subscriptions.test_room_events import Follow
+from tests.world import World
+
+FOLLOW = """subscription ($room: ID!) { roomEvents(roomId: $room) { cursor event { __typename
+  ... on TypingChanged { typists { threadId person { name } } }
+  ... on MembersPresenceChanged { members { state personId person { name } } }
+  ... on MessageEvent { message { text } } } } }"""
+TYPE = """mutation ($i: RoomTypingInput!) { roomTyping(input: $i) { outcome typists { person { name } }
+  errors { code path } } }"""
+TELL = "mutation ($i: PresenceTellInput!) { presenceTell(input: $i) { outcome state errors { code path } } }"
+SWITCH = "mutation ($on: Boolean!) { chatPresenceSet(input: {isOn: $on}) { outcome showsPresence } }"
+SEE = "query ($id: ID!) { node(id: $id) { ... on Person { name presence { state lastSeenAt } } } }"
+
+
+async def types(world: World, who: Viewer, room_id: UUID, **more: Any) -> Any:
+    input = {"roomId": encode_id("room", room_id)} | more
+    return (await world.data(who, TYPE, i=input))["roomTyping"]
+
+
+async def tells(world: World, who: Viewer, state: str = "ONLINE", **more: Any) -> Any:
+    return (await world.data(who, TELL, i={"state": state} | more))["presenceTell"]
+
+
+async def sees(world: World, who: Viewer, other: Viewer) -> Any:
+    """The state of the other one, as `who` sees it; None if they do not."""
+    found = (await world.data(who, SEE, id=encode_id("person", id_of(other))))["node"]
+    return found and found["presence"] and found["presence"]["state"]
+
+
+@asynccontextmanager
+async def following(worker: Worker, who: Viewer, room_id: UUID) -> AsyncIterator[Follow]:
+    frames = await frames_of(worker, who, FOLLOW, room=encode_id("room", room_id))
+    follow = Follow(frames)
+    assert (await follow.next())["__typename"] == "StreamReady"
+    yield follow
+    await follow.close()
+
+
+def writing(*names: str, thread: str | None = None) -> dict[str, Any]:
+    people = [{"threadId": thread, "person": {"name": name}} for name in names]
+    return {"__typename": "TypingChanged", "typists": people}
+
+
+def moved(*people: tuple[Viewer, str, str]) -> dict[str, Any]:
+    members = [
+        {"state": state, "personId": encode_id("person", id_of(who)), "person": {"name": name}}
+        for who, name, state in people
+    ]
+    return {"__typename": "MembersPresenceChanged", "members": members}
+
+
+# -- who writes --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_others_see_who_writes_until_it_is_said(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    one, other = await world.client("Olga"), await world.freelancer("Mo")
+    room_id = await direct(world, one, other)
+    thread_id = await said(world, one, room_id, "first")
+    thread = encode_id("message", thread_id)
+    before = await world.footprint()
+
+    async with following(worker, one, room_id) as its:
+        answer = await types(world, other, room_id, threadId=thread)
+        assert await its.next() == writing("Mo", thread=thread)
+        cursor = its.cursor
+        # What one writes oneself is no news.
+        await types(world, one, room_id)
+        await types(world, other, room_id, isTyping=False)
+        assert await its.next() == writing()
+        assert its.cursor == cursor and await world.footprint() == before
+        await types(world, other, room_id)
+        assert await its.next() == writing("Mo")
+        await said(world, other, room_id, "here it is")
+        told = [await its.next(), await its.next()]
+
+    assert answer == {"outcome": "APPLIED", "typists": [{"person": {"name": "Mo"}}], "errors": []}
+    assert sorted(event["__typename"] for event in told) == ["MessageSent", "TypingChanged"]
+    assert writing() in told
+
+
+def test_who_writes_is_shown_for_ten_seconds_and_who_is_online_for_ninety() -> None:
+    hall = Hall()
+    hall.attendance.say(here(BOB, "TYPING"), lease=TYPING_LEASE)
+    hall.attendance.say(here(UUID(int=9), "ONLINE"), lease=ONLINE_LEASE)
+
+    hall.time += 10
+    at_ten = [one.doing for one in hall.attendance.at("board:b")]
+    hall.attendance.expire()
+    hall.time += 79.9
+    before_the_end = [one.doing for one in hall.attendance.at("board:b")]
+    hall.time += 0.1
+
+    assert (at_ten, before_the_end, hall.attendance.at("board:b")) == (["ONLINE"], ["ONLINE"], [])
+
+
+async def test_who_may_not_write_there_is_refused_and_shown_to_nobody(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    owner, member, stranger = await world.client(), await world.freelancer(), await world.freelancer()
+    admin = await world.admin()
+    read_only = await group(world, owner, member, is_read_only=True)
+    archived = await group(world, owner, member)
+    await rooms.archive_room(world.as_(owner), archived, is_on=True)
+    blocked = await direct(world, owner, member)
+    await rooms.block_person(world.as_(owner), id_of(member))
+    before = await world.footprint()
+
+    async def refusal(who: Viewer, room_id: UUID, **more: Any) -> tuple[str, list[str]]:
+        answer = await types(world, who, room_id, **more)
+        assert (answer["outcome"], answer["typists"]) == ("REJECTED", None)
+        (error,) = answer["errors"]
+        return error["code"], error["path"]
+
+    assert await refusal(stranger, read_only) == ("NOT_FOUND", ["roomId"])
+    assert await refusal(admin, read_only) == ("NOT_FOUND", ["roomId"])
+    assert await refusal(member, read_only) == ("READ_ONLY_ROOM", [])
+    assert await refusal(owner, archived) == ("ARCHIVED_ROOM", [])
+    assert await refusal(member, blocked) == ("BLOCKED_PERSON", [])
+    assert await refusal(owner, read_only, client="x" * 41) == ("INVALID", ["client"])
+    for room_id in (read_only, archived, blocked):
+        assert world.services.attendance.at(f"room:{room_id}") == []
+    assert await world.footprint() == before
+    assert (await types(world, owner, read_only))["outcome"] == "APPLIED"
+
+
+async def test_who_is_sent_away_writes_there_no_longer(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    owner, member = await world.client(), await world.freelancer("Mo")
+    room_id = await group(world, owner, member)
+
+    async with following(worker, owner, room_id) as its, following(worker, member, room_id):
+        await types(world, member, room_id)
+        assert await its.next() == writing("Mo")
+        await rooms.remove_member(world.as_(owner), room_id, id_of(member))
+        told = [await its.next(), await its.next()]
+
+    assert writing() in told
+
+
+def test_so_many_words_are_heard_of_one_person_and_more_of_them_later() -> None:
+    hall, at = Hall(), here(BOB).until
+    assert at is not None
+    for _ in range(MOST_WORDS):
+        hall.attendance.count_word(BOB, at=at)
+    hall.time += 4
+
+    with pytest.raises(SaidTooOften) as refused:
+        hall.attendance.count_word(BOB, at=at)
+    hall.attendance.count_word(UUID(int=9), at=at)
+    hall.time += WORDS_WITHIN_S - 4
+    hall.attendance.count_word(BOB, at=at)
+
+    assert refused.value.retry_at == at + timedelta(seconds=WORDS_WITHIN_S - 4)
+
+
+async def test_who_says_it_too_often_is_told_when_to_say_it_again(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, one, other)
+    for _ in range(MOST_WORDS):
+        world.services.attendance.count_word(id_of(one), at=world.clock())
+
+    answer = await types(world, one, room_id)
+
+    assert [error["code"] for error in answer["errors"]] == ["SAID_TOO_OFTEN"]
+    assert world.services.attendance.at(f"room:{room_id}") == []
+    assert (await types(world, other, room_id))["outcome"] == "APPLIED"
+
+
+async def test_asking_for_people_does_not_make_messages_for_each_follower(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    one, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, one, other)
+    room = encode_id("room", room_id)
+    followers = [await frames_of(worker, who, FOLLOW, room=room) for who in (one, other)]
+    for frames in followers:
+        await anext(frames)
+
+    await said(world, one, room_id)
+    told = [await anext(frames) for frames in followers]
+
+    assert told[0].raw is told[1].raw
+    for frames in followers:
+        await frames.aclose()
+
+
+# -- who is there ------------------------------------------------------------------------------------------------------
+
+
+async def test_only_members_of_ones_rooms_see_whether_one_is_there(world: World) -> None:
+    one, other, former, stranger = [await world.freelancer() for _ in range(4)]
+    owner, admin = await world.client(), await world.admin()
+    room_id = await group(world, owner, one, other, former)
+    await rooms.remove_member(world.as_(owner), room_id, id_of(former))
+    await direct(world, stranger, former)
+    before = await world.footprint()
+
+    answer = await tells(world, one)
+
+    assert answer == {"outcome": "APPLIED", "state": "ONLINE", "errors": []}
+    assert [await sees(world, who, one) for who in (one, other, owner)] == ["ONLINE"] * 3
+    assert [await sees(world, who, one) for who in (former, stranger, admin)] == [None] * 3
+    # The former member, whose name they still see, is not there for them either.
+    assert (await world.data(owner, SEE, id=encode_id("person", id_of(former))))["node"]["presence"] is None
+    assert await sees(world, owner, other) == "OFFLINE"
+    assert await world.footprint() == before
+
+
+async def test_the_liveliest_of_somebodys_clients_counts(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    await direct(world, one, other)
+
+    await tells(world, one, "ONLINE", client="tab")
+    await tells(world, one, "AWAY", client="phone")
+    both = await sees(world, other, one)
+    await tells(world, one, "OFFLINE", client="tab")
+    phone = await sees(world, other, one)
+    await tells(world, one, "OFFLINE", client="phone")
+
+    assert (both, phone, await sees(world, other, one)) == ("ONLINE", "AWAY", "OFFLINE")
+
+
+async def test_when_somebody_was_there_last_is_known_also_after_they_left(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    await direct(world, one, other)
+    services = world.services
+
+    async def last_seen() -> Any:
+        found = await world.data(other, SEE, id=encode_id("person", id_of(one)))
+        return found["node"]["presence"]["lastSeenAt"]
+
+    assert await last_seen() is None
+    await tells(world, one)
+    assert await last_seen() == "2026-11-22T12:00:00Z"
+    world.clock.move(timedelta(minutes=1))
+    await tells(world, one, "AWAY")
+    assert await last_seen() == "2026-11-22T12:00:00Z"
+    await tells(world, one, "OFFLINE")
+    assert await last_seen() == "2026-11-22T12:01:00Z"
+    await services.last_seen.write(services.db, at=world.clock())
+    # An older word that another process wrote later.
+    services.last_seen.note(id_of(one), at=world.clock() - timedelta(minutes=5))
+    await services.last_seen.write(services.db, at=world.clock())
+    assert services.last_seen.of(id_of(one)) is None
+    assert await last_seen() == "2026-11-22T12:01:00Z"
+
+
+async def test_neither_of_two_who_blocked_sees_the_other_and_nobody_sees_the_suspended(world: World) -> None:
+    one, other, third = await world.client(), await world.freelancer(), await world.freelancer()
+    await group(world, one, other, third)
+    for who in (one, other, third):
+        await tells(world, who)
+    assert await sees(world, one, other) == "ONLINE"
+
+    await rooms.block_person(world.as_(one), id_of(other))
+    await administration.suspend_account(
+        world.as_(await world.admin()), id_of(third), reason="Spam.", until=None
+    )
+
+    assert await sees(world, one, other) is None
+    assert await sees(world, other, one) is None
+    assert await sees(world, one, third) is None
+    again = await world.graphql(third, TELL, i={"state": "ONLINE"})
+    assert again["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_who_does_not_show_it_is_gone_at_once_and_remembered_nowhere(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    one, other = await world.client("Olga"), await world.freelancer()
+    room_id = await direct(world, one, other)
+    await tells(world, one)
+
+    async with following(worker, other, room_id) as its:
+        assert await its.next() == moved((one, "Olga", "ONLINE"))
+        off = (await world.data(one, SWITCH, on=False))["chatPresenceSet"]
+        assert await its.next() == moved((one, "Olga", "OFFLINE"))
+    hidden = await sees(world, other, one)
+    world.clock.move(timedelta(minutes=1))
+    quiet = await tells(world, one)
+    asked = await world.data(one, "{ chatShowsPresence chatShowsReceipts }")
+    again = (await world.data(one, SWITCH, on=False))["chatPresenceSet"]
+    on = (await world.data(one, SWITCH, on=True))["chatPresenceSet"]
+
+    assert (off, hidden) == ({"outcome": "APPLIED", "showsPresence": False}, None)
+    assert quiet == {"outcome": "NOOP", "state": "OFFLINE", "errors": []}
+    assert asked == {"chatShowsPresence": False, "chatShowsReceipts": True}
+    assert (again["outcome"], on) == ("NOOP", {"outcome": "APPLIED", "showsPresence": True})
+    assert world.services.attendance.at(f"user:{id_of(one)}") == []
+    found = await world.data(other, SEE, id=encode_id("person", id_of(one)))
+    # From before.
+    assert found["node"]["presence"] == {"state": "OFFLINE", "lastSeenAt": "2026-11-22T12:00:00Z"}
+
+
+async def test_one_switch_leaves_the_other_as_it_is(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+
+    await reading.set_receipts(world.as_(one), is_on=False)
+    await room_presence.set_shown(world.as_(one), is_on=False)
+    await room_presence.set_shown(world.as_(other), is_on=False)
+    await reading.set_receipts(world.as_(other), is_on=False)
+    await room_presence.set_shown(world.as_(other), is_on=True)
+
+    asked = "{ chatShowsPresence chatShowsReceipts }"
+    assert await world.data(one, asked) == {"chatShowsPresence": False, "chatShowsReceipts": False}
+    assert await world.data(other, asked) == {"chatShowsPresence": True, "chatShowsReceipts": False}
+
+
+async def test_who_switches_it_off_while_saying_they_are_there_is_seen_by_nobody(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    await direct(world, one, other)
+
+    await asyncio.gather(
+        *(tells(world, one, client=str(number)) for number in range(8)),
+        room_presence.set_shown(world.as_(one), is_on=False),
+    )
+
+    assert await sees(world, other, one) is None
+
+
+async def test_followers_are_told_who_is_there_and_then_who_comes_and_goes(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    owner, one, other, blocked = (
+        await world.client("Olga"),
+        await world.freelancer("Ada"),
+        await world.freelancer("Bob"),
+        await world.freelancer("Eve"),
+    )
+    room_id = await group(world, owner, one, other, blocked)
+    elsewhere = await world.freelancer("Far")
+    await rooms.block_person(world.as_(owner), id_of(blocked))
+    await tells(world, one)
+    await tells(world, blocked)
+
+    async with following(worker, owner, room_id) as its, following(worker, blocked, room_id) as theirs:
+        assert await its.next() == moved((one, "Ada", "ONLINE"))
+        assert await theirs.next() == moved((one, "Ada", "ONLINE"))
+        # Neither of one blocked, nor of oneself, nor of who is in no room of theirs.
+        await tells(world, blocked, "AWAY")
+        await tells(world, owner)
+        await tells(world, elsewhere)
+        await tells(world, one, client="another tab")
+        await tells(world, other)
+        assert await its.next() == moved((other, "Bob", "ONLINE"))
+        assert await theirs.next() == moved((other, "Bob", "ONLINE"))
+        await tells(world, other, "AWAY")
+        assert await its.next() == moved((other, "Bob", "AWAY"))
+        await tells(world, other, "OFFLINE")
+        assert await its.next() == moved((other, "Bob", "OFFLINE"))
+
+
+async def test_in_a_large_room_changes_are_not_told(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "MOST_PEOPLE", 2)
+    worker = await start()
+    world = worker.world
+    owner, one, other = await world.client(), await world.freelancer("Ada"), await world.freelancer("Bob")
+    large, small = await group(world, owner, one, other), await direct(world, owner, one)
+
+    async with following(worker, owner, large) as its, following(worker, owner, small) as beside:
+        await tells(world, one)
+        assert await beside.next() == moved((one, "Ada", "ONLINE"))
+        await said(world, one, large, "first")
+        assert (await its.next())["__typename"] == "MessageSent"
+
+
+async def test_a_page_of_members_costs_one_statement_for_who_is_there(world: World) -> None:
+    owner, others = await world.client(), [await world.freelancer() for _ in range(5)]
+    room_id = await group(world, owner, *others)
+    document = "query ($id: ID!) { room(id: $id) { members { nodes { person { name %s } } } } }"
+
+    async def statements(field: str) -> int:
+        with counting_statements() as counted:
+            await world.data(owner, document % field, id=encode_id("room", room_id))
+        return sum(counted.values())
+
+    assert await statements("presence { state lastSeenAt }") == await statements("") + 1
+
+
+async def test_another_process_tells_it_within_a_second(
+    start: StartWorker, redis_server: RedisServer
+) -> None:
+    here_, there = [await start(RedisBroker(redis_server.url, channel=CHANNEL)) for _ in range(2)]
+    one, other = await here_.world.client("Olga"), await here_.world.freelancer("Mo")
+    room_id = await direct(here_.world, one, other)
+    await until(lambda: redis_server.count_subscribers(CHANNEL) == 2)
+
+    async with following(there, one, room_id) as its:
+        async with asyncio.timeout(1):
+            await types(here_.world, other, room_id)
+            assert await its.next() == writing("Mo")
+        async with asyncio.timeout(1):
+            await tells(here_.world, other)
+            assert await its.next() == moved((other, "Mo", "ONLINE"))
+    assert await sees(there.world, one, other) == "ONLINE"
