@@ -36,7 +36,8 @@ async def test_whoever_is_written_to_is_notified_once_however_many_project(world
     await say(world, other, team, "nobody in particular")
     await say(world, one, team, "you", mention_ids=(id_of(other), id_of(one)))
 
-    await race(projection.project(world.as_(one), room_id) for room_id in (pair, team) * 5)
+    for room_id in (pair, team):
+        await race(projection.project(world.as_(one), room_id) for _ in range(5))
 
     mine = id_of(one)
     assert await notified(world, other) == [

@@ -482,7 +482,7 @@ def test_only_kinds_that_name_people_are_told() -> None:
         "ChatPreferenceSet", "ChatPresenceSet", "PersonBlocked", "PersonUnblocked", "RoomReadMarked", "RoomReadReceipt", "RoomArchived", "RoomCreated", "RoomEdited", "RoomMemberAdded", "RoomMemberLeft",
         "RoomMemberRemoved", "RoomMemberRoleSet", "RoomPreferenceSet", "RoomUnarchived",
         "SnippetArchived", "SnippetCommentDeleted", "SnippetCommentEdited", "SnippetCommented", "SnippetCreated", "SnippetRenamed",
-        "SnippetRestored", "SnippetRevised", "SnippetShareEnded", "SnippetShared", "SnippetThreadReopened", "SnippetThreadResolved",
+        "SnippetRestored", "SnippetRevised", "SnippetShareEnded", "SnippetShareNarrowed", "SnippetShared", "SnippetThreadReopened", "SnippetThreadResolved",
         "MessageDraftDiscarded", "MessageDraftSaved", "MessageReported", "MessageScheduled", "ScheduledMessageCancelled",
         "ScheduledMessageSent",
     }  # fmt: skip

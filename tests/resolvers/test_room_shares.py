@@ -144,7 +144,7 @@ async def test_only_members_are_spoken_to_in_comments_and_only_while_they_are(wo
     await snippet_talk.answer_comment(world.as_(keeper), said.entity_id, "So.", mentions=[])
 
     notices = await world.rows(
-        "select kind, user_id from notification where category = 'SNIPPETS' order by kind, user_id"
+        "select kind, user_id from notification where snippet_id = :id order by kind, user_id", id=snippet_id
     )
     # The one who spoke left before the answer came.
     assert [(row.kind, row.user_id) for row in notices] == [
@@ -158,11 +158,12 @@ async def test_the_other_one_is_notified_in_a_room_of_two_and_nobody_in_a_group(
     snippet_id = await keep(world, keeper)
 
     await share(world.as_(keeper), snippet_id, of_many)
-    before = await world.rows("select 1 from notification where kind = 'SnippetOffered'")
+    before = await world.rows("select 1 from notification where snippet_id = :id", id=snippet_id)
     await share(world.as_(keeper), snippet_id, of_two)
 
-    notices = await world.rows("select user_id from notification where kind = 'SnippetOffered'")
-    assert (before, [row.user_id for row in notices]) == ([], [other.user_id])
+    notices = await world.rows("select kind, user_id from notification where snippet_id = :id", id=snippet_id)
+    assert before == []
+    assert [tuple(row) for row in notices] == [("SnippetOffered", other.user_id)]
 
 
 async def test_who_cannot_write_in_the_room_or_owns_nothing_shares_nothing(world: World) -> None:
@@ -270,5 +271,5 @@ async def test_a_version_that_is_seen_by_a_room_can_be_submitted_by_its_hash(wor
         snippets=[NamedVersion(version.id, version.sha256)],
     )  # fmt: skip
 
-    rows = await world.rows("select version_id from submitted_snippet")
-    assert [row.version_id for row in rows] == [version.id]
+    rows = await world.rows("select contract_id from submitted_snippet where version_id = :id", id=version.id)
+    assert [row.contract_id for row in rows] == [hired.contract_id]
