@@ -187,14 +187,21 @@ class AccountEvent(Event, ABC):
         return ("admin", f"user:{self.person_id}")
 
 
+class MarketedAccountEvent(AccountEvent):
+    """Whoever ranks gigs and people on the market takes this one and their gigs out, or in again; nobody is told there."""
+
+    def streams(self) -> tuple[str, ...]:
+        return (*super().streams(), "market")
+
+
 @dataclass(frozen=True, kw_only=True)
-class SuspensionBegan(AccountEvent):
+class SuspensionBegan(MarketedAccountEvent):
     """An administrator shut an account; the note says why."""
 
     until: datetime | None
 
 
-class SuspensionEnded(AccountEvent):
+class SuspensionEnded(MarketedAccountEvent):
     """An account that was shut is open again: its time is over, or an administrator opened it."""
 
 
@@ -212,14 +219,10 @@ class RoleRevoked(AccountEvent):
     role: Role
 
 
-class AccountErased(AccountEvent):
+class AccountErased(MarketedAccountEvent):
     """Somebody left for good, and nothing personal is left of them."""
 
     notice = None
-
-    def streams(self) -> tuple[str, ...]:
-        # Whoever ranks people on the market forgets this one; told nobody there.
-        return (*super().streams(), "market")
 
 
 class User(Versioned, table=True):

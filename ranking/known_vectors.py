@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import mmap
 import os
 import zlib
 from collections import OrderedDict
@@ -54,7 +55,7 @@ class VectorFile:
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Floats]:
         try:
             return self._found(keys) if keys else {}
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._give_up(error)
             return {}
 
@@ -65,7 +66,7 @@ class VectorFile:
         content["check"] = [_check(key, vector) for key, vector in vectors.items()]
         try:
             self._append(content.tobytes())
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._give_up(error)
 
     def _found(self, keys: Sequence[bytes]) -> dict[bytes, Floats]:
@@ -76,6 +77,8 @@ class VectorFile:
             place = self._places.get(key)
             if place is not None:
                 content = os.pread(file, _RECORD.itemsize, place * _RECORD.itemsize)
+                if len(content) < _RECORD.itemsize:
+                    continue  # somebody shortened it where it lies
                 (record,) = np.frombuffer(content, _RECORD)
                 if record["key"].tobytes() == key and record["check"] == _check(key, record["vector"]):
                     found[key] = np.array(record["vector"], np.float32)
@@ -106,8 +109,12 @@ class VectorFile:
             self._open()
         assert self._file is not None
         count = os.fstat(self._file).st_size // _RECORD.itemsize
+        if count < self._seen:
+            self._places, self._seen = {}, 0
         if count > self._seen:
-            records = np.memmap(self._path, _RECORD, "r", shape=(count,))
+            # By the descriptor: another file may be at the path by now.
+            content = mmap.mmap(self._file, count * _RECORD.itemsize, access=mmap.ACCESS_READ)
+            records = np.frombuffer(content, _RECORD)
             for place in range(self._seen, count):
                 self._places[records["key"][place].tobytes()] = place
             self._seen = count
@@ -136,7 +143,7 @@ class VectorFile:
         self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self._places, self._seen = {}, 0
 
-    def _give_up(self, error: OSError) -> None:
+    def _give_up(self, error: Exception) -> None:
         _log.warning("vectors are not kept any longer: %s", error)
         if self._file is not None:
             os.close(self._file)

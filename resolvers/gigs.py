@@ -28,7 +28,7 @@ from models.gig_workflow import EDITABLE, GigStatus
 from models.ids import new_id
 from models.store.sql import M, Receipt, Transaction
 from models.table import check_version
-from models.user import Role
+from models.user import Role, User
 from resolvers.jobs import job, schedule, schedule_many
 from resolvers.operation import Operation
 from resolvers.remarks import require_remark, write_remark
@@ -51,6 +51,8 @@ async def duplicate_gig(op: Operation, gig_id: UUID) -> Receipt:
     """A new draft with the content of an own gig, whatever its status. The draft needs a new deadline if it passed."""
     client_id = op.viewer.require(Role.CLIENT)
     async with op.transaction() as tx:
+        # People before gigs, as whoever suspends the client has it: the new gig shares the lock of that row.
+        await tx.execute(sa.select(col(User.id)).where(col(User.id) == client_id).with_for_update(read=True))
         original = await lock_own_gig(op, tx, gig_id)
         content = await _content_of(tx, original)
         gig = await _write_draft(op, tx, content, client_id=client_id, is_copy=True)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from models.gig import Gig
+from models.gig_workflow import GigStatus
 from models.profile import FreelancerProfile
 from models.store.sql import Database
 from models.vocabulary import Vocabulary
@@ -181,6 +182,10 @@ class Recommender:
         doubted, self._doubted = self._doubted, set()
         gone_gigs, gone_people = {*gig_ids, *doubted}, set(person_ids)
         gigs, people = [], []
+        if gone_people:
+            # They may have been suspended, or come back.
+            theirs = col(Gig.client_id).in_(gone_people) & (col(Gig.status) == GigStatus.OPEN)
+            gone_gigs |= {row.id for row in await db.fetch(sa.select(col(Gig.id)).where(theirs))}
         if gone_gigs:
             found = await read_gigs(db, col(Gig.id).in_(gone_gigs), on_the_market(), currency=self.currency)
             gigs = [gig.document for gig in found]

@@ -10,6 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # Nobody is suspended between the marks that are made here and the triggers that keep them.
+    op.execute("lock table users in share row exclusive mode")
     op.add_column("gig", sa.Column("is_withheld", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.alter_column("gig", "is_withheld", server_default=None)
     op.execute("""
@@ -32,6 +34,8 @@ def upgrade() -> None:
     op.execute("""
         create function withhold_gigs() returns trigger language plpgsql as $$
         begin
+            -- In the order in which everybody locks gigs.
+            perform from gig where client_id = new.id order by id for no key update;
             update gig set is_withheld = (new.status = 'SUSPENDED')
             where client_id = new.id and is_withheld <> (new.status = 'SUSPENDED');
             return null;

@@ -13,10 +13,11 @@ from auth.viewer import ANONYMOUS, SignInRequired, Viewer
 from models.application import ApplicantAway
 from models.errors import Invalid, NotAllowed, NotFound, Refusals
 from models.gig import GigVisibility, GigWithheld
+from models.idempotency import Outcome
 from models.ids import encode_id, new_id
 from models.store.sql import Receipt
 from models.user import AccountSuspended, Role, RoleTaken, SessionEnded, User, UserStatus
-from resolvers import accounts, applications, contracts, invitations
+from resolvers import accounts, applications, contracts, gigs, invitations
 from resolvers.accounts import add_role, create_session, refresh_session
 from resolvers.administration import grant_role, restore_account, revoke_role, suspend_account
 from resolvers.jobs import run_due_jobs
@@ -362,18 +363,45 @@ async def test_a_gig_that_races_the_suspension_of_its_client_is_withheld_as_well
     admin, stranger = await world.admin(), await world.freelancer()
     clients = [await world.client() for _ in range(8)]
 
-    gigs, _ = await asyncio.gather(
+    posted, _ = await asyncio.gather(
         asyncio.gather(*(world.open_gig(client) for client in clients)),
         asyncio.gather(*(suspend(world, admin, client) for client in clients)),
     )
 
-    for gig_id in gigs:
+    for gig_id in posted:
         assert await world.data(stranger, GIG, id=encode_id("gig", gig_id)) == {"gig": None}
     for client in clients:
         await restore_account(world.as_(admin), client.require_user(), reason=None)
-    for gig_id in gigs:
+    for gig_id in posted:
         shown = encode_id("gig", gig_id)
         assert await world.data(stranger, GIG, id=shown) == {"gig": {"id": shown}}
+
+
+async def test_a_copy_of_a_gig_and_the_suspension_of_its_client_never_wait_for_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, client = await world.admin(), await world.client()
+    gig_id = await world.open_gig(client)
+    content_of = gigs._content_of
+    has_locked = asyncio.Event()
+
+    async def read_while_somebody_waits(*arguments: Any) -> Any:
+        has_locked.set()
+        content = await content_of(*arguments)
+        await world.somebody_waits()
+        return content
+
+    monkeypatch.setattr(gigs, "_content_of", read_while_somebody_waits)
+
+    async def suspend_beside() -> Receipt:
+        await has_locked.wait()
+        return await suspend(world, admin, client)
+
+    copied, suspended = await asyncio.gather(gigs.duplicate_gig(world.as_(client), gig_id), suspend_beside())
+
+    assert (copied.outcome, suspended.outcome) == (Outcome.APPLIED, Outcome.APPLIED)
+    rows = await world.rows("select is_withheld from gig where client_id = :id", id=client.require_user())
+    assert [row.is_withheld for row in rows] == [True, True]
 
 
 async def test_profiles_of_the_suspended_are_hidden_but_from_those_with_business(world: World) -> None:

@@ -324,7 +324,8 @@ async def test_a_share_that_ends_beside_a_revision_lets_it_through_before_or_not
     )
 
     assert isinstance(ended, Receipt)
-    assert isinstance(revised, Receipt | NotFound)
+    # Seen before the end, and not allowed any more behind it; or not even seen.
+    assert isinstance(revised, Receipt | NotFound | NotAllowed)
     told = (await made.told())[2:]
     # Whatever they did was before the end.
     assert told == (["SnippetRevised"] if isinstance(revised, Receipt) else []) + ["SnippetShareEnded"]

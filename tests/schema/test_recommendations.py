@@ -17,6 +17,7 @@ from models.profile import SkillLevel, Visibility
 from models.recommendation import DismissReason
 from models.store.sql import counting_statements
 from resolvers import applications, erasure, gigs, invitations, profiles, recommendation_feedback, rooms
+from resolvers.administration import restore_account, suspend_account
 from resolvers.market_documents import read_gigs
 from resolvers.profiles import Rate
 from resolvers.recommender import Recommender
@@ -798,3 +799,18 @@ async def test_whoever_is_erased_is_forgotten_by_the_index_and_in_no_list(market
 
     assert "Gone" not in await listed()
     await until(is_forgotten)
+
+
+async def test_gigs_of_a_client_who_is_restored_are_recommended_again(market: Market) -> None:
+    world = market.world
+    admin, client = await world.admin(), await world.client()
+    gig_id = await market.gig(client, "cobol", title="Ledger of a bank")
+    freelancer = await market.freelancer("cobol")
+    await market.finds(freelancer, gig_id)
+
+    await suspend_account(world.as_(admin), client.require_user(), reason="Spam.", until=None)
+    during = await market.recommended(freelancer)
+    await restore_account(world.as_(admin), client.require_user(), reason=None)
+
+    assert encode_id("gig", gig_id) not in [node["gig"]["id"] for node in during["nodes"]]
+    await market.finds(freelancer, gig_id)
