@@ -69,13 +69,19 @@ async def claim_files(
             row.attached_at, row.promised_to = op.now(), promise
 
 
-async def return_files(op: Operation, claimed_by: ChatDraft, stored: ChatFact) -> None:
-    """A repeat that came as the first try was stored has claimed the files once more: they are that one's."""
+async def return_files(
+    op: Operation, claimed_by: ChatDraft, stored: ChatFact, named: Collection[UUID] | None
+) -> None:
+    """A repeat that came as the first try was stored has claimed files once more. Those that the first one named are its own;
+    others hang on nothing again. None: what it named cannot be read."""
     promise = promise_of(stored.room_id, stored.author_id, stored.client_id)
     mine = (col(Attachment.promised_to) == promise) & (col(Attachment.subject_id) == claimed_by.message_id)
     async with op.db.transaction(actor_id=op.viewer.user_id, at=op.now()) as tx:
         for row in (await _locked(tx, mine)).values():
-            row.subject_id = stored.message_id
+            if named is None or row.id in named:
+                row.subject_id = stored.message_id
+            else:
+                row.subject_kind = row.subject_id = row.room_id = row.attached_at = row.promised_to = None
 
 
 async def let_files_go(op: Operation, message_id: UUID, file_ids: Collection[UUID] | None = None) -> None:

@@ -543,20 +543,24 @@ async def _act(
                 op.services.attendance.dismiss(f"room:{room_id}", op.viewer.require_user())
             return await _done(op, appended.fact, Outcome.APPLIED)
         repeated = appended.fact
-        if content is not None and content.file_ids:
-            await return_files(op, made, repeated)
     elif repeated is None:
         repeated = await _repeated(op, room_id)
     if repeated is None:
         assert message_id is not None
         shown = await messages_of(op, room_id, [message_id])
         return Receipt(message_id, Outcome.NOOP), shown.get(message_id)
+    says: Words = None
+    if content is not None and repeated.sealed is not None:
+        (says,) = await contents_of(op, [repeated])
+    if made is not None and content is not None and content.file_ids:
+        named = None if isinstance(says, Unreadable) else says.file_ids if says is not None else ()
+        await return_files(op, made, repeated, named)
     is_same = repeated.kind is kind and repeated.reaction == reaction
     is_same = is_same and message_id in {None, repeated.message_id}
     if content is not None and is_same:
-        (words,) = await contents_of(op, [repeated])
-        is_same = isinstance(words, Unreadable) or words.says_the_same_as(
-            content, is_edit=kind is ChatKind.EDITED, keeps_files=keeps_files
+        is_edit = kind is ChatKind.EDITED
+        is_same = isinstance(says, Unreadable) or (
+            says is not None and says.says_the_same_as(content, is_edit=is_edit, keeps_files=keeps_files)
         )
     if not is_same:
         raise IdempotencyConflict

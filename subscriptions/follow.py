@@ -125,9 +125,7 @@ class _Tail:
         before = self.number
         new = [fact for fact in facts if fact.number > before]
         if any(fact.takes_words_back for fact in new):
-            # What was made of earlier facts shows them, or quotes them.
-            for fact in self.facts:
-                fact.rendered.clear()
+            self.forget_rendered()
         for fact in new:
             self.facts.append(fact)
             self.number = fact.number
@@ -140,6 +138,11 @@ class _Tail:
             follower.offer(new, before, are_public=are_public)
             if count % AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+    def forget_rendered(self) -> None:
+        """What was made of facts shows words that were taken back, or quotes them."""
+        for fact in self.facts:
+            fact.rendered.clear()
 
     def after(self, number: int) -> list[LoggedFact] | None:
         """At most a page of facts after `number`; None if they are not all here."""
@@ -631,7 +634,11 @@ class Streams:
     # -- ending --------------------------------------------------------------------------------------------------------
 
     async def recheck(self) -> None:
-        """End all follows of what their viewers may not see any longer."""
+        """End all follows of what their viewers may not see any longer, and forget what was made of messages: the words of who
+        is erased go with their key, and no fact of the room tells of that."""
+        for name, tail in self._tails.items():
+            if is_of_chat(name):
+                tail.forget_rendered()
         await self._end_the_blind(list(self._tails))
 
     async def _end_the_blind(self, names: Sequence[str]) -> None:

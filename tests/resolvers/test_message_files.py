@@ -312,6 +312,28 @@ async def test_a_repeated_edit_compares_the_files_it_named(world: World) -> None
     assert await names(world, other, room_id) == [["a", "b"]]
 
 
+async def test_an_act_that_is_refused_for_its_key_takes_no_file(filed: World) -> None:
+    world = filed
+    one, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, one, other)
+    message_id = await said(world, one, room_id, "See.")
+    await say(world, one, room_id, "Here.", key="s")
+    await edit(world, one, room_id, message_id, "See!", key="e")
+    sent, edited = await world.upload(one, "a", b"a"), await world.upload(one, "b", b"b")
+
+    with pytest.raises(IdempotencyConflict):
+        await say(world, one, room_id, "Other.", key="s", file_ids=(sent,))
+    with pytest.raises(IdempotencyConflict):
+        await edit(world, one, room_id, message_id, "Other.", edited, key="e")
+
+    assert [await can_read(world, other, file_id) for file_id in (sent, edited)] == [False, False]
+    await say(world, one, room_id, "Now.", key="n", file_ids=(sent, edited))
+    await projection.project(world.as_(one), room_id)
+    assert [await can_read(world, other, file_id) for file_id in (sent, edited)] == [True, True]
+    world.clock.move(DAY + timedelta(minutes=1))
+    assert await rounds(world) == 0
+
+
 async def test_projecting_beside_an_edit_takes_no_file_from_it(world: World) -> None:
     one, other = await world.client(), await world.freelancer()
     room_id = await direct(world, one, other)

@@ -11,13 +11,14 @@ from auth.viewer import Viewer
 from models.ids import encode_id
 from models.message import Content
 from models.store.chat import StoreAway
-from resolvers import messages, rooms
+from resolvers import erasure, messages, rooms
 from schema.execution import Frame, Request, Response
 from schema.streaming import perform
 from subscriptions.follow import BEGINNINGS
 from tests.resolvers.rooms import direct, group, id_of, said, say
 from tests.subscriptions.conftest import StartWorker, Worker
 from tests.subscriptions.frames import frames_of
+from tests.world import PASSWORD
 
 FIELDS = """
   cursor event { __typename
@@ -161,6 +162,25 @@ async def test_whoever_is_sent_away_is_told_nothing_from_then_on(start: StartWor
     refused = await perform(world.schema, worker.streams, request, world.as_(member))
     assert isinstance(refused, Response)
     assert refused.body["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_words_of_the_erased_are_not_told_again_to_who_comes_back(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    me, one = await world.client(), await world.freelancer()
+    room_id = await group(world, me, one)
+    await said(world, me, room_id, "first")
+    staying = await follow(worker, me, room_id)
+    await staying.next()
+    place = staying.cursor
+    await said(world, one, room_id, "my secret")
+    assert (await staying.next())["message"]["text"] == "my secret"
+
+    await erasure.erase_own_account(world.as_(one), password=PASSWORD)
+    await worker.streams.recheck()
+
+    again = await follow(worker, me, room_id, place)
+    assert (await again.next())["message"]["text"] is None
 
 
 async def test_what_a_worker_without_hints_wrote_is_found_by_sweeping(start: StartWorker) -> None:
