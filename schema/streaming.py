@@ -248,6 +248,8 @@ class _Subscriber:
                 return [await self._control(place, StreamEnd(reason=follower.ended))], True
         else:
             frames = await self._rendered_of_all(follower, picked)
+            if follower.take_back():
+                return [], False  # likewise: of rooms it shows what whoever belongs to them may see
         if not self._is_ready:
             self._replayed += len(frames)
         return frames, False

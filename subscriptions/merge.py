@@ -70,6 +70,8 @@ class Merged:
         """Places in rooms that are not opened yet."""
         self._kept: dict[str, int] = {}
         """Places in rooms that were parted with: who comes back is told nothing again."""
+        self._told: tuple[Follower, int] | None = None
+        """The room that `take` told of last, and the place in it before that."""
         self._opening: asyncio.Task[None] | None = None
         self._is_patient = True
         self._has_looked_around = not kinds
@@ -122,6 +124,7 @@ class Merged:
 
         Raises `TooOld` and `Gap`.
         """
+        self._told = None
         while self._own.ended is None:
             if self._is_nudged:
                 self._is_nudged = False
@@ -140,13 +143,30 @@ class Merged:
                     if follower.ended is not None:
                         await self._part_with(stream)
                     elif follower.is_behind:
+                        before = follower.number
                         facts = await follower.take()
+                        if followers is self._rooms:
+                            self._told = follower, before
                         self._leave_if_over(stream)
                         # What is in their own stream, too, is told there.
                         return [fact for fact in facts if not fact.is_in_stream_of(self._me)]
             if not self._own.is_behind:
                 await self._changed.wait()
         return ()
+
+    def take_back(self) -> bool:
+        """Whether the room of the facts that were taken last is followed no more: the place is before them then."""
+        if self._told is None:
+            return False
+        follower, before = self._told
+        stream = follower.stream
+        if self._rooms.get(stream) is follower and follower.ended is None:
+            return False
+        follower.number = before
+        for places in (self._waiting, self._kept):
+            if stream in places:
+                places[stream] = min(places[stream], before)
+        return True
 
     def close(self) -> None:
         if self._opening is not None:

@@ -1,0 +1,48 @@
+"""The rooms of a merged stream when something goes wrong, or changes, in the middle of it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from models.message import Content
+from resolvers import messages, rooms
+from tests.resolvers.rooms import group, id_of, said
+from tests.subscriptions.conftest import StartWorker, until
+from tests.subscriptions.test_merged_rooms import follow, rest, some, until_ready
+
+
+async def test_whoever_is_removed_while_a_message_is_read_is_not_shown_it(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await start()
+    world = worker.world
+    owner, me = await world.client(), await world.freelancer()
+    room_id = await group(world, owner, me)
+    follower = await follow(worker, me)
+    await until_ready(follower)
+    before = follower.cursor
+    real, begun, go = messages.messages_of, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any) -> Any:
+        begun.set()
+        await go.wait()
+        return await real(*arguments)
+
+    monkeypatch.setattr("schema.room_events.messages_of", slow)
+    (leg,) = worker.streams._tails[f"room:{room_id}"].followers
+    reading = asyncio.create_task(some(follower, 1))
+    message_id = await said(world, owner, room_id, "for you")
+    await begun.wait()
+    await rooms.remove_member(world.as_(owner), room_id, id_of(me))
+    await until(lambda: leg.ended is not None)
+    await messages.edit_message(world.as_(owner), room_id, message_id, Content("among us"))
+    go.set()
+
+    assert await reading == ["RoomMemberRemoved"]
+    # Nothing was passed over: who belongs to it again is told.
+    await rooms.add_members(world.as_(owner), room_id, [id_of(me)])
+    assert sorted(await some(follower, 3)) == ["RoomMemberAdded", "among us", "among us"]
+    assert sorted(await rest(worker, me, before)) == [
+        "RoomMemberAdded", "RoomMemberRemoved", "among us", "among us"
+    ]  # fmt: skip
