@@ -43,6 +43,7 @@ def downgrade() -> None:
     _allow("notification", "reason", _REASONS)
     _allow("notification_preference", "category", _CATEGORIES)
     _allow("notification", "category", _CATEGORIES)
+    op.execute("delete from fact where kind = 'ChatPresenceSet'")
     op.drop_table("person_seen")
     op.drop_column("chat_preference", "shows_presence")
 
