@@ -4,13 +4,14 @@ What a killed process had not written yet is lost: then somebody was there a few
 """
 
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from models.store.sql import Database
 
-_MOST_AT_ONCE = 10_000
+MOST_AT_ONCE = 500
 
 
 class LastSeen:
@@ -27,7 +28,7 @@ class LastSeen:
     async def write(self, db: Database, *, at: datetime) -> None:
         """Write what was noted, of accounts that are not erased; on a failure it is kept for the next time."""
         while self._seen:
-            some = sorted(self._seen.items())[:_MOST_AT_ONCE]
+            some = list(islice(self._seen.items(), MOST_AT_ONCE))
             async with db.transaction(actor_id=None, at=at) as tx:
                 await tx.execute(_WRITE.bindparams(
                     people=[person_id for person_id, _ in some], moments=[moment for _, moment in some]

@@ -8,12 +8,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
+from sqlmodel import col
 
 from auth.viewer import Viewer
 from models.ids import encode_id
 from models.presence import MOST_WORDS, ONLINE_LEASE, TYPING_LEASE, WORDS_WITHIN_S, SaidTooOften
+from models.room import PersonSeen
 from models.store.sql import counting_statements
-from resolvers import administration, reading, room_presence, rooms
+from resolvers import administration, reading, room_presence, rooms, seen
 from subscriptions import people as telling
 from subscriptions.redis_broker import RedisBroker
 from tests.redis_server import RedisServer
@@ -269,6 +272,24 @@ async def test_when_somebody_was_there_last_is_known_also_after_they_left(world:
     await services.last_seen.write(services.db, at=world.clock())
     assert services.last_seen.of(id_of(one)) is None
     assert await last_seen() == "2026-11-22T12:01:00Z"
+
+
+async def test_when_many_were_there_last_is_written_in_pieces(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seen, "MOST_AT_ONCE", 2)
+    people = [id_of(await world.freelancer()) for _ in range(5)]
+    services = world.services
+    for person_id in people:
+        services.last_seen.note(person_id, at=world.clock())
+
+    with counting_statements() as counted:
+        await services.last_seen.write(services.db, at=world.clock())
+
+    written = sa.select(col(PersonSeen.user_id)).where(col(PersonSeen.user_id).in_(people))
+    assert {row.user_id for row in await services.db.fetch(written)} == set(people)
+    assert [services.last_seen.of(person_id) for person_id in people] == [None] * 5
+    assert counted["with"] == 3
 
 
 async def test_neither_of_two_who_blocked_sees_the_other_and_nobody_sees_the_suspended(world: World) -> None:
