@@ -10,6 +10,7 @@ Rooms may be in another store. They are opened beside the rest, which does not w
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -306,16 +307,22 @@ class Merged:
             if self._waiting.get(follower.stream) != follower.number:
                 self._streams.leave(follower)  # muted meanwhile
                 continue
+            del self._waiting[follower.stream]
             follower.listener = self._changed.set
             self._rooms[follower.stream] = follower
         for stream, after in places.items():
-            if stream in self._rooms:
-                self._waiting.pop(stream, None)
-            elif self._waiting.get(stream) == after:
+            if self._waiting.get(stream) == after:
                 self._part_with_room(stream)
                 # Who was sent away a moment ago may be there again.
-                if await room_of(self._db, self._viewer, room_id_of(stream)) is not None:
-                    self.follow_rooms({stream: after})
+                may_be_there = True
+                try:
+                    found = await patiently(
+                        functools.partial(room_of, self._db, self._viewer, room_id_of(stream))
+                    )
+                    may_be_there = found is not None
+                finally:
+                    if may_be_there:
+                        self.follow_rooms({stream: after})
         self._changed.set()
 
     def _lose_patience(self) -> None:

@@ -7,9 +7,11 @@ import pytest
 
 from models.message import Content
 from resolvers import messages, rooms
-from tests.resolvers.rooms import group, id_of, said
+from schema.places import unpacked, vector_cursor
+from subscriptions import merge
+from tests.resolvers.rooms import group, id_of, said, say
 from tests.subscriptions.conftest import StartWorker, until
-from tests.subscriptions.test_merged_rooms import follow, rest, some, until_ready
+from tests.subscriptions.test_merged_rooms import follow, place_of, rest, some, until_ready
 
 
 async def test_whoever_is_removed_while_a_message_is_read_is_not_shown_it(
@@ -46,3 +48,37 @@ async def test_whoever_is_removed_while_a_message_is_read_is_not_shown_it(
     assert sorted(await rest(worker, me, before)) == [
         "RoomMemberAdded", "RoomMemberRemoved", "among us", "among us"
     ]  # fmt: skip
+
+
+async def test_rooms_that_were_opened_are_not_opened_again_when_one_beside_them_cannot_be_asked_about(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await start()
+    world = worker.world
+    owner, me = await world.client(), await world.freelancer()
+    gone, room_id = await group(world, owner, me), await group(world, owner, me)
+    await rooms.remove_member(world.as_(owner), gone, id_of(me))
+    numbers = unpacked(world.services.signer.open("stream", await place_of(worker, me)) or b"")[1]
+    place = vector_cursor(world.as_(me), {f"room:{gone}": 0, **numbers})
+    await say(world, owner, room_id, "missed")
+    room_of, rooms_of, asked = merge.room_of, merge.rooms_of, asyncio.Event()
+
+    async def failing_once(*arguments: Any) -> Any:
+        if not asked.is_set():
+            asked.set()
+            raise RuntimeError
+        return await room_of(*arguments)
+
+    async def afterwards(*arguments: Any) -> Any:
+        await asked.wait()
+        return await rooms_of(*arguments)
+
+    monkeypatch.setattr(merge, "room_of", failing_once)
+    monkeypatch.setattr(merge, "rooms_of", afterwards)
+    monkeypatch.setattr(merge, "_RETRY_S", 0)
+    follower = await follow(worker, me, place)
+
+    assert sorted(await some(follower, 2)) == ["StreamReady", "missed"]
+    await say(world, owner, room_id, "after")
+    assert await some(follower, 1) == ["after"]
+    assert len(worker.streams._tails[f"room:{room_id}"].followers) == 1
