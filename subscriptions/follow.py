@@ -34,6 +34,7 @@ from auth.revocation import LossKind, RevokedSessions
 from auth.viewer import Viewer
 from models.event import Audience
 from models.presence import PERSON, Attendance
+from models.room_events import RoomMemberAdded
 from models.store.chat import ChatStore, StoreAway
 from models.store.sql import Database, Position
 from models.vocabulary import Vocabulary
@@ -59,6 +60,7 @@ HEARTBEAT_S = 15.0
 BEGINNINGS = 5
 """Attempts to begin a follow, each but the first after the database, or the chat store, has answered a sweep."""
 _RETRY_S = 0.2
+_JOINED = RoomMemberAdded.__name__
 _log = logging.getLogger("skillsync.streams")
 
 
@@ -507,6 +509,9 @@ class Streams:
             if (tail := tails[name]) is self._tails.get(name):
                 await self._prepare(tail, facts, lane)
                 await tail.extend(facts)
+                for fact in facts:
+                    if fact.kind == _JOINED and fact.person_id is not None:
+                        self.people.note(fact.person_id)
                 if len(facts) == PAGE:
                     self._mark([name])
 

@@ -65,7 +65,7 @@ class People:
             del self._asking[room_id]
 
     def note(self, person_id: UUID) -> None:
-        """Somebody came, went, or turned away."""
+        """Somebody came, went, turned away, or joined a room."""
         if self._asking:
             self._moved.add(person_id)
             self._wake.set()

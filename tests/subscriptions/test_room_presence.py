@@ -397,6 +397,40 @@ async def test_followers_are_told_who_is_there_and_then_who_comes_and_goes(start
         assert await its.next() == moved((other, "Bob", "OFFLINE"))
 
 
+async def test_who_joins_while_they_are_there_is_shown_as_there(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    owner, one, other = await world.client(), await world.freelancer("Ada"), await world.freelancer("Bob")
+    room_id = await group(world, owner, other)
+    await tells(world, one)
+    await tells(world, other)
+
+    async with following(worker, owner, room_id) as its:
+        assert await its.next() == moved((other, "Bob", "ONLINE"))
+        await rooms.add_members(world.as_(owner), room_id, [id_of(one)])
+        assert (await its.next())["__typename"] == "RoomMemberAdded"
+        assert await its.next() == moved((one, "Ada", "ONLINE"))
+
+
+async def test_who_went_while_they_were_no_member_is_gone_when_they_are_back(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    owner, one, other = await world.client(), await world.freelancer("Ada"), await world.freelancer("Bob")
+    room_id = await group(world, owner, one, other)
+    await tells(world, one)
+
+    async with following(worker, owner, room_id) as its:
+        assert await its.next() == moved((one, "Ada", "ONLINE"))
+        await rooms.remove_member(world.as_(owner), room_id, id_of(one))
+        assert (await its.next())["__typename"] == "RoomMemberRemoved"
+        await tells(world, one, "OFFLINE")
+        await tells(world, other)
+        assert await its.next() == moved((other, "Bob", "ONLINE"))
+        await rooms.add_members(world.as_(owner), room_id, [id_of(one)])
+        assert (await its.next())["__typename"] == "RoomMemberAdded"
+        assert await its.next() == moved((one, "Ada", "OFFLINE"))
+
+
 async def test_in_a_large_room_changes_are_not_told(
     start: StartWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
