@@ -282,9 +282,10 @@ class Merged:
             while self._waiting:
                 places = dict(self._waiting)
                 try:
-                    await self._open(places)
-                except Ahead:
-                    await self._open_one_by_one(places)
+                    try:
+                        await self._open(places)
+                    except Ahead:
+                        await self._open_one_by_one(places)
                 except Exception as error:  # a store is away for long, most likely
                     _log.warning("rooms wait", extra={"problem": type(error).__name__})
                     self._lose_patience()

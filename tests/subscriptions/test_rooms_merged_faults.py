@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from models.message import Content
+from models.store.chat import StoreAway
 from resolvers import messages, rooms
 from schema.places import unpacked, vector_cursor
 from subscriptions import merge
+from subscriptions.follow import Ahead
 from tests.resolvers.rooms import group, id_of, said, say
 from tests.subscriptions.conftest import StartWorker, until
 from tests.subscriptions.test_merged_rooms import follow, place_of, rest, some, until_ready
@@ -82,3 +84,26 @@ async def test_rooms_that_were_opened_are_not_opened_again_when_one_beside_them_
     await say(world, owner, room_id, "after")
     assert await some(follower, 1) == ["after"]
     assert len(worker.streams._tails[f"room:{room_id}"].followers) == 1
+
+
+async def test_rooms_are_tried_again_when_the_store_goes_away_while_they_are_opened_one_by_one(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await start()
+    world = worker.world
+    owner, me = await world.client(), await world.freelancer()
+    room_id = await group(world, owner, me)
+    place = await place_of(worker, me)
+    await say(world, owner, room_id, "missed")
+    real, faults = worker.streams.open, [Ahead, StoreAway]
+
+    async def failing_twice(places: Any, viewer: Any) -> Any:
+        if faults and f"room:{room_id}" in places:
+            raise faults.pop(0)
+        return await real(places, viewer)
+
+    monkeypatch.setattr(worker.streams, "open", failing_twice)
+    monkeypatch.setattr(merge, "_RETRY_S", 0)
+    follower = await follow(worker, me, place)
+
+    assert sorted(await some(follower, 2)) == ["StreamReady", "missed"]
