@@ -8,11 +8,12 @@ do not show themselves, and who has blocked whom. Followers get names only; what
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Set
 from typing import Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from auth.access import hides_presence
@@ -24,6 +25,9 @@ from models.user import User, UserStatus
 
 PAUSE_S = 0.5
 """Between two rounds: what happens meanwhile is told together."""
+AT_ONCE = 4
+"""Followers that are told before everybody else in the process has a turn: each looks up all it is told of."""
+_ROWS_AT_ONCE = 200
 _RETRY_S = 1.0
 _log = logging.getLogger("skillsync.streams")
 
@@ -88,44 +92,58 @@ class People:
             await asyncio.sleep(self._pause_s)
 
     async def _tell(self, moved: Collection[UUID], new: Collection[Asking]) -> None:
-        rooms = list(self._asking)
-        found = [
-            row
-            for row in await self._db.fetch(_members(rooms, moved, {_room_of(one) for one in new}))
-            if row.is_shown or self._attendance.state_of(row.user_id) is PersonState.OFFLINE
-        ]
-        blocks = await self._blocks({row.user_id for row in found})
-        by_room: dict[UUID, list[UUID]] = defaultdict(list)
-        for row in found:
-            by_room[row.room_id].append(row.user_id)
+        rooms, new_rooms = list(self._asking), {UUID(name) for name in {_name_of(one) for one in new}}
+        by_room: dict[UUID, set[UUID]] = defaultdict(set)
+        for count, row in enumerate(await self._db.fetch(_members(rooms, moved, new_rooms)), 1):
+            if row.is_shown or self._attendance.state_of(row.user_id) is PersonState.OFFLINE:
+                by_room[row.room_id].add(row.user_id)
+            if count % _ROWS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        blocks = await self._blocks(set().union(*by_room.values()))
         for room_id, people in by_room.items():
-            for follower in tuple(self._asking.get(room_id, ())):
-                # Who is new begins with nobody: only those who are there are news.
-                of_interest = people if follower in new else [one for one in people if one in moved]
-                _offer(follower, of_interest, blocks)
+            news = people.intersection(moved)
+            # Who is new begins with nobody: of those who did not move, only those who are there are news.
+            there = {
+                one for one in people if self._attendance.state_of(one) is not PersonState.OFFLINE
+            } | news
+            for count, follower in enumerate(tuple(self._asking.get(room_id, ())), 1):
+                if follower in self._asking.get(room_id, ()):  # it may have left meanwhile
+                    _offer(follower, there if follower in new else news, blocks)
+                if count % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
-    async def _blocks(self, people: Collection[UUID]) -> set[tuple[UUID, UUID]]:
+    async def _blocks(self, people: Collection[UUID]) -> dict[UUID, set[UUID]]:
+        """Of followers: those whom they blocked, or who blocked them."""
         viewers = {
-            follower.viewer.user_id for followers in self._asking.values() for follower in followers
-        } - {None}
+            me
+            for followers in self._asking.values()
+            for follower in followers
+            if (me := follower.viewer.user_id) is not None
+        }
         if not people or not viewers:
-            return set()
+            return {}
         blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
         statement = sa.select(blocker, blocked).where(
-            (blocker.in_(people) & blocked.in_(viewers)) | (blocker.in_(viewers) & blocked.in_(people))
+            (_among(blocker, people) & _among(blocked, viewers))
+            | (_among(blocker, viewers) & _among(blocked, people))
         )
-        rows = await self._db.fetch(statement)
-        pairs = {(row.blocker_id, row.blocked_id) for row in rows}
-        return pairs | {(blocked_id, blocker_id) for blocker_id, blocked_id in pairs}
+        blocks: dict[UUID, set[UUID]] = defaultdict(set)
+        for row in await self._db.fetch(statement):
+            blocks[row.blocker_id].add(row.blocked_id)
+            blocks[row.blocked_id].add(row.blocker_id)
+        return blocks
 
 
-def _offer(follower: Asking, people: Sequence[UUID], blocks: set[tuple[UUID, UUID]]) -> None:
+def _offer(follower: Asking, people: Set[UUID], blocks: Mapping[UUID, Set[UUID]]) -> None:
     me = follower.viewer.user_id
     if me is None or follower.people is None:
         return
-    told = [one for one in people if one != me and (me, one) not in blocks]
+    told = people - {me}
+    if theirs := blocks.get(me):
+        told -= theirs
     if told:
-        follower.people.update(told)
+        follower.people |= told
         follower.nudge()
 
 
@@ -136,7 +154,7 @@ def _members(
     room_id, user_id, left_at = col(RoomMember.room_id), col(RoomMember.user_id), col(RoomMember.left_at)
     small = (
         sa.select(room_id)
-        .where(room_id.in_(rooms), left_at.is_(None))
+        .where(_among(room_id, rooms), left_at.is_(None))
         .group_by(room_id)
         .having(sa.func.count() <= MOST_PEOPLE)
     )
@@ -144,9 +162,18 @@ def _members(
     return (
         sa.select(room_id, user_id, is_shown.label("is_shown"))
         .join(User, col(User.id) == user_id)
-        .where(room_id.in_(small), left_at.is_(None), user_id.in_(moved) | room_id.in_(new))
+        .where(room_id.in_(small), left_at.is_(None), _among(user_id, moved) | _among(room_id, new))
     )
 
 
+def _among(column: Mapped[UUID], ids: Collection[UUID]) -> sa.ColumnElement[bool]:
+    """One parameter, however many there are."""
+    return column == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.Uuid)))
+
+
 def _room_of(follower: Asking) -> UUID:
-    return UUID(follower.stream.partition(":")[2])
+    return UUID(_name_of(follower))
+
+
+def _name_of(follower: Asking) -> str:
+    return follower.stream.partition(":")[2]

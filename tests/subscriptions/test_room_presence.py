@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -12,10 +14,19 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from auth.viewer import Viewer
-from models.ids import encode_id
-from models.presence import MOST_WORDS, ONLINE_LEASE, TYPING_LEASE, WORDS_WITHIN_S, SaidTooOften
+from models.ids import encode_id, new_id
+from models.presence import (
+    MOST_WORDS,
+    ONLINE_LEASE,
+    TYPING_LEASE,
+    WORDS_WITHIN_S,
+    Attendance,
+    Present,
+    SaidTooOften,
+    person,
+)
 from models.room import PersonSeen
-from models.store.sql import counting_statements
+from models.store.sql import Database, counting_statements
 from resolvers import administration, reading, room_presence, rooms, seen
 from subscriptions import people as telling
 from subscriptions.redis_broker import RedisBroker
@@ -429,6 +440,62 @@ async def test_who_went_while_they_were_no_member_is_gone_when_they_are_back(sta
         await rooms.add_members(world.as_(owner), room_id, [id_of(one)])
         assert (await its.next())["__typename"] == "RoomMemberAdded"
         assert await its.next() == moved((one, "Ada", "OFFLINE"))
+
+
+class Crowd:
+    """A room that is followed by all its members, most of whom are not there. Stands in for its database."""
+
+    def __init__(self, size: int, *, there: int) -> None:
+        attendance = Attendance()
+        room_id, self.members = new_id(), [new_id() for _ in range(size)]
+        self.there = set(self.members[:there])
+        for member in self.there:
+            attendance.say(Present(person(member), member, "tab", "ONLINE"), lease=ONLINE_LEASE)
+        self.people = telling.People(cast(Database, self), attendance)
+        self.followers = [Listening(room_id, member) for member in self.members]
+        self.room_id = room_id
+        for follower in self.followers:
+            self.people.attend(follower)
+
+    async def fetch(self, statement: sa.Select[Any]) -> list[Any]:
+        if "is_shown" not in statement.selected_columns:
+            return []
+        return [SimpleNamespace(room_id=self.room_id, user_id=one, is_shown=True) for one in self.members]
+
+    @property
+    def nudged(self) -> int:
+        return sum(follower.is_nudged for follower in self.followers)
+
+
+class Listening:
+    def __init__(self, room_id: UUID, user_id: UUID) -> None:
+        self.stream = f"room:{room_id}"
+        self.viewer = Viewer(user_id=user_id, roles=frozenset())
+        self.people: set[UUID] | None = None
+        self.is_nudged = False
+
+    def nudge(self) -> None:
+        self.is_nudged = True
+
+
+async def test_while_many_are_told_who_is_there_everybody_else_has_a_turn() -> None:
+    crowd = Crowd(50, there=3)
+    running = asyncio.create_task(crowd.people.run())
+
+    told = [0]
+    while told[-1] < 49:
+        await asyncio.sleep(0)
+        told.append(crowd.nudged)
+        if told[-1] and not told[-2]:
+            gone = next(one for one in crowd.followers if not one.is_nudged)
+            crowd.people.leave(gone)
+    running.cancel()
+
+    assert max(after - before for before, after in pairwise(told)) <= telling.AT_ONCE
+    assert not gone.is_nudged
+    for one in crowd.followers:
+        # Of those who are not there, nobody is told.
+        assert one is gone or one.people == crowd.there - {one.viewer.user_id}
 
 
 async def test_in_a_large_room_changes_are_not_told(
