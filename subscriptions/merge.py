@@ -13,8 +13,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -34,7 +33,7 @@ GIGS, ROOMS = "gig", "room"
 PATIENCE_S = 1.0
 """How long `StreamReady` waits for rooms."""
 BEFORE = timedelta(minutes=1)
-"""What was said shortly before somebody came may be told them: a message carries the moment at which its author began to send
+"""What was said shortly before somebody came, or unmuted a room, may be told them: a message carries the moment at which its author began to send
 it, so of two moments that are close to each other nobody knows which came first in the room's log."""
 _RETRY_S = 1.0
 _ADJUSTING = frozenset(
@@ -178,7 +177,7 @@ class Merged:
     async def _part_with(self, stream: str) -> None:
         """Its end has come; of a room, they may belong to it again already."""
         if is_of_chat(stream):
-            await self._adjust(room_id_of(stream), was_muted=False)
+            await self._adjust(room_id_of(stream))
         else:
             self._leave(stream)
 
@@ -190,9 +189,8 @@ class Merged:
                 place = await patiently(lambda: place_in(self._db, stream, fact))
                 await self.follow_gigs({stream: place})
         if ROOMS in self._kinds and fact.kind in _ADJUSTING:
-            await self._adjust(
-                UUID(fact.payload["room_id"]), was_muted=fact.kind == RoomPreferenceSet.__name__
-            )
+            unmuted_at = fact.occurred_at if fact.kind == RoomPreferenceSet.__name__ else None
+            await self._adjust(UUID(fact.payload["room_id"]), unmuted_at)
 
     async def _look_around(self) -> None:
         """Follow the gigs and rooms that the own stream did not tell of, from now on; part with those that are over.
@@ -252,17 +250,17 @@ class Merged:
         if self._waiting and (self._opening is None or self._opening.done()):
             self._opening = asyncio.create_task(self._open_rooms())
 
-    async def _adjust(self, room_id: UUID, *, was_muted: bool) -> None:
-        """Follow a room that the person belongs to and did not mute, and no other, as it is now: from where they came, or if it
-        was muted, from now on."""
+    async def _adjust(self, room_id: UUID, unmuted_at: datetime | None = None) -> None:
+        """Follow a room that the person belongs to and did not mute, and no other, as it is now: from where they came, or from
+        where it was unmuted."""
         stream = f"{CHAT}{room_id}"
-        found = await patiently(lambda: room_of(self._db, self._viewer, room_id))
         has_ended = stream in self._rooms and self._rooms[stream].ended is not None
-        if found is None or has_ended:
+        since = None if has_ended else unmuted_at
+        place = await patiently(lambda: place_in_room(self._db, self._viewer, room_id, since))
+        if place is None or has_ended:
             self._part_with_room(stream)
-        if found is not None and stream not in self._rooms:
-            from_now = was_muted and not has_ended
-            self.follow_rooms({stream: found.known_at if from_now else found.joined_at})
+        if place is not None and stream not in self._rooms:
+            self.follow_rooms({stream: place})
 
     def _part_with_room(self, stream: str) -> None:
         place = self._waiting.pop(stream, None)
@@ -317,10 +315,10 @@ class Merged:
                 # Who was sent away a moment ago may be there again.
                 may_be_there = True
                 try:
-                    found = await patiently(
-                        functools.partial(room_of, self._db, self._viewer, room_id_of(stream))
+                    place = await patiently(
+                        functools.partial(place_in_room, self._db, self._viewer, room_id_of(stream))
                     )
-                    may_be_there = found is not None
+                    may_be_there = place is not None
                 finally:
                     if may_be_there:
                         self.follow_rooms({stream: after})
@@ -367,29 +365,25 @@ async def rooms_of(db: Database, viewer: Viewer) -> dict[str, int]:
     return {f"{CHAT}{row.id}": row.known_at for row in found}
 
 
-@dataclass(frozen=True, slots=True)
-class _Room:
-    """Numbers in the log of a room: up to which it is projected, and before which everything was said before somebody came."""
-
-    known_at: int
-    joined_at: int
-
-
-async def room_of(db: Database, viewer: Viewer, room_id: UUID) -> _Room | None:
-    """None if the viewer does not belong to it, or muted it."""
+async def place_in_room(
+    db: Database, viewer: Viewer, room_id: UUID, since: datetime | None = None
+) -> int | None:
+    """The number in its log before which everything was said before the viewer came, or before `since` if they came earlier;
+    None if they do not belong to it, or muted it."""
+    moment = col(RoomMember.joined_at) if since is None else sa.func.greatest(RoomMember.joined_at, since)
     said_before = (
         sa.select(sa.func.coalesce(sa.func.max(col(RoomMessage.seq)), 0))
         .where(
             col(RoomMessage.room_id) == col(RoomMember.room_id),
-            col(RoomMessage.sent_at) < col(RoomMember.joined_at) - BEFORE,
+            col(RoomMessage.sent_at) < moment - BEFORE,
         )
         .correlate(RoomMember)
         .scalar_subquery()
-        .label("joined_at")
+        .label("place")
     )
-    statement = followed_rooms(viewer, _known_at(), said_before).where(col(RoomMember.room_id) == room_id)
+    statement = followed_rooms(viewer, said_before).where(col(RoomMember.room_id) == room_id)
     rows = await db.fetch(statement)
-    return _Room(rows[0].known_at, rows[0].joined_at) if rows else None
+    return rows[0].place if rows else None
 
 
 def _known_at() -> sa.Label[int]:

@@ -169,6 +169,7 @@ async def test_of_a_muted_room_only_what_speaks_to_one_is_told(start: StartWorke
     await say(world, owner, other_id, "elsewhere")
     told = await some(follower, 2)
     away = await rest(worker, me, muted_at)
+    world.clock.move(timedelta(minutes=5))
     await rooms.set_preference(world.as_(me), room_id, {"is_muted": False})
     told += await some(follower, 1)
     await say(world, owner, room_id, "heard")

@@ -1,6 +1,7 @@
 """The rooms of a merged stream when something goes wrong, or changes, in the middle of it."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from subscriptions import merge
 from subscriptions.follow import Ahead
 from tests.resolvers.rooms import group, id_of, said, say
 from tests.subscriptions.conftest import StartWorker, until
-from tests.subscriptions.test_merged_rooms import follow, place_of, rest, some, until_ready
+from tests.subscriptions.test_merged_rooms import follow, place_of, project, rest, some, until_ready
 
 
 async def test_whoever_is_removed_while_a_message_is_read_is_not_shown_it(
@@ -63,19 +64,19 @@ async def test_rooms_that_were_opened_are_not_opened_again_when_one_beside_them_
     numbers = unpacked(world.services.signer.open("stream", await place_of(worker, me)) or b"")[1]
     place = vector_cursor(world.as_(me), {f"room:{gone}": 0, **numbers})
     await say(world, owner, room_id, "missed")
-    room_of, rooms_of, asked = merge.room_of, merge.rooms_of, asyncio.Event()
+    real, rooms_of, asked = merge.place_in_room, merge.rooms_of, asyncio.Event()
 
     async def failing_once(*arguments: Any) -> Any:
         if not asked.is_set():
             asked.set()
             raise RuntimeError
-        return await room_of(*arguments)
+        return await real(*arguments)
 
     async def afterwards(*arguments: Any) -> Any:
         await asked.wait()
         return await rooms_of(*arguments)
 
-    monkeypatch.setattr(merge, "room_of", failing_once)
+    monkeypatch.setattr(merge, "place_in_room", failing_once)
     monkeypatch.setattr(merge, "rooms_of", afterwards)
     monkeypatch.setattr(merge, "_RETRY_S", 0)
     follower = await follow(worker, me, place)
@@ -107,3 +108,22 @@ async def test_rooms_are_tried_again_when_the_store_goes_away_while_they_are_ope
     follower = await follow(worker, me, place)
 
     assert sorted(await some(follower, 2)) == ["StreamReady", "missed"]
+
+
+async def test_what_is_said_after_a_room_was_unmuted_is_told_to_who_was_away_then(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world = worker.world
+    owner, me = await world.client(), await world.freelancer()
+    room_id = await group(world, owner, me)
+    await rooms.set_preference(world.as_(me), room_id, {"is_muted": True})
+    place = await place_of(worker, me)
+    await say(world, owner, room_id, "noise")
+    world.clock.move(timedelta(minutes=5))
+    await rooms.set_preference(world.as_(me), room_id, {"is_muted": False})
+    world.clock.move(timedelta(minutes=5))
+    await say(world, owner, room_id, "heard")
+    await project(worker, room_id)
+
+    assert await rest(worker, me, place) == ["RoomPreferenceSet", "heard"]
