@@ -239,20 +239,26 @@ class _Subscriber:
             return [await self._word(follower, StreamReset(reason=ResetReason.NOT_KEPT))], True
         if follower.ended is not None:
             return [await self._word(follower, StreamEnd(reason=follower.ended))], True
-        picked = self._picked(follower, facts)
-        if not isinstance(follower, Merged):
-            frames = await self._rendered(picked)
-            if follower.ended is EndReason.ACCESS_LOST and self._plan.followed.shared_by.is_admin:
-                # It was lost while these were made, which may have waited for the database: what they show may be from after it.
-                place = _cursor_of(self._op, before)
-                return [await self._control(place, StreamEnd(reason=follower.ended))], True
-        else:
-            frames = await self._rendered_of_all(follower, picked)
-            if follower.take_back():
-                return [], False  # likewise: of rooms it shows what whoever belongs to them may see
+        try:
+            frames = await self._frames_of(follower, self._picked(follower, facts))
+        except StoreAway:  # for long: they are taken again, after whatever else there is to tell
+            frames = None
+        if frames is None:
+            _take_back(follower, before)
+            return [], False
         if not self._is_ready:
             self._replayed += len(frames)
         return frames, False
+
+    async def _frames_of(self, follower: AnyFollower, facts: Sequence[LoggedFact]) -> list[Frame] | None:
+        """None if the room they are of was lost while these were made, which may have waited for the database: what they show
+        may be from after it. Raises `StoreAway`."""
+        if isinstance(follower, Merged):
+            frames = await self._rendered_of_all(follower, facts)
+            return None if follower.has_left else frames
+        frames = await self._rendered(facts)
+        is_lost = follower.ended is EndReason.ACCESS_LOST and self._plan.followed.shared_by.is_admin
+        return None if is_lost else frames
 
     async def _word(self, follower: AnyFollower, event: Any) -> Frame:
         """A word about the stream, with the place it has come to."""
@@ -410,7 +416,10 @@ class _Subscriber:
         return (await self._made(self._own, [control_item(self._op, cursor, event)]))[0]
 
     async def _made(self, group: _Class, items: Sequence[StreamItem]) -> list[Frame]:
-        """Waits for a database that is away: what an item links to would be missing from it for ever."""
+        """Waits for a database that is away: what an item links to would be missing from it for ever.
+
+        Raises `StoreAway` if what was said cannot be read for long.
+        """
         is_shared = group is self._shared
         show = self._plan.item.show_whole if is_shared else self._plan.item.show_all
 
@@ -425,6 +434,8 @@ class _Subscriber:
         try:
             shown = await patiently(read)
         except Exception as error:
+            if isinstance(error, StoreAway) and any(type(item.event).__name__ in SAID for item in items):
+                raise  # without what was said, they would tell nothing
             if is_shared:
                 return [_NOT_FOR_ALL] * len(items)
             # Told by the batch execution, which meets it again.
@@ -526,6 +537,13 @@ def _legs(follower: AnyFollower) -> Sequence[Follower]:
     if isinstance(follower, Follower):
         return (follower,)
     return follower.legs if isinstance(follower, Pair) else ()
+
+
+def _take_back(follower: AnyFollower, places: Sequence[Position]) -> None:
+    if isinstance(follower, Merged):
+        follower.take_back()
+    for leg, place in zip(_legs(follower), places, strict=True):
+        leg.number = place.number
 
 
 def _cursor_of(op: Operation, places: Sequence[Position]) -> StreamCursor:

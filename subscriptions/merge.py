@@ -154,19 +154,23 @@ class Merged:
                 await self._changed.wait()
         return ()
 
-    def take_back(self) -> bool:
-        """Whether the room of the facts that were taken last is followed no more: the place is before them then."""
+    @property
+    def has_left(self) -> bool:
+        """Whether the room of the facts that were taken last is followed no more."""
         if self._told is None:
             return False
+        follower, _ = self._told
+        return self._rooms.get(follower.stream) is not follower or follower.ended is not None
+
+    def take_back(self) -> None:
+        """Put the place before the facts that were taken last, if they are of a room."""
+        if self._told is None:
+            return
         follower, before = self._told
-        stream = follower.stream
-        if self._rooms.get(stream) is follower and follower.ended is None:
-            return False
         follower.number = before
         for places in (self._waiting, self._kept):
-            if stream in places:
-                places[stream] = min(places[stream], before)
-        return True
+            if follower.stream in places:
+                places[follower.stream] = min(places[follower.stream], before)
 
     def close(self) -> None:
         if self._opening is not None:

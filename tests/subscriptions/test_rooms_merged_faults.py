@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from models.message import Content
+from models.store import sql
 from models.store.chat import StoreAway
-from resolvers import messages, rooms
+from resolvers import gigs, messages, rooms
 from schema.places import unpacked, vector_cursor
 from subscriptions import merge
 from subscriptions.follow import Ahead
@@ -127,3 +128,34 @@ async def test_what_is_said_after_a_room_was_unmuted_is_told_to_who_was_away_the
     await project(worker, room_id)
 
     assert await rest(worker, me, place) == ["RoomPreferenceSet", "heard"]
+
+
+async def test_a_message_that_cannot_be_read_for_long_is_told_later_and_holds_nothing_else_up(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await start()
+    world = worker.world
+    me, one = await world.client(), await world.freelancer()
+    gig_id, room_id = await world.open_gig(me), await group(world, me, one)
+    follower = await follow(worker, me, None, None)
+    await until_ready(follower)
+    before = follower.cursor
+    real, asked = messages.messages_of, asyncio.Event()
+
+    async def away(*_: Any) -> Any:
+        asked.set()
+        raise StoreAway
+
+    monkeypatch.setattr(sql, "MOST_ATTEMPTS", 2)
+    monkeypatch.setattr("schema.room_events.messages_of", away)
+    reading = asyncio.create_task(some(follower, 1))
+    await say(world, one, room_id, "late")
+    await asked.wait()
+    await gigs.pause_gig(world.as_(me), gig_id)
+    assert await reading == ["GigPaused"]
+    in_between = follower.cursor
+    monkeypatch.setattr("schema.room_events.messages_of", real)
+
+    assert await some(follower, 1) == ["late"]
+    assert await rest(worker, me, in_between, None) == ["late"]
+    assert sorted(await rest(worker, me, before, None)) == ["GigPaused", "late"]
