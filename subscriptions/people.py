@@ -99,6 +99,8 @@ class People:
                 by_room[row.room_id].add(row.user_id)
             if count % _ROWS_AT_ONCE == 0:
                 await asyncio.sleep(0)
+        # Who comes from now on is told in the next round: of them, no blocks are known here.
+        asking = {room_id: tuple(self._asking.get(room_id, ())) for room_id in by_room}
         blocks = await self._blocks(set().union(*by_room.values()))
         for room_id, people in by_room.items():
             news = people.intersection(moved)
@@ -106,7 +108,7 @@ class People:
             there = {
                 one for one in people if self._attendance.state_of(one) is not PersonState.OFFLINE
             } | news
-            for count, follower in enumerate(tuple(self._asking.get(room_id, ())), 1):
+            for count, follower in enumerate(asking[room_id], 1):
                 if follower in self._asking.get(room_id, ()):  # it may have left meanwhile
                     _offer(follower, there if follower in new else news, blocks)
                 if count % AT_ONCE == 0:
