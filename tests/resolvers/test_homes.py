@@ -342,7 +342,7 @@ async def test_what_is_done_to_an_account_is_written_at_home_in_the_audit_and_fo
     )
 
     # The reason is a remark, which lives with its author; `admin` alone is the stream.
-    assert homes == {"user:person", "user:admin", "admin"}
+    assert homes == {"user:person", "user:admin", "admin", "market"}
 
 
 async def test_a_contract_that_ends_early_writes_the_gig_the_freelancer_and_the_market(world: World) -> None:
