@@ -137,10 +137,6 @@ def followed_rooms(viewer: Viewer, *columns: sa.SQLColumnExpression[Any]) -> sa.
     )
 
 
-def own_gigs(viewer: Viewer) -> Clause:
-    return _is(viewer, col(Gig.client_id))
-
-
 def visible_applications(viewer: Viewer) -> Clause:
     """The applicant, the owner of the gig, administrators."""
     return _between(viewer, col(Application.client_id), col(Application.freelancer_id))

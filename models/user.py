@@ -230,7 +230,7 @@ class User(Versioned, table=True):
     __table_args__ = (
         sa.Index("uq_users_email_lower", sa.text("lower(email)"), unique=True),
         sa.Index("ix_users_newest", "created_at", "id"),
-        # Read by the scopes of gigs and profiles: few, and from the index alone.
+        # Read by the scopes of profiles: few, and from the index alone.
         sa.Index("ix_users_not_active", "status", "id", postgresql_where=sa.text("status <> 'ACTIVE'")),
         sa.Index("ix_users_roles", "roles", postgresql_using="gin"),
         # What every process asks for twice a second.

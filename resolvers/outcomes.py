@@ -76,16 +76,7 @@ async def read_shown(db: Database) -> AsyncIterator[Happened]:
 async def read_answered_gigs(db: Database) -> AsyncIterator[GigDocument]:
     """Gigs to which somebody applied, in no order."""
     async for row in _rows(db, _GIGS):
-        yield GigDocument(
-            id=str(row.id),
-            title=row.title,
-            text=row.description,
-            skills=tuple(row.required),
-            nice=tuple(row.nice),
-            at=day_of(row.listed_at),
-            owner=str(row.client_id),
-            is_visible=row.is_visible,
-        )
+        yield _document_of(row, owner=str(row.client_id), is_visible=row.is_visible)
 
 
 async def read_tagged(db: Database) -> list[GigDocument]:
@@ -95,17 +86,19 @@ async def read_tagged(db: Database) -> list[GigDocument]:
         .order_by(col(Gig.listed_at).desc(), col(Gig.id).desc())
         .limit(MOST_TAGGED)
     )
-    return [
-        GigDocument(
-            id=str(row.id),
-            title=row.title,
-            text=row.description,
-            skills=tuple(row.required),
-            nice=tuple(row.nice),
-            at=day_of(row.listed_at),
-        )
-        for row in await db.fetch(statement)
-    ]
+    return [_document_of(row) for row in await db.fetch(statement)]
+
+
+def _document_of(row: Any, **more: Any) -> GigDocument:
+    return GigDocument(
+        id=str(row.id),
+        title=row.title,
+        text=row.description,
+        skills=tuple(row.required),
+        nice=tuple(row.nice),
+        at=day_of(row.listed_at),
+        **more,
+    )
 
 
 async def in_pages(told: AsyncIterator[T]) -> AsyncIterator[list[T]]:

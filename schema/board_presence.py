@@ -19,6 +19,10 @@ from schema.words import words
 
 words(BoardDoing)
 _DOINGS = frozenset(BoardDoing)
+CLIENT = "Names the tab or device, 1 to 40 characters, so that two of yours do not overrule each other; without it, your session."
+UNTIL = (
+    "When they vanish unless they say it again, which is not told: show them until you are told otherwise."
+)
 
 
 @strawberry.type(
@@ -26,9 +30,7 @@ _DOINGS = frozenset(BoardDoing)
 )
 class BoardPresence:
     doing: BoardDoing = strawberry.field(description="What they do there: LOOKING or DRAGGING.")
-    until: datetime = strawberry.field(
-        description="When they vanish unless they say it again, which is not told: show them until you are told otherwise."
-    )
+    until: datetime = strawberry.field(description=UNTIL)
     person: Person | None = reference("person_id", "Who it is; null if they belong to the board no longer.")
     task: Task | None = reference("task_id", "The task they are at; null: the board as a whole.")
     person_id: strawberry.Private[UUID]
@@ -72,11 +74,7 @@ class BoardPresenceSetInput:
     task_id: strawberry.ID | None = strawberry.field(
         default=None, description="The task of the board that you are at; needed for DRAGGING."
     )
-    client: str | None = strawberry.field(
-        default=None,
-        description="Names the tab or device, 1 to 40 characters, so that two of yours do not overrule each other; without it, "
-        "your session.",
-    )
+    client: str | None = strawberry.field(default=None, description=CLIENT)
 
 
 @mutation(

@@ -15,13 +15,13 @@ from models.store.sql import Receipt
 from models.user import AccountGone
 from resolvers import room_presence
 from resolvers.operation import Operation
+from schema.board_presence import CLIENT, UNTIL
 from schema.graph import Context, attached, reference
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
 from schema.type_names import Person
 from schema.words import words
 
 words(PersonState)
-_CLIENT = "Names the tab or device, 1 to 40 characters, so that two of yours do not overrule each other; without it, your session."
 
 
 # -- who writes --------------------------------------------------------------------------------------------------------
@@ -35,9 +35,7 @@ class RoomTypist:
     thread_id: strawberry.ID | None = strawberry.field(
         description="The first message of the thread they write in; null: in the room itself."
     )
-    until: datetime = strawberry.field(
-        description="When they vanish unless they say it again, which is not told: show them until you are told otherwise."
-    )
+    until: datetime = strawberry.field(description=UNTIL)
     person_id: strawberry.Private[UUID]
 
 
@@ -75,7 +73,7 @@ class RoomTypingInput:
     thread_id: strawberry.ID | None = strawberry.field(
         default=None, description="The first message of the thread you write in; without it, the room itself."
     )
-    client: str | None = strawberry.field(default=None, description=_CLIENT)
+    client: str | None = strawberry.field(default=None, description=CLIENT)
 
 
 @mutation(
@@ -157,7 +155,7 @@ class PresenceTellInput:
     state: PersonState = strawberry.field(
         description="Whether you are there; OFFLINE: this tab or device is gone."
     )
-    client: str | None = strawberry.field(default=None, description=_CLIENT)
+    client: str | None = strawberry.field(default=None, description=CLIENT)
 
 
 @mutation(

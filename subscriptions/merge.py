@@ -33,8 +33,8 @@ GIGS, ROOMS = "gig", "room"
 PATIENCE_S = 1.0
 """How long `StreamReady` waits for rooms."""
 BEFORE = timedelta(minutes=1)
-"""What was said shortly before somebody came, or unmuted a room, may be told them: a message carries the moment at which its author began to send
-it, so of two moments that are close to each other nobody knows which came first in the room's log."""
+"""What was said shortly before somebody came, or unmuted a room, may be told them: a message carries the moment at which its
+author began to send it, so of two moments that are close to each other nobody knows which came first in the room's log."""
 _RETRY_S = 1.0
 _ADJUSTING = frozenset(
     kind.__name__ for kind in (RoomMemberAdded, RoomMemberLeft, RoomMemberRemoved, RoomPreferenceSet)

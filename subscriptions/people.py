@@ -22,6 +22,7 @@ from models.presence import MOST_PEOPLE, Attendance, PersonState
 from models.room import PersonBlock, RoomMember
 from models.store.sql import Database
 from models.user import User, UserStatus
+from subscriptions.log import room_of
 
 PAUSE_S = 0.5
 """Between two rounds: what happens meanwhile is told together."""
@@ -57,12 +58,12 @@ class People:
     def attend(self, follower: Asking) -> None:
         """Tell this one who is there, and who comes and goes, until it leaves."""
         follower.people = set()
-        self._asking[_room_of(follower)].add(follower)
+        self._asking[room_of(follower.stream)].add(follower)
         self._new.add(follower)
         self._wake.set()
 
     def leave(self, follower: Asking) -> None:
-        room_id = _room_of(follower)
+        room_id = room_of(follower.stream)
         self._new.discard(follower)
         self._asking[room_id].discard(follower)
         if not self._asking[room_id]:
@@ -86,13 +87,13 @@ class People:
             except Exception as error:  # what was to be told is told later
                 _log.warning("who is there is not told", extra={"problem": type(error).__name__})
                 self._moved |= moved
-                self._new |= {one for one in new if one in self._asking.get(_room_of(one), ())}
+                self._new |= {one for one in new if one in self._asking.get(room_of(one.stream), ())}
                 self._wake.set()
                 await asyncio.sleep(_RETRY_S)
             await asyncio.sleep(self._pause_s)
 
     async def _tell(self, moved: Collection[UUID], new: Collection[Asking]) -> None:
-        rooms, new_rooms = list(self._asking), {UUID(name) for name in {_name_of(one) for one in new}}
+        rooms, new_rooms = list(self._asking), {room_of(name) for name in {one.stream for one in new}}
         by_room: dict[UUID, set[UUID]] = defaultdict(set)
         for count, row in enumerate(await self._db.fetch(_members(rooms, moved, new_rooms)), 1):
             if row.is_shown or self._attendance.state_of(row.user_id) is PersonState.OFFLINE:
@@ -171,11 +172,3 @@ def _members(
 def _among(column: Mapped[UUID], ids: Collection[UUID]) -> sa.ColumnElement[bool]:
     """One parameter, however many there are."""
     return column == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.Uuid)))
-
-
-def _room_of(follower: Asking) -> UUID:
-    return UUID(_name_of(follower))
-
-
-def _name_of(follower: Asking) -> str:
-    return follower.stream.partition(":")[2]
