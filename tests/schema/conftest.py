@@ -1,5 +1,6 @@
 """One world for each module of schema tests: its people and connections are made once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -39,3 +40,9 @@ async def rich(own_database_url: str, schema: Executable) -> AsyncIterator[RichS
     services = await make_test_services(own_database_url, clock)
     yield await RichStage.cast(World(services, clock, schema))
     await services.close()
+
+
+@pytest.fixture(scope="session")
+async def loop() -> asyncio.AbstractEventLoop:
+    """The loop of all fixtures, for tests that hypothesis calls, which cannot await: nothing runs in it meanwhile."""
+    return asyncio.get_running_loop()
