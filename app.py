@@ -72,8 +72,10 @@ from transport.graphiql import DemoAccount, DemoLogin, GraphiQLPage
 from transport.health import Health
 from transport.http import Envelope, GraphQLEndpoint
 from transport.logs import RequestLines, configure_logs, log_request
+from transport.metrics import Metrics
 from transport.server import AnnouncingServer, CannotListen, bound_sockets, stop_signals
 from transport.sockets import GraphQLSockets
+from transport.traffic import Traffic
 from transport.workers import FIRST, Parent, WorkersFail, inherited_sockets, run_workers
 
 VERSION = "0.1.0"
@@ -179,6 +181,7 @@ class Application:
         )
         page = _graphiql(settings) if settings.graphiql else None
         answer = functools.partial(perform, schema, self._streams)
+        traffic = Traffic()
         self._graphql = GraphQLEndpoint(
             schema,
             services,
@@ -187,15 +190,31 @@ class Application:
             is_crossed=bool(settings.cors_origins),
             perform=answer,
             log=log,
+            traffic=traffic,
         )
         self.wholes = self._graphql
         self._files = FileDoor(services, log=log)
         self._sockets = GraphQLSockets(
-            answer, services, allowed_origins=settings.cors_origins, public_url=settings.public_url, log=log
+            answer,
+            services,
+            allowed_origins=settings.cors_origins,
+            public_url=settings.public_url,
+            log=log,
+            traffic=traffic,
+        )
+        metrics = Metrics(
+            health,
+            schema.documents,
+            traffic,
+            self._graphql,
+            self._sockets,
+            token=settings.metrics_token,
+            is_open=not settings.is_production,
         )
         routes: list[Route | Mount] = [
             Route("/health/live", health.live),
             Route("/health/ready", health.ready),
+            Route("/metrics", metrics.answer),
             Route("/.well-known/jwks.json", _jwks(services.tokens)),
         ]
         if page is not None:

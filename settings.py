@@ -43,6 +43,7 @@ class Settings:
     secret_keys: tuple[str, ...]
     jwt_private_keys: tuple[Path, ...]
     cors_origins: tuple[str, ...]
+    metrics_token: str | None
     gigs_need_approval: bool
     recommendations: bool
     demo_world: bool
@@ -90,6 +91,7 @@ class Settings:
             secret_keys=_list(env, "SECRET_KEYS"),
             jwt_private_keys=tuple(Path(path) for path in _list(env, "JWT_PRIVATE_KEYS")),
             cors_origins=_origins(env, "CORS_ORIGINS"),
+            metrics_token=_token(env, "METRICS_TOKEN"),
             gigs_need_approval=_flag(env, "GIG_APPROVAL", default=False),
             recommendations=_flag(env, "RECOMMENDATIONS", default=True),
             demo_world=_flag(env, "DEMO_WORLD", default=development),
@@ -202,6 +204,16 @@ def _is_origin(text: str) -> bool:
         return False
     bare = f"{url.scheme}://{url.netloc}".lower()
     return text == bare and bool(url.scheme and url.hostname) and "@" not in text and not has_usual_port
+
+
+def _token(env: Mapping[str, str], name: str) -> str | None:
+    """One that somebody sends in a header, so it has no spaces."""
+    token = env.get(name, "")
+    if token and (len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token):
+        raise SettingsError(
+            f"{name} must have at least 16 characters, all of them printable ASCII but spaces."
+        )
+    return token or None
 
 
 def _path(env: Mapping[str, str], name: str) -> Path | None:

@@ -131,6 +131,10 @@ class Documents:
             self._known.keep(text, document)
         return document
 
+    def __len__(self) -> int:
+        """How many are kept."""
+        return len(self._known)
+
     @property
     def characters(self) -> int:
         return self._known.size

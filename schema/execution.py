@@ -47,6 +47,8 @@ class Response(NamedTuple):
     executed: bool
     code: str | None = None
     """The code of the first error of a document that never ran."""
+    kind: str | None = None
+    """`query` or `mutation`, of one that ran."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -121,7 +123,9 @@ async def _run(ready: "Ready", request: Request, op: Operation, *, planned: bool
     body["extensions"] = {"cost": Cost(ready.requested, outcome.objects).as_extension()}
     if context.steps is not None:
         body["extensions"]["plan"] = context.steps
-    return Response(to_json(body), executed=True)
+    # An enum's `value` costs as much as counting the request.
+    kind = "query" if ready.operation.operation is OperationType.QUERY else "mutation"
+    return Response(to_json(body), executed=True, kind=kind)
 
 
 class Ready(NamedTuple):

@@ -16,6 +16,9 @@ class Recent(Generic[K, V]):
         self._known: OrderedDict[K, V] = OrderedDict()
         self.size = 0
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def get(self, key: K) -> V | None:
         value = self._known.get(key)
         if value is not None:

@@ -25,7 +25,8 @@ from schema.execution import Frame, Response, fault
 from schema.streaming import SendAtOnce
 from transport import messages
 from transport.messages import Complete, ConnectionInit, InvalidMessage, Ping, Pong, Subscribe
-from transport.operations import Log, Perform, logged_name, new_request_id
+from transport.operations import Log, Perform, logged_name, new_request_id, seen
+from transport.traffic import Traffic
 
 TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105
 MAX_REASON_BYTES = 123
@@ -65,11 +66,20 @@ class Terms:
     services: Services
     limits: Limits
     log: Log
+    traffic: Traffic
     take_place: Callable[[UUID], bool]
     """Whether the user may have one more socket; it is then counted until the socket ends."""
 
 
 _Running = asyncio.Task[None] | None
+
+
+@dataclass(slots=True)
+class _Ran:
+    """What became of an operation; it never ran until somebody says so."""
+
+    kind: str | None = None
+    status: int = 400
 
 
 class _Closing(Exception):
@@ -148,6 +158,11 @@ class Connection:
                 await self._listen()
             for task in self._alive:
                 task.cancel()
+
+    @property
+    def running(self) -> int:
+        """How many operations run."""
+        return len(self._running)
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye, without waiting for it: the peer may be slow. What runs is cancelled."""
@@ -318,53 +333,61 @@ class Connection:
         # Asked for once: each time costs a system call.
         task = asyncio.current_task()
         # A task keeps the cancellation that ended it, which keeps the frames it came through, and these know the task: a ring.
-        with self._logged(message, op), contextlib.suppress(_Gone, asyncio.CancelledError):
+        with self._logged(message, op) as ran, contextlib.suppress(_Gone, asyncio.CancelledError):
             try:
-                await self._send_for(message.id, task, await self._last_message(message, op, task))
+                await self._send_for(message.id, task, await self._last_message(message, op, task, ran))
             finally:
                 # Nothing is waited for since the last message went out: the client may use the id again.
                 if self._running.get(message.id) is task:
                     del self._running[message.id]
 
-    async def _last_message(self, message: Subscribe, op: Operation, task: _Running) -> str:
+    async def _last_message(self, message: Subscribe, op: Operation, task: _Running, ran: _Ran) -> str:
         """Send what the operation answers; what is to be said after that is returned."""
         try:
-            return await self._perform(message, op, task)
+            return await self._perform(message, op, task, ran)
         except _Gone:
             raise
         except asyncio.CancelledError as error:
             if self._is_closing or self._running.get(message.id) is not task:
                 raise
             # Nobody cancelled it: something inside was cancelled and told it on.
+            ran.status = 500
             return messages.error(message.id, [fault(error, op.request_id)])
         except Exception as error:
+            ran.status = 500
             return messages.error(message.id, [fault(error, op.request_id)])
 
-    async def _perform(self, message: Subscribe, op: Operation, task: _Running) -> str:
+    async def _perform(self, message: Subscribe, op: Operation, task: _Running, ran: _Ran) -> str:
         outcome = await self._terms.perform(message.request, op, self._sender_at_once(message.id, task))
+        ran.kind, ran.status = seen(outcome)
         if isinstance(outcome, Response):
             if not outcome.executed:
                 return messages.error(message.id, outcome.body["errors"])
             await self._send_for(message.id, task, messages.next_(message.id, outcome.raw))
+            self._terms.traffic.frames += 1
         else:
             async with aclosing(outcome) as frames:
                 async for frame in frames:
                     await self._send_for(message.id, task, messages.next_(message.id, frame.raw))
+                    self._terms.traffic.frames += 1
         return messages.complete(message.id)
 
     @contextlib.contextmanager
-    def _logged(self, message: Subscribe, op: Operation) -> Iterator[None]:
+    def _logged(self, message: Subscribe, op: Operation) -> Iterator[_Ran]:
         began = time.perf_counter()
+        ran = _Ran()
         with counting_statements() as statements:
             try:
-                yield
+                yield ran
             finally:
+                seconds = time.perf_counter() - began
+                self._terms.traffic.add("ws", ran.kind, ran.status, seconds)
                 self._terms.log({
                     "request_id": op.request_id,
                     "viewer": op.viewer.kind,
                     "operation": logged_name(message.request),
                     "transport": "ws",
-                    "ms": round((time.perf_counter() - began) * 1000, 2),
+                    "ms": round(seconds * 1000, 2),
                     "statements": sum(statements.values()),
                 })  # fmt: skip
 
@@ -386,7 +409,10 @@ class Connection:
             # What is being sent already comes first, and the operation may have ended.
             if self._sending or self._is_closing or self._running.get(id) is not task:
                 return False
-            return self._to_peer_at_once([begin + frame.raw + messages.END_NEXT for frame in frames])
+            if not self._to_peer_at_once([begin + frame.raw + messages.END_NEXT for frame in frames]):
+                return False
+            self._terms.traffic.frames += len(frames)
+            return True
 
         return send_at_once
 

@@ -35,14 +35,19 @@ class Health:
     async def live(self, _: Request) -> Response:
         return _fresh({"status": "ok", "version": self.version})
 
-    async def ready(self, _: Request) -> Response:
-        """200 when requests can be served; 503 when the database does not answer."""
-        errors = {
+    @property
+    def errors(self) -> dict[str, str | None]:
+        """The class of the last error of everything that goes on in the background, None when it is fine."""
+        return {
             **self.background,
             "streams": self.streams.problem,
             "chat streams": self.streams.problem_of_rooms,
             "broker": self.streams.broker.problem,
         }
+
+    async def ready(self, _: Request) -> Response:
+        """200 when requests can be served; 503 when the database does not answer."""
+        errors = self.errors
         tasks = {name: "ok" if error is None else f"failing: {error}" for name, error in errors.items()}
         facts = {
             "version": self.version,

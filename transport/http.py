@@ -22,6 +22,7 @@ from transport.logs import log_request
 from transport.operations import Log, Perform, logged_name, new_request_id
 from transport.protocol import ABORT, BODY_DEADLINE_S, TOO_SLOW, Whole, first_of_each
 from transport.sse import EVENT_STREAM, Caller, EventStreams
+from transport.traffic import Traffic
 
 MAX_BODY = 1_000_000
 MOST_REPEATED = 100_000  # bytes; what is kept with them is as in schema/documents.py
@@ -96,6 +97,7 @@ class GraphQLEndpoint:
         keep_alive_s: float = 15,
         send_s: float = 30,
         log: Log = log_request,
+        traffic: Traffic | None = None,
     ) -> None:
         """`explains`: a request with the header `x-explain` is told how it was answered; for development. `is_crossed`: pages of
         other origins are answered, by whoever stands before us.
@@ -103,6 +105,7 @@ class GraphQLEndpoint:
         `perform` answers who prefers server-sent events; without it everybody gets JSON. A comment goes out every
         `keep_alive_s` then, and who takes nothing for `send_s` is dropped.
         """
+        self._traffic = Traffic() if traffic is None else traffic
         self._schema = schema
         self._services = services
         self._page = page
@@ -111,7 +114,7 @@ class GraphQLEndpoint:
         self._streams = (
             None
             if perform is None
-            else EventStreams(schema, perform, keep_alive_s=keep_alive_s, send_s=send_s)
+            else EventStreams(schema, perform, self._traffic, keep_alive_s=keep_alive_s, send_s=send_s)
         )
         self._log = log
         self._repeated: Recent[bytes, Request] = Recent(MOST_REPEATED)
@@ -125,6 +128,7 @@ class GraphQLEndpoint:
         request_id = scope.get("state", {}).get("request_id") or request_id_of(headers)
         began = time.perf_counter()
         line = _line_of(request_id)
+        kind: str | None = None
         with counting_statements() as statements:
             try:
                 if self._streams is not None and _prefers_events(headers.get(b"accept", b"")):
@@ -132,7 +136,7 @@ class GraphQLEndpoint:
                     return
                 try:
                     request, op = await self._read(scope, headers, receive, request_id, line)
-                    status, raw = await self._executed(
+                    kind, status, raw = await self._executed(
                         request, op, headers, mutations_allowed=scope["method"] == "POST"
                     )
                     extra = {"allow": "POST"} if status == 405 else {}
@@ -141,7 +145,7 @@ class GraphQLEndpoint:
                 line["status"] = status
                 await send_whole(send, status, raw, _content_type(headers), request_id, extra)
             finally:
-                self._write(line, began, statements)
+                self._write(line, began, statements, kind)
 
     def takes(self, headers: Headers) -> bool:
         if self._is_crossed and b"origin" in headers:
@@ -152,6 +156,7 @@ class GraphQLEndpoint:
         request_id = request_id_of(headers)
         began = time.perf_counter()
         line = _line_of(request_id)
+        kind: str | None = None
         with counting_statements() as statements:
             try:
                 try:
@@ -159,7 +164,7 @@ class GraphQLEndpoint:
                     _require_json(headers)
                     known = self._repeated.get(body)
                     request, op = self._asked(viewer, known or _from_json(body), headers, request_id, line)
-                    status, raw = await self._executed(request, op, headers, mutations_allowed=True)
+                    kind, status, raw = await self._executed(request, op, headers, mutations_allowed=True)
                     extra: dict[str, str] = {}
                     if known is None and request.ready is not None and not request.explain:
                         self._repeated.keep(body, request)
@@ -168,23 +173,33 @@ class GraphQLEndpoint:
                 line["status"] = status
                 return Whole(status, lines_of(_content_type(headers), request_id, extra), raw)
             finally:
-                self._write(line, began, statements)
+                self._write(line, began, statements, kind)
+
+    @property
+    def streaming(self) -> int:
+        """How many operations are being answered as server-sent events."""
+        return 0 if self._streams is None else self._streams.open
 
     def stop(self) -> None:
         """End what is streamed: it would not end by itself."""
         if self._streams is not None:
             self._streams.stop()
 
-    def _write(self, line: dict[str, Any], began: float, statements: Mapping[str, int]) -> None:
-        line["ms"] = round((time.perf_counter() - began) * 1000, 2)
+    def _write(
+        self, line: dict[str, Any], began: float, statements: Mapping[str, int], kind: str | None
+    ) -> None:
+        seconds = time.perf_counter() - began
+        if "transport" not in line:  # streams are counted where their kind is known
+            self._traffic.add("http", kind, line["status"], seconds)
+        line["ms"] = round(seconds * 1000, 2)
         line["statements"] = sum(statements.values())
         self._log(line)
 
     async def _executed(
         self, request: Request, op: Operation, headers: Headers, *, mutations_allowed: bool
-    ) -> tuple[int, bytes]:
+    ) -> tuple[str | None, int, bytes]:
         response = await execute(self._schema, request, op, mutations_allowed=mutations_allowed)
-        return _status_of(response, headers), response.raw
+        return response.kind, _status_of(response, headers), response.raw
 
     async def _stream(
         self,

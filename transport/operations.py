@@ -25,6 +25,13 @@ class Perform(Protocol):
     ) -> Awaitable[Response | AsyncGenerator[Frame, None]]: ...
 
 
+def seen(outcome: Response | AsyncGenerator[Frame, None]) -> tuple[str | None, int]:
+    """The kind of an operation and its status, as HTTP would have it, where there is none of HTTP."""
+    if not isinstance(outcome, Response):
+        return "subscription", 200
+    return outcome.kind, 200 if outcome.executed else 400
+
+
 Log = Callable[[dict[str, Any]], None]
 _READ = 2_000
 _OPERATION = re.compile(r"\b(?:query|mutation|subscription)\s+([_A-Za-z][_0-9A-Za-z]*)")

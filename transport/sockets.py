@@ -21,6 +21,7 @@ from transport.http import headers_of
 from transport.logs import log_request
 from transport.operations import Log, Perform
 from transport.protocol import ABORT, SEND_AT_ONCE
+from transport.traffic import Traffic
 
 SUBPROTOCOL = "graphql-transport-ws"
 RESTART = 1012, "Service restart: connect again"
@@ -41,9 +42,12 @@ class GraphQLSockets:
         public_url: str,
         limits: Limits = USUAL,
         log: Log = log_request,
+        traffic: Traffic | None = None,
     ) -> None:
         """Pages of `allowed_origins` and of our own origin may connect, and whatever is no page."""
-        self._terms = Terms(perform, services, limits, log, self._take_place)
+        self._terms = Terms(
+            perform, services, limits, log, Traffic() if traffic is None else traffic, self._take_place
+        )
         self._origins = {*allowed_origins, _origin_of(public_url)}
         self._sockets: set[Connection] = set()
         self._of_users: Counter[UUID] = Counter()
@@ -64,6 +68,15 @@ class GraphQLSockets:
             await socket.run()
         finally:
             self._forget(socket)
+
+    @property
+    def open(self) -> int:
+        return len(self._sockets)
+
+    @property
+    def running(self) -> int:
+        """How many operations run on all of them."""
+        return sum(socket.running for socket in self._sockets)
 
     async def stop(self) -> None:
         """Tell every socket to connect again (1012), and drop those that are not gone after `stop_s` seconds."""

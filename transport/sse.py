@@ -5,6 +5,7 @@ https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ from resolvers.operation import Operation
 from schema.documents import Refused
 from schema.execution import MUTATION_NEEDS_POST, Executable, Request, Response, fault
 from schema.limits import MAX_CHARACTERS
-from transport.operations import Perform
+from transport.operations import Perform, seen
+from transport.traffic import Traffic
 
 EVENT_STREAM = "text/event-stream"
 _COMPLETE = b"event: complete\ndata:\n\n"
@@ -43,10 +45,13 @@ class _TooSlow(Exception):
 class EventStreams:
     """The answers that are being streamed, each over a connection of its own."""
 
-    def __init__(self, schema: Executable, perform: Perform, *, keep_alive_s: float, send_s: float) -> None:
+    def __init__(
+        self, schema: Executable, perform: Perform, traffic: Traffic, *, keep_alive_s: float, send_s: float
+    ) -> None:
         """A comment is sent every `keep_alive_s`; a client that takes nothing for `send_s` is dropped."""
         self._schema = schema
         self._perform = perform
+        self._traffic = traffic
         self._keep_alive_s = keep_alive_s
         self._send_s = send_s
         self._telling: set[asyncio.Task[None]] = set()
@@ -79,6 +84,10 @@ class EventStreams:
         with contextlib.suppress(_TooSlow):
             await self._give(caller, b"", is_last=True)
 
+    @property
+    def open(self) -> int:
+        return len(self._telling)
+
     def stop(self) -> None:
         """End all streams, and those that are about to begin."""
         self._is_stopping = True
@@ -97,8 +106,11 @@ class EventStreams:
             await self._give(caller, _COMPLETE)
 
     async def _tell_outcome(self, request: Request, op: Operation, caller: Caller) -> None:
+        began = time.perf_counter()
+        kind, status = None, 400
         try:
             outcome = await self._perform(request, op)
+            kind, status = seen(outcome)
             if isinstance(outcome, Response):
                 await self._give_result(caller, outcome.raw, None)
                 return
@@ -108,7 +120,10 @@ class EventStreams:
         except _TooSlow:
             raise
         except Exception as error:
+            status = 500
             await self._give(caller, _next(orjson.dumps({"errors": [fault(error, op.request_id)]})))
+        finally:
+            self._traffic.add("sse", kind, status, time.perf_counter() - began)
 
     def _is_mutation(self, request: Request) -> bool:
         operation = self._operation_of(request)
@@ -138,6 +153,7 @@ class EventStreams:
             # It was cancelled and did not learn of it: `asyncio.wait_for` of Python 3.11 can lose a cancellation.
             raise asyncio.CancelledError
         await self._give(caller, _next(result, cursor))
+        self._traffic.frames += 1
 
     async def _give(self, caller: Caller, text: bytes, *, is_last: bool = False) -> None:
         """Wait until the transport takes it. Raises `_TooSlow` if that takes too long; the client is dropped then."""

@@ -46,12 +46,18 @@ class Pool:
             "statement_cache_size": _STATEMENTS,
             "max_cached_statement_lifetime": 0,
         }
-        self._free = size
+        self.size = self._free = size
+        self.waits = 0
+        """How often somebody had to wait for a connection, since the beginning."""
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._wait_s = wait_s
         self._kept_s = kept_s
         self._idle: list[Lane] = []
         self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def busy(self) -> int:
+        return self.size - self._free
 
     async def close(self) -> None:
         while self._idle:
@@ -144,6 +150,7 @@ class Pool:
         turn: asyncio.Future[None] = loop.create_future()
         timer = loop.call_later(self._wait_s, _give_up, turn)
         self._waiting.append(turn)
+        self.waits += 1
         try:
             await turn
         except BaseException:

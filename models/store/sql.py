@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from datetime import datetime
 from functools import cache
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import QueuePool
 from sqlmodel import SQLModel
 
 from models.errors import BY_CONSTRAINT, DomainError, IdempotencyConflict, NotFound, OutcomeUnknown
@@ -61,6 +62,14 @@ _RETRY_S, MOST_ATTEMPTS = 0.2, 100
 _log = logging.getLogger("skillsync.store")
 
 
+class PoolState(NamedTuple):
+    """Connections of one pool; how often somebody waited for one is None where that is not counted."""
+
+    size: int
+    busy: int
+    waits: int | None
+
+
 class Database:
     """Three small pools over one PostgreSQL: transactions, hot ones, and short reads of one statement each."""
 
@@ -74,6 +83,7 @@ class Database:
     ) -> None:
         """`settle_timeout_s` is how long to ask for the outcome of a COMMIT during which the connection broke."""
         self._settle_timeout_s = settle_timeout_s
+        self._pool_size = pool_size
         self._shadow: Shadow | None = None
         self.on_facts: Callable[[frozenset[str]], None] | None = None
         """Told, after a commit, the streams that have grown; must not wait."""
@@ -117,6 +127,14 @@ class Database:
         await self._reads.dispose()
         await self._planned.close()
         await self._uneven.close()
+
+    @property
+    def pools(self) -> dict[str, PoolState]:
+        counted = {"hot": self._hot_writes, "planned": self._planned, "searches": self._uneven}
+        return {name: PoolState(pool.size, pool.busy, pool.waits) for name, pool in counted.items()} | {
+            name: PoolState(self._pool_size, cast("QueuePool", engine.sync_engine.pool).checkedout(), None)
+            for name, engine in {"transactions": self._writes, "reads": self._reads}.items()
+        }
 
     def seen_through(self, shadow: Shadow) -> Self:
         """The same database to whoever only reads, with what `shadow` says in place of some tables."""

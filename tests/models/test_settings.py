@@ -44,6 +44,7 @@ def test_nothing_has_to_be_set() -> None:
         secret_keys=(),
         jwt_private_keys=(),
         cors_origins=(),
+        metrics_token=None,
         gigs_need_approval=False,
         recommendations=True,
         demo_world=True,
@@ -122,6 +123,8 @@ def test_production_runs_with_what_it_needs() -> None:
     ("env", "says"),
     [
         ({"ENV": "staging"}, "set it to development or production"),
+        ({"METRICS_TOKEN": "too short"}, "METRICS_TOKEN must have at least 16 characters"),
+        ({"METRICS_TOKEN": "with spaces in it, and long"}, "all of them printable ASCII but spaces"),
         ({"PORT": "http"}, "PORT is 'http'; set it to a whole number"),
         ({"PORT": "65536"}, "PORT is 65536; it must be between 0 and 65535"),
         ({"PORT": "-1"}, "PORT is -1; it must be between 0 and 65535"),

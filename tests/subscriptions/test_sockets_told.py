@@ -16,6 +16,7 @@ from schema.streaming import perform
 from tests.subscriptions.conftest import StartWorker, until
 from tests.subscriptions.test_follow import DEADLINE_S
 from transport.connection import Connection, Limits, Terms
+from transport.traffic import Traffic
 
 EVENTS = "subscription ($gig: ID!) { gigEvents(gigId: $gig) { event { __typename } } }"
 LINKED = "subscription ($gig: ID!) { gigEvents(gigId: $gig) { event { __typename ... on GigPaused { gig { title } } } } }"
@@ -69,7 +70,7 @@ async def test_an_id_that_is_used_again_tells_nothing_of_the_operation_it_meant_
     chance, gig = random.Random(seed), encode_id("gig", gig_id)
     peer = Peer(chance)
     terms = Terms(
-        partial(perform, worker.world.schema, worker.streams), worker.world.services, Limits(), lambda _: None,
+        partial(perform, worker.world.schema, worker.streams), worker.world.services, Limits(), lambda _: None, Traffic(),
         lambda _: True,
     )  # fmt: skip
     socket = Connection(terms, peer.said.get, peer.take, peer.take_at_once, lambda: None, device="")

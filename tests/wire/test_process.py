@@ -382,11 +382,12 @@ def test_production_serves_a_migrated_database_without_graphiql_or_demo_logins(
 
         answer = server.ask("{ __typename }")
         page = httpx.get(f"{server.address()}/graphql", headers={"accept": "text/html"})
+        metrics = httpx.get(f"{server.address()}/metrics")
         ready = httpx.get(f"{server.address()}/health/ready").json()
         code = server.end(signal.SIGTERM)
 
     assert answer["data"] == {"__typename": "Query"}
-    assert page.status_code == 400
+    assert (page.status_code, metrics.status_code, metrics.text) == (400, 404, "")
     assert ready["adapters"] == {"sql": "postgresql", "chat": "sql", "broker": "memory", "files": "directory"}
     assert DEMO_PASSWORD not in server.text
     assert code == 0
