@@ -382,6 +382,12 @@ class StreamItem:
         "Who did it; null for the platform itself, if they are gone, or if they hide their profile from you.",
     )
 
+    actor: Person | None = reference(
+        "actor_id",
+        "Who did it; null wherever `actorName` is, and if you share neither a board nor a room of chat with them.",
+        told=names,
+    )
+
     notification: NotificationType | None = reference(
         "fact_id",
         "Your notification of it, as it is now; null if it is none, as in streams that are not your own, or if you switched it off.",

@@ -429,15 +429,33 @@ class Answered(Declaration):
         return self.function(context, **arguments)
 
 
+Found = Callable[[Operation, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
+
+
 @dataclass(eq=False)
 class Reference(Declaration):
-    """A node that a value made by Python refers to by the key in `attribute`, read under the caller's scope."""
+    """A node that a value made by Python refers to by the key in `attribute`, read under the caller's scope.
+
+    With `told`, only if that has an entry for the key, too: whoever may not be told of it may not see it either.
+    """
 
     attribute: str
+    told: Found | None = None
 
     def resolve(self, field: GraphField, source: Any, context: Context, arguments: dict[str, Any]) -> Any:
         key = getattr(source, self.attribute)
-        return None if key is None else load_node(context, field.target, key)
+        if key is None:
+            return None
+        if self.told is None:
+            return load_node(context, field.target, key)
+        return self._told_of(self.told, field, context, key)
+
+    async def _told_of(self, told: Found, field: GraphField, context: Context, key: Any) -> Any:
+        async def batch(keys: list[Any]) -> list[bool]:
+            known = await told(context.op, keys)
+            return [key in known for key in keys]
+
+        return await load_node(context, field.target, key) if await context.load(self, key, batch) else None
 
 
 @dataclass(eq=False)
@@ -584,8 +602,8 @@ def lookup(
     return field
 
 
-def reference(attribute: str, description: str) -> Any:
-    return declare(Reference(attribute), description)
+def reference(attribute: str, description: str, *, told: Found | None = None) -> Any:
+    return declare(Reference(attribute, told), description)
 
 
 def attached(

@@ -20,7 +20,8 @@ from graphql import (
 )
 from strawberry.types.field import StrawberryField
 
-from schema.graph import Attached, Reference
+from resolvers.operation import Operation
+from schema.graph import Attached, Found, Reference
 from schema.planner.selection import Selected, Selections
 
 _AS_IS = {"String", "ID", "Boolean"}
@@ -102,7 +103,16 @@ class Read:
     """A function, or a type of nodes."""
     below: Sequence[Selected] = ()
     """What is selected of the nodes."""
+    told: Found | None = None
+    """Of which of the nodes the caller may be told at all; None: of all they may see."""
     asked: list[Asked] = field(default_factory=list)
+
+    async def told_of(self, op: Operation, keys: Sequence[Any]) -> Sequence[Any]:
+        """Those of the keys that the caller may be told of."""
+        if self.told is None or not keys:
+            return keys
+        known = await self.told(op, keys)
+        return [key for key in keys if key in known]
 
     def keys(self, values: Sequence[Any]) -> set[Any]:
         """All keys that it is asked for by these values."""
@@ -118,10 +128,17 @@ class Reads:
     def __iter__(self) -> Iterator[Read]:
         return (read for _, read in self._found.values())
 
-    def add(self, asked: Asked, source: Attached | GraphQLObjectType, below: Sequence[Selected] = ()) -> int:
+    def add(
+        self,
+        asked: Asked,
+        source: Attached | GraphQLObjectType,
+        below: Sequence[Selected] = (),
+        told: Found | None = None,
+    ) -> int:
         """The number of the read: the same where the same is selected, such as through a fragment."""
         selected = tuple((part.key, *map(id, part.nodes)) for part in below)
-        number, read = self._found.setdefault((id(source), selected), (len(self._found), Read(source, below)))
+        fresh = len(self._found), Read(source, below, told)
+        number, read = self._found.setdefault((id(source), selected, told), fresh)
         read.asked.append(asked)
         return number
 
@@ -186,7 +203,9 @@ class Values:
             target = definition.type
             is_required = is_non_null_type(target)
             target = target.of_type if is_required else target
-            number = self._reads.add(asked, target, self._selections.below(target, selected))
+            number = self._reads.add(
+                asked, target, self._selections.below(target, selected), declaration.told
+            )
             found = f"{self._parameter}[{number}].get({key})"
             return f"need({found})" if is_required else found
         if declaration is not None or field.base_resolver is not None:

@@ -360,7 +360,11 @@ class _Planner:
             function = read.source.function
             return lambda run, keys: function(run.op, keys), not read.source.is_personal
         unit = Unit.keyed(self._schema, self._selections, read.source, list(read.below))
-        return lambda run, keys: _found(run, unit, keys), subject is not None and unit.is_alike(subject)
+
+        async def found(run: Run, keys: Sequence[UUID]) -> Mapping[Any, Any]:
+            return await _found(run, unit, await read.told_of(run.op, keys))
+
+        return found, read.told is None and subject is not None and unit.is_alike(subject)
 
     def _read(self) -> Callable[[Inputs], Any]:
         return reader(self._schema, self._root.fields[self._selected.name], self._selected.node)

@@ -242,7 +242,8 @@ class Answer:
                 answers.append(await read.source.function(self._context.op, keys))
             else:
                 assert unit is not None
-                answers.append(await self._found(unit, keys))
+                told = await read.told_of(self._context.op, keys)
+                answers.append(await self._found(unit, told) if told else {})
         return answers
 
     async def _asked(self, use: SourceUse) -> Mapping[Any, Any]:

@@ -40,6 +40,8 @@ OF_THE_GIG = """subscription ($gig: ID!, $after: StreamCursor) { gigEvents(gigId
 LINKED = """subscription ($gig: ID!, $after: StreamCursor) { gigEvents(gigId: $gig, after: $after) {
   cursor actorName event { __typename ... on GigPaused { gig { status } } } } }"""
 
+ACTORS = "subscription ($gig: ID!) { gigEvents(gigId: $gig) { cursor actor { name } event { __typename } } }"
+
 
 async def ask(
     worker: Worker,
@@ -207,6 +209,8 @@ async def test_a_fact_is_shown_once_for_all_it_is_the_same_for(start: StartWorke
     assert await all_told(OF_THE_GIG) == (10, 1, 1)
     # Who did it may hide from some: the name, and the gig, once for each of the five.
     assert await all_told(LINKED) == (10, 5, 10)
+    # The person behind it may be unknown to some: the name decides, and the person is read, once for each.
+    assert await all_told(ACTORS) == (10, 5, 10)
 
 
 @pytest.mark.parametrize("document", [EVENTS, OF_THE_GIG, LINKED], ids=["facts", "shared", "personal"])
