@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from auth.tokens import ACCESS_LIFETIME
 from auth.viewer import SignInRequired, Viewer
+from models.store.compiled import compiled
 from models.store.sql import Database
 from models.user import Session, User, UserStatus, suspended_until
 from models.vocabulary import Vocabulary
@@ -104,19 +105,20 @@ class RevokedSessions:
         changed since the last time."""
         since = now - ACCESS_LIFETIME
         revoked: dict[UUID, datetime] = {}
-        for row in await db.fetch(_taken_since(since)):
-            if row.version is None:
-                revoked[row.id] = row.at
+        for id, at, version, status, until in await db.poll(_TAKEN, {"since": since}):
+            if version is None:
+                revoked[id] = at
             else:
-                self.note(row.id, Standing(UserStatus(row.status), row.until, row.version, row.at))
+                self.note(id, Standing(UserStatus(status), until, version, at))
         self._ids = {id: at for id, at in self._ids.items() if at > since} | revoked
         self._accounts = {id: known for id, known in self._accounts.items() if known.at > since}
         before, self._followed = self._followed, {id: known.version for id, known in self._accounts.items()}
         return any(before.get(id) != version for id, version in self._followed.items())
 
 
-def _taken_since(since: datetime) -> sa.CompoundSelect[Any]:
-    """Sessions, without a version, and accounts."""
+def _taken() -> sa.CompoundSelect[Any]:
+    """Sessions, without a version, and accounts, since a moment."""
+    since = sa.bindparam("since", type_=sa.DateTime(timezone=True))
     sessions: sa.Select[*tuple[Any, ...]] = sa.select(
         col(Session.id).label("id"),
         col(Session.revoked_at).label("at"),
@@ -132,3 +134,6 @@ def _taken_since(since: datetime) -> sa.CompoundSelect[Any]:
         col(User.suspended_until),
     ).where(col(User.access_changed_at) > since)
     return sa.union_all(sessions, accounts)
+
+
+_TAKEN = compiled(_taken())

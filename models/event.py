@@ -7,6 +7,7 @@ free text that people wrote is referenced by `remark_id`, so that it disappears 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from typing import ClassVar
 from uuid import UUID
 
@@ -102,7 +103,12 @@ class Event(ABC):
 
     def payload(self) -> dict[str, object]:
         """What the fact says beyond its columns: absolute values, never deltas."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._IN_COLUMNS}
+        return {name: getattr(self, name) for name in _said_by(type(self))}
+
+
+@cache
+def _said_by(kind: type[Event]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind) if f.name not in kind._IN_COLUMNS)
 
 
 class ToPerson:

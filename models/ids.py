@@ -1,5 +1,6 @@
 """Ids are UUIDv7; outside they are typed and readable: a prefix and 26 characters of Crockford base32 (TypeID)."""
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from uuid import UUID
@@ -14,6 +15,8 @@ from models.errors import Invalid
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _TWO = [a + b for a in _LETTERS[:8] for b in _LETTERS]
 _THREE = [a + b + c for a in _LETTERS for b in _LETTERS for c in _LETTERS]
+_SUFFIX = re.compile(f"[0-7][{_LETTERS}]{{25}}")
+_AS_DIGITS = str.maketrans(_LETTERS, "0123456789abcdefghijklmnopqrstuv")
 
 
 def new_id() -> UUID:
@@ -45,6 +48,10 @@ def id_encoder(prefix: str) -> Callable[[bytes], str]:
 
 def decode_id(prefix: str, text: str, *, path: tuple[str, ...] = ("id",)) -> UUID:
     """Raises `Invalid` naming `path` when the text is no id, or an id of another type."""
+    kind, _, suffix = text.rpartition("_")
+    if kind == prefix and _SUFFIX.fullmatch(suffix):
+        return UUID(int=int(suffix.translate(_AS_DIGITS), 32))
+    # Whatever else it is; the library takes 50 µs for an id (measured).
     try:
         parsed = TypeID.from_string(text)
     except (TypeIDException, ValueError) as error:

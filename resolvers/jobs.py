@@ -20,6 +20,7 @@ from sqlmodel import col
 
 from models.ids import new_id
 from models.job import Job, JobStatus
+from models.store.compiled import compiled
 from models.store.sql import Receipt, Transaction
 from models.user import Role
 from resolvers.operation import Operation
@@ -92,6 +93,9 @@ _OWE = _renewing()
 
 async def run_due_jobs(op: Operation, *, at_most: int = 100) -> int:
     """Run what is due now, one transaction each; how many were run, failed ones included."""
+    (row,) = await op.db.poll(_IS_DUE, {"now": op.now()})
+    if not row["is_due"]:
+        return 0
     for done in range(at_most):
         if not await _run_one(op):
             return done
@@ -148,7 +152,7 @@ async def _claim(tx: Transaction, *, now: datetime) -> Job | None:
     await tx.execute(_GIVE_WAY)
     statement = (
         sa.select(Job)
-        .where(col(Job.status) == JobStatus.WAITING, col(Job.run_at) <= now)
+        .where(*_is_due(now))
         .order_by(col(Job.run_at), col(Job.id))
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -181,6 +185,16 @@ async def _lock_claimed(tx: Transaction, claim: _Claim) -> Job | None:
         col(Job.attempts) == claim.attempts,
     )
 
+
+def _is_due(now: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    return col(Job.status) == JobStatus.WAITING, col(Job.run_at) <= now
+
+
+_IS_DUE = compiled(
+    sa.select(
+        sa.exists().where(*_is_due(sa.bindparam("now", type_=sa.DateTime(timezone=True)))).label("is_due")
+    )
+)
 
 # A job holds its own row and wants its subject's; whoever moves a job holds the subject and wants the job's row. The job
 # gives way before PostgreSQL looks for deadlocks (after 1 s), so that never a person is the one who is refused.

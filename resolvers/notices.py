@@ -25,6 +25,7 @@ from models.contract import (
 )
 from models.message import Content
 from models.room import Room, RoomNotice
+from models.store.compiled import compiled
 from models.store.sql import Transaction
 from resolvers.operation import Operation
 
@@ -68,16 +69,21 @@ async def tell(op: Operation, tx: Transaction, event: ContractMoved | Applicatio
     )
 
 
+_IS_OWED = col(RoomNotice.said_at).is_(None)
+_ANY_OWED = compiled(sa.select(sa.exists().where(_IS_OWED).label("is_any")))
+
+
 async def say_notices(op: Operation) -> None:
     """Say all that is owed, in the order in which it came. Raises `StoreAway`, `OutcomeUnknown`, `RoomBusy`."""
-    while await _say_some(op) == AT_ONCE:
+    (row,) = await op.db.poll(_ANY_OWED)
+    while row["is_any"] and await _say_some(op) == AT_ONCE:
         pass
 
 
 async def _say_some(op: Operation) -> int:
     owed = (
         sa.select(RoomNotice.__table__)  # type: ignore[attr-defined]
-        .where(col(RoomNotice.said_at).is_(None))
+        .where(_IS_OWED)
         .order_by(col(RoomNotice.created_at), col(RoomNotice.id))
         .limit(AT_ONCE)
     )
@@ -96,3 +102,4 @@ async def _say_some(op: Operation) -> int:
             )
         op.services.chat.tell(row.room_id)
     return len(rows)
+

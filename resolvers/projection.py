@@ -21,6 +21,7 @@ from models.chat_words import tokens_of
 from models.message import Content
 from models.room import ChatMark, Room, RoomKind, RoomMember, RoomMessage, RoomProgress
 from models.room_events import MessageForPerson
+from models.store.compiled import compiled
 from models.store.sql import Transaction
 from resolvers.message_files import Held, settle_files
 from resolvers.open_words import contents_of
@@ -31,6 +32,7 @@ _log = logging.getLogger("skillsync.chat")
 PAGE = 200
 LANGUAGE = "english"
 """Whose stems are searched, as long as rooms name none."""
+_MARK = compiled(sa.select(col(ChatMark.mark)).where(col(ChatMark.store) == sa.bindparam("store")))
 _turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
 
@@ -65,8 +67,8 @@ async def project(op: Operation, room_id: UUID) -> int:
 async def sweep(op: Operation) -> int:
     """Project all rooms that moved since the last sweep of any process; how many there were."""
     store = op.services.chat.store
-    rows = await op.db.fetch(sa.select(col(ChatMark.mark)).where(col(ChatMark.store) == store.name))
-    mark = rows[0][0] if rows else None
+    rows = await op.db.poll(_MARK, {"store": store.name})
+    mark = rows[0]["mark"] if rows else None
     if mark is None:
         # Before the first mark, every room may have moved.
         moved = await store.moved_since(None)

@@ -14,6 +14,7 @@ from models.chat import ChatFact, ChatKind
 from models.event import EVENTS, Audience
 from models.notification import NotificationsChanged
 from models.store.chat import ChatStore
+from models.store.compiled import compiled
 from models.store.sql import Database
 
 COUNTS_CHANGED = "GigCountsChanged"
@@ -196,12 +197,13 @@ async def moved_since(db: Database, horizon: int) -> Moved:
     Not by name but by writer: a head carries the transaction that moved it last, and whatever could not be seen at the
     time of a horizon has that transaction's number or a higher one.
     """
-    row = (await db.fetch(_MOVED.bindparams(horizon=str(horizon))))[0]
-    return Moved(int(row.horizon), dict(zip(row.streams, row.numbers, strict=True)))
+    (row,) = await db.poll(_MOVED, {"horizon": str(horizon)})
+    return Moved(int(row["horizon"]), dict(zip(row["streams"], row["numbers"], strict=True)))
 
 
 async def horizon_now(db: Database) -> int:
-    return int((await db.fetch(_HORIZON))[0].horizon)
+    (row,) = await db.poll(_HORIZON)
+    return int(row["horizon"])
 
 
 _AFTER = sa.text("""
@@ -224,10 +226,12 @@ _SAME = sa.text("""
 
 _HEADS = sa.text("select stream, number from stream_head where stream = any(cast(:streams as text[]))")
 
-_HORIZON = sa.text("select cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as horizon")
+_HORIZON = compiled(sa.text("select cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as horizon"))
 
-_MOVED = sa.text("""
+_MOVED = compiled(
+    sa.text("""
     select cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as horizon,
            coalesce(array_agg(stream), '{}') as streams, coalesce(array_agg(number), '{}') as numbers
     from stream_head where x >= cast(cast(:horizon as text) as xid8)
 """)
+)

@@ -10,6 +10,7 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
+from transport.huge_pages import collapse_memory
 from transport.protocol import BoundedHttpProtocol, DroppableWebSocketProtocol
 
 MAX_MESSAGE = 65_536
@@ -100,6 +101,7 @@ class AnnouncingServer(uvicorn.Server):
             gc.freeze()
             # An answer is hundreds of small objects that die at once: looking for cycles every 700 of them finds none.
             gc.set_threshold(20_000, 20, 20)
+            collapse_memory()
             self._announce(self.servers[0].sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

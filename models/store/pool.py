@@ -83,8 +83,8 @@ class Pool:
         finally:
             self._give_back(lane, is_usable=is_usable)
 
-    async def fetch_row(self, text: str, arguments: Sequence[Any]) -> Any:
-        """The one row that a reading statement answers. Repeated once if the connection broke: reading twice changes nothing.
+    async def fetch_rows(self, text: str, arguments: Sequence[Any]) -> list[Any]:
+        """What a reading statement answers. Repeated once if the connection broke: reading twice changes nothing.
 
         Raises TimeoutError when all connections stay busy, and what asyncpg raises.
         """
@@ -93,11 +93,11 @@ class Pool:
         except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError):
             return await self._fetch_once(text, arguments)
 
-    async def _fetch_once(self, text: str, arguments: Sequence[Any]) -> Any:
+    async def _fetch_once(self, text: str, arguments: Sequence[Any]) -> list[Any]:
         lane = self._take_idle() or await self._take()
         is_usable = True
         try:
-            return (await lane.fetch(text, arguments))[0]
+            return await lane.fetch(text, arguments)
         except asyncpg.PostgresError:
             # The server's word on this statement; the connection is as good as before, unless it was ended.
             raise

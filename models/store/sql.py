@@ -25,6 +25,7 @@ from sqlmodel import SQLModel
 from models.errors import BY_CONSTRAINT, DomainError, IdempotencyConflict, NotFound, OutcomeUnknown
 from models.idempotency import Outcome
 from models.store.chat import StoreAway
+from models.store.compiled import Compiled
 from models.store.counting import count_statement, counting_statements
 from models.store.facts import (
     CLAIM_KEY,
@@ -142,12 +143,18 @@ class Database:
         seen._shadow = shadow
         return seen
 
-    def read(self, text: str, arguments: Sequence[Any], *, is_generic: bool) -> Awaitable[Any]:
-        """The one row of a planned statement. `is_generic`: one plan of PostgreSQL serves all arguments."""
+    def read(self, text: str, arguments: Sequence[Any], *, is_generic: bool) -> Awaitable[list[Any]]:
+        """The rows of a planned statement. `is_generic`: one plan of PostgreSQL serves all arguments."""
         count_statement("select")
         if self._shadow is not None:
             text, arguments = self._shadow.over(text, arguments)
-        return (self._planned if is_generic else self._uneven).fetch_row(text, arguments)
+        return (self._planned if is_generic else self._uneven).fetch_rows(text, arguments)
+
+    async def poll(self, statement: Compiled, values: Mapping[str, object] | None = None) -> list[Any]:
+        """Like `fetch`, for what is asked again and again while nothing happens: SQLAlchemy would take a millisecond each time,
+        and compile what was made anew. Raises TimeoutError when all connections stay busy, and what asyncpg raises."""
+        count_statement(statement.text)
+        return await self._uneven.fetch_rows(statement.text, statement.arguments(values or {}))
 
     async def fetch(
         self, statement: sa.Executable, values: Mapping[str, Any] | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import product
@@ -286,19 +286,23 @@ async def test_a_follow_that_begins_while_the_database_is_away_waits_for_it(
     client = await worker.world.client()
     gig_id = await worker.world.open_gig(client)
     await move(worker, gig_id, client)
-    fetch, was_asked, is_away = worker.world.services.db.fetch, asyncio.Event(), True
+    db, was_asked, is_away = worker.world.services.db, asyncio.Event(), True
 
-    async def failing(statement: Any, *values: Any) -> Any:
-        if is_away:
-            was_asked.set()
-            raise ConnectionRefusedError
-        return await fetch(statement, *values)
+    def failing(read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def ask(*question: Any) -> Any:
+            if is_away:
+                was_asked.set()
+                raise ConnectionRefusedError
+            return await read(*question)
+
+        return ask
 
     async def follow() -> list[tuple[int, str]]:
         async with worker.streams.follow(f"gig:{gig_id}", client, after=2) as follower:
             return await take(follower, 2)
 
-    monkeypatch.setattr(worker.world.services.db, "fetch", failing)
+    monkeypatch.setattr(db, "fetch", failing(db.fetch))
+    monkeypatch.setattr(db, "poll", failing(db.poll))
     taken = asyncio.create_task(follow())
     await was_asked.wait()
     with pytest.raises(ConnectionRefusedError):

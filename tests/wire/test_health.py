@@ -102,7 +102,7 @@ async def test_a_background_task_that_fails_is_named_and_recovers_by_itself(
 
     assert broken.status_code == 200
     assert broken.json()["background"] == dict.fromkeys(TASKS, "ok") | {
-        "revocations": "failing: ProgrammingError"
+        "revocations": "failing: UndefinedTableError"
     }
     assert [line["task"] for line in log.named("background work failed")] == ["revocations"]
     assert [line["task"] for line in log.named("background work goes on")] == ["revocations"]
