@@ -352,6 +352,8 @@ class GigSkill(SQLModel, table=True):
         sa.CheckConstraint("weight between 1 and 5", name="weight_range"),
         # With the gig, so that the gigs with a skill are read from the index alone: 2 ms instead of 9 for 12,000.
         sa.Index("ix_gig_skill_by_skill", "skill_id", "gig_id"),
+        # As a gig shows them, in order and without reading the table.
+        sa.Index("ix_gig_skill_in_order", "gig_id", "position", postgresql_include=["skill_id"]),
     )
 
     gig_id: UUID = reference("gig.id", primary_key=True)

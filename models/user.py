@@ -230,6 +230,8 @@ class User(Versioned, table=True):
     __table_args__ = (
         sa.Index("uq_users_email_lower", sa.text("lower(email)"), unique=True),
         sa.Index("ix_users_newest", "created_at", "id"),
+        # Whatever is shown of people is shown with their names.
+        sa.Index("ix_users_name", "id", postgresql_include=["name"]),
         # Read by the scopes of profiles: few, and from the index alone.
         sa.Index("ix_users_not_active", "status", "id", postgresql_where=sa.text("status <> 'ACTIVE'")),
         sa.Index("ix_users_roles", "roles", postgresql_using="gin"),
