@@ -102,7 +102,9 @@ class FreelancerSkill(SQLModel, table=True):
         sa.CheckConstraint("years between 0 and 60", name="years_range"),
         sa.Index("ix_freelancer_skill_by_skill", "skill_id", "freelancer_id"),
         # As a profile shows them, in order and without reading the table.
-        sa.Index("ix_freelancer_skill_in_order", "freelancer_id", "position", postgresql_include=["skill_id"]),
+        sa.Index(
+            "ix_freelancer_skill_in_order", "freelancer_id", "position", postgresql_include=["skill_id"]
+        ),
     )
 
     freelancer_id: UUID = reference("freelancer_profile.user_id", primary_key=True)

@@ -102,4 +102,3 @@ async def _say_some(op: Operation) -> int:
             )
         op.services.chat.tell(row.room_id)
     return len(rows)
-
