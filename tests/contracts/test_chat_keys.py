@@ -15,6 +15,7 @@ from models.chat import ChatDraft, ChatFact, ChatKind, fold
 from models.chat_cipher import Place
 from models.chat_words import asked_tokens, tokens_of
 from models.ids import new_id
+from models.message import Content
 from models.store.chat import ChatStore
 from models.store.chat_keys import MUCH_BYTES, ChatKeys, Unreadable
 from models.store.chat_rotation import SETTLED, Rotation, renew, rewrap
@@ -59,13 +60,13 @@ async def say(
 
 
 async def seal_and_append(store: ChatStore, keys: ChatKeys, draft: ChatDraft, text: str) -> ChatFact:
-    sealed = await keys.seal(text.encode(), Place.of(draft), at=AT)
+    sealed = await keys.seal(Content(text).as_bytes, Place.of(draft), at=AT)
     return (await store.append_fact(replace(draft, sealed=sealed))).fact
 
 
 async def read(store: ChatStore, keys: ChatKeys, room_id: UUID) -> list[str | Unreadable]:
     facts = [fact for fact in await log(store, room_id) if fact.sealed]
-    return [w if isinstance(w, Unreadable) else w.decode() for w in await keys.unseal(facts)]
+    return [w if isinstance(w, Unreadable) else Content.of(w).text for w in await keys.unseal(facts)]
 
 
 # -- sealing -----------------------------------------------------------------------------------------------------------
