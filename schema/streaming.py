@@ -228,37 +228,50 @@ class _Subscriber:
             return [await self._word(follower, StreamHeartbeat(lag=follower.lag))], False
         if (word := self._word_of_people(follower)) is not None:
             return [await self._word(follower, word)], False
-        before = [Position(leg.stream, leg.number) for leg in _legs(follower)]
         try:
-            facts = await follower.take()
+            frames = await self._next(follower)
         except Gap as gap:
             start, behind = self._cursor(follower, gap.before), self._cursor(follower)
             word = StreamGap(from_=start, to=behind, reason=ResetReason.NOT_KEPT)
             return [await self._control(behind, word)], False
         except TooOld:
             return [await self._word(follower, StreamReset(reason=ResetReason.NOT_KEPT))], True
-        if follower.ended is not None:
+        if not frames and follower.ended is not None:
             return [await self._word(follower, StreamEnd(reason=follower.ended))], True
-        try:
-            frames = await self._frames_of(follower, self._picked(follower, facts))
-        except StoreAway:  # for long: they are taken again, after whatever else there is to tell
-            frames = None
-        if frames is None:
-            _take_back(follower, before)
-            return [], False
         if not self._is_ready:
             self._replayed += len(frames)
         return frames, False
 
-    async def _frames_of(self, follower: AnyFollower, facts: Sequence[LoggedFact]) -> list[Frame] | None:
-        """None if the room they are of was lost while these were made, which may have waited for the database: what they show
-        may be from after it. Raises `StoreAway`."""
-        if isinstance(follower, Merged):
-            frames = await self._rendered_of_all(follower, facts)
-            return None if follower.has_left else frames
-        frames = await self._rendered(facts)
-        is_lost = follower.ended is EndReason.ACCESS_LOST and self._plan.followed.shared_by.is_admin
-        return None if is_lost else frames
+    async def _next(self, follower: AnyFollower) -> list[Frame]:
+        """What there is to tell next. Raises `TooOld` and `Gap`."""
+        if not isinstance(follower, Follower):
+            made = await follower.take(functools.partial(self._made_of, follower))
+            return [self._placed(follower, fact, frame) for fact, frame in made]
+        before = follower.number
+        frames = await self._rendered(self._picked(follower, await follower.take()))
+        if follower.ended is EndReason.ACCESS_LOST and self._plan.followed.shared_by.is_admin:
+            # What they show may be from after it: it may have waited for the database.
+            follower.number = before
+            return []
+        return frames
+
+    async def _made_of(
+        self, follower: Merged | Pair, facts: Sequence[LoggedFact]
+    ) -> list[tuple[LoggedFact, Frame]]:
+        """In a merged stream a frame has no place before it is told: the other streams go on meanwhile. Raises `StoreAway`."""
+        facts = self._picked(follower, facts)
+        if isinstance(follower, Merged) and self._shared is None:
+            frames = await self._made(self._own, [self._item(fact) for fact in facts])
+        else:
+            frames = await self._rendered(facts)
+        return list(zip(facts, frames, strict=True))
+
+    def _placed(self, follower: Merged | Pair, fact: LoggedFact, frame: Frame) -> Frame:
+        """In a merged stream each leads to a place in all streams, which is nobody else's: it is put into what is shared."""
+        if isinstance(follower, Pair):
+            return frame
+        cursor = self._cursor(follower, fact)
+        return Frame(frame.raw.replace(_PLACE.encode(), cursor.encode()), cursor)
 
     async def _word(self, follower: AnyFollower, event: Any) -> Frame:
         """A word about the stream, with the place it has come to."""
@@ -399,26 +412,14 @@ class _Subscriber:
         finally:
             done.set_result(None)
 
-    async def _rendered_of_all(self, merged: Merged, facts: Sequence[LoggedFact]) -> list[Frame]:
-        """Each leads to a place in all streams, which is nobody else's: it is put into what is shared, where something is."""
-        if self._shared is None:
-            return await self._made(self._own, [
-                dataclasses.replace(item_of(self._op, fact), cursor=self._cursor(merged, fact))
-                for fact in facts
-            ])  # fmt: skip
-        frames = []
-        for fact, frame in zip(facts, await self._rendered(facts), strict=True):
-            cursor = self._cursor(merged, fact)
-            frames.append(Frame(frame.raw.replace(_PLACE.encode(), cursor.encode()), cursor))
-        return frames
-
     async def _control(self, cursor: StreamCursor, event: Any) -> Frame:
         return (await self._made(self._own, [control_item(self._op, cursor, event)]))[0]
 
     async def _made(self, group: _Class, items: Sequence[StreamItem]) -> list[Frame]:
-        """Waits for a database that is away: what an item links to would be missing from it for ever.
+        """Waits for a database that is away: what an item links to would be missing from it for ever. For a chat store only those
+        wait that would tell nothing without what was said.
 
-        Raises `StoreAway` if what was said cannot be read for long.
+        Raises `StoreAway` if that cannot be read for long.
         """
         is_shared = group is self._shared
         show = self._plan.item.show_whole if is_shared else self._plan.item.show_all
@@ -431,11 +432,12 @@ class _Subscriber:
                 Run(Context(group.op, requested=self._ready.requested), self._ready.values), items
             )
 
+        tells_of_words = any(type(item.event).__name__ in SAID for item in items)
         try:
-            shown = await patiently(read)
+            shown = await patiently(read, but_not_for=None if tells_of_words else StoreAway)
         except Exception as error:
-            if isinstance(error, StoreAway) and any(type(item.event).__name__ in SAID for item in items):
-                raise  # without what was said, they would tell nothing
+            if isinstance(error, StoreAway) and tells_of_words:
+                raise
             if is_shared:
                 return [_NOT_FOR_ALL] * len(items)
             # Told by the batch execution, which meets it again.
@@ -537,19 +539,6 @@ def _legs(follower: AnyFollower) -> Sequence[Follower]:
     if isinstance(follower, Follower):
         return (follower,)
     return follower.legs if isinstance(follower, Pair) else ()
-
-
-def _take_back(follower: AnyFollower, places: Sequence[Position]) -> None:
-    if isinstance(follower, Merged):
-        follower.take_back()
-    for leg, place in zip(_legs(follower), places, strict=True):
-        leg.number = place.number
-
-
-def _cursor_of(op: Operation, places: Sequence[Position]) -> StreamCursor:
-    if len(places) == 1:
-        return stream_cursor(op, places[0])
-    return vector_cursor(op, {place.stream: place.number for place in places})
 
 
 def _refused(error: Exception, stream: str) -> DomainError:

@@ -288,7 +288,7 @@ class Follower:
     def nudge(self) -> None:
         """Let `take` return, whether there is something to tell or not."""
         self._is_nudged = True
-        self._wake()
+        self.wake()
 
     def was_nudged(self) -> bool:
         """Whether it was, since this was last asked."""

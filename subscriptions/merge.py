@@ -5,7 +5,8 @@ Nothing is copied for it: the streams are merged while they are read, each in it
 each of them. Which gigs and rooms these are changes with what a person does: facts of their own stream tell when they join
 one, and from there on its stream is told, whether that happened now or while they were away.
 
-Rooms may be in another store. They are opened beside the rest, which does not wait for a store that is away.
+Rooms may be in another store. They are opened, and their facts read and made ready, beside the rest, which does not wait for a
+store that is away.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import functools
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -25,6 +27,7 @@ from models.gig import Gig
 from models.room import RoomMember, RoomMessage, RoomProgress
 from models.room_events import RoomMemberAdded, RoomMemberLeft, RoomMemberRemoved, RoomPreferenceSet
 from models.store.sql import Database, Position, patiently
+from subscriptions.batch import Batch, Make, T
 from subscriptions.follow import Ahead, EndReason, Follower, Streams
 from subscriptions.log import CHAT, LoggedFact, heads, is_of_chat, place_in
 from subscriptions.log import room_of as room_id_of
@@ -70,8 +73,10 @@ class Merged:
         """Places in rooms that are not opened yet."""
         self._kept: dict[str, int] = {}
         """Places in rooms that were parted with: who comes back is told nothing again."""
-        self._told: tuple[Follower, int] | None = None
-        """The room that `take` told of last, and the place in it before that."""
+        self._batch: Batch[Any] | None = None
+        """Of the room that is told of next. One at a time: if their store is away, all have to wait."""
+        self._is_batch_late = False
+        self._timer: asyncio.TimerHandle | None = None
         self._opening: asyncio.Task[None] | None = None
         self._is_patient = True
         self._has_looked_around = not kinds
@@ -92,7 +97,8 @@ class Merged:
         """Whether everything was told that had happened when this began; but for rooms that cannot be asked."""
         if self._is_patient and self._waiting:
             return False
-        return self._has_looked_around and all(each.has_caught_up for each in self._all)
+        asked = (self._own, *self._gigs.values()) if self._is_batch_late else self._all
+        return self._has_looked_around and all(each.has_caught_up for each in asked)
 
     @property
     def lag(self) -> int:
@@ -118,72 +124,60 @@ class Merged:
         }
         return place if at is None else place | {at.stream: at.number}
 
-    async def take(self) -> Sequence[LoggedFact]:
-        """The next facts of one stream, after waiting for some; empty when only the place has moved, it was nudged, or it has
-        ended.
+    async def take(self, make: Make[T]) -> Sequence[T]:
+        """What is made of the next facts of one stream, after waiting for some; empty when only the place has moved, it was
+        nudged, or it has ended. What is made of facts of a room is waited for beside everything else.
 
         Raises `TooOld` and `Gap`.
         """
-        self._told = None
         while self._own.ended is None:
             if self._is_nudged:
                 self._is_nudged = False
                 break
             if self._own.is_behind:
-                facts = await self._own.take()
-                for fact in facts:
-                    await self._join_by(fact)
-                return facts
+                return await make(await self._take_own())
             if not self._has_looked_around:
                 await self._look_around()
                 return ()
             self._changed.clear()
-            for followers in (self._gigs, self._rooms):
-                for stream, follower in list(followers.items()):
-                    if follower.ended is not None:
-                        await self._part_with(stream)
-                    elif follower.is_behind:
-                        before = follower.number
-                        facts = await follower.take()
-                        if followers is self._rooms:
-                            self._told = follower, before
-                        self._leave_if_over(stream)
-                        # What is in their own stream, too, is told there.
-                        return [fact for fact in facts if not fact.is_in_stream_of(self._me)]
+            if (batch := self._done_batch()) is not None:
+                self._forget_batch()
+                return batch.hand_over()
+            for stream, follower in list(self._gigs.items()):
+                if follower.ended is not None:
+                    self._leave(stream)
+                elif follower.is_behind:
+                    facts = await follower.take()
+                    self._leave_if_over(stream)
+                    # What is in their own stream, too, is told there.
+                    return await make([fact for fact in facts if not fact.is_in_stream_of(self._me)])
+            for stream, follower in list(self._rooms.items()):
+                if follower.ended is not None:
+                    # They may belong to it again already.
+                    await self._adjust(room_id_of(stream))
+                elif self._batch is None and follower.is_behind:
+                    self._begin_batch(Batch(follower, make, self._changed.set))
             if not self._own.is_behind:
                 await self._changed.wait()
         return ()
 
-    @property
-    def has_left(self) -> bool:
-        """Whether the room of the facts that were taken last is followed no more."""
-        if self._told is None:
-            return False
-        follower, _ = self._told
-        return self._rooms.get(follower.stream) is not follower or follower.ended is not None
-
-    def take_back(self) -> None:
-        """Put the place before the facts that were taken last, if they are of a room."""
-        if self._told is None:
-            return
-        follower, before = self._told
-        follower.number = before
-        for places in (self._waiting, self._kept):
-            if follower.stream in places:
-                places[follower.stream] = min(places[follower.stream], before)
+    async def _take_own(self) -> Sequence[LoggedFact]:
+        before = self._own.number
+        facts = await self._own.take()
+        for fact in facts:
+            await self._join_by(fact)
+        if self._own.ended is None:
+            return facts
+        # The end is told next, with a place that must not be behind what was not.
+        self._own.number = before
+        return ()
 
     def close(self) -> None:
         if self._opening is not None:
             self._opening.cancel()
+        self._drop_batch()
         for follower in (*self._gigs.values(), *self._rooms.values()):
             self._streams.leave(follower)
-
-    async def _part_with(self, stream: str) -> None:
-        """Its end has come; of a room, they may belong to it again already."""
-        if is_of_chat(stream):
-            await self._adjust(room_id_of(stream))
-        else:
-            self._leave(stream)
 
     async def _join_by(self, fact: LoggedFact) -> None:
         """Follow the gig or the room of a fact that makes the person take part in it, from that fact on."""
@@ -270,12 +264,37 @@ class Merged:
         place = self._waiting.pop(stream, None)
         if stream in self._rooms:
             follower = self._rooms.pop(stream)
+            if self._batch is not None and self._batch.follower is follower:
+                self._drop_batch()
             place = follower.number
             self._streams.leave(follower)
         if place is not None:
             self._kept[stream] = place
         while self._kept and len(self._rooms) + len(self._waiting) + len(self._kept) > MOST_ROOMS:
             del self._kept[next(iter(self._kept))]
+
+    def _begin_batch(self, batch: Batch[Any]) -> None:
+        self._batch = batch
+        self._timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._note_late_batch)
+
+    def _note_late_batch(self) -> None:
+        self._is_batch_late = True
+        self.nudge()
+
+    def _done_batch(self) -> Batch[Any] | None:
+        batch = self._batch
+        return batch if batch is not None and batch.is_done and batch.follower.ended is None else None
+
+    def _drop_batch(self) -> None:
+        if self._batch is not None:
+            self._batch.drop()
+            self._forget_batch()
+            self._changed.set()  # others may be told of
+
+    def _forget_batch(self) -> None:
+        self._batch, self._is_batch_late = None, False
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def _open_rooms(self) -> None:
         """Until none waits. Whatever goes wrong is tried again, for the rooms alone."""

@@ -8,9 +8,11 @@ the same bytes.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from auth.viewer import Viewer
 from models.store.sql import Position
+from subscriptions.batch import Batch, Make, T
 from subscriptions.follow import EndReason, Follower, Streams, Unseen
 from subscriptions.log import LoggedFact
 
@@ -23,6 +25,10 @@ class Pair:
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[None] | None = None
         self._is_nudged = False
+        self._batch: Batch[Any] | None = None
+        """What is told next; its cursors name both places, so neither moves before."""
+        for leg in self.legs:
+            leg.listener = self._wake
 
     @property
     def viewer(self) -> Viewer:
@@ -45,8 +51,7 @@ class Pair:
     def nudge(self) -> None:
         """Let `take` return, whether there is something to tell or not."""
         self._is_nudged = True
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        self._wake()
 
     def place(self, at: LoggedFact | Position | None = None) -> dict[str, int]:
         """The number in each stream; in that of `at`, the one it says."""
@@ -58,32 +63,47 @@ class Pair:
         one, other = self.legs
         return other.number if one.stream == fact.stream else one.number
 
-    async def take(self) -> Sequence[LoggedFact]:
-        """The next facts of one of the two, after waiting for some; empty when only a place has moved, it was nudged, or it has
-        ended.
+    async def take(self, make: Make[T]) -> Sequence[T]:
+        """What is made of the next facts of one of the two, after waiting for some; empty when only a place has moved, it was
+        nudged, or it has ended.
 
         Raises `TooOld` and `Gap`.
         """
         while self.ended is None:
-            if self._is_nudged or any(leg.was_nudged() for leg in self.legs):
+            legs_nudged = [leg.was_nudged() for leg in self.legs]
+            if self._is_nudged or any(legs_nudged):
                 self._is_nudged = False
                 break
-            behind = next((leg for leg in self.legs if leg.is_behind), None)
-            if behind is not None:
-                return await behind.take()
-            await self._wait()
+            if self._batch is not None:
+                if self._batch.is_done:
+                    batch, self._batch = self._batch, None
+                    return batch.hand_over()
+                await self._wait(())
+            elif (behind := next((leg for leg in self.legs if leg.is_behind), None)) is not None:
+                self._batch = Batch(behind, make, self._wake)
+            else:
+                await self._wait(self.legs)
         return ()
 
-    async def _wait(self) -> None:
+    def close(self) -> None:
+        if self._batch is not None:
+            self._batch.drop()
+
+    async def _wait(self, legs: Sequence[Follower]) -> None:
+        """These may be told at once meanwhile."""
         self._waiting = self._loop.create_future()
-        for leg in self.legs:
+        for leg in legs:
             leg.wait_on(self._waiting)
         try:
             await self._waiting
         finally:
             self._waiting = None
-            for leg in self.legs:
+            for leg in legs:
                 leg.wait_on(None)
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 @contextlib.asynccontextmanager
@@ -92,10 +112,14 @@ async def follow_both(
 ) -> AsyncIterator[Pair]:
     """A follower of two streams from these places on, or from now on. Raises `Unseen` and `Ahead`."""
     followers = await streams.open(places, viewer)
+    pair: Pair | None = None
     try:
         if len(followers) != len(places):
             raise Unseen
-        yield Pair(*followers)
+        pair = Pair(*followers)
+        yield pair
     finally:
+        if pair is not None:
+            pair.close()
         for follower in followers:
             streams.leave(follower)

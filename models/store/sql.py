@@ -358,13 +358,16 @@ def is_away(error: BaseException) -> bool:
     return isinstance(cause, OSError | TimeoutError | DisconnectionError | PoolTimeoutError | _AWAY)
 
 
-async def patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """Reads again while the database is away: what was taken from a stream already must not be lost for it."""
+async def patiently(read: Callable[[], Awaitable[T]], *, but_not_for: type[Exception] | None = None) -> T:
+    """Reads again while the database is away: what was taken from a stream already must not be lost for it.
+
+    What is away for another reason is told at once if that is `but_not_for`.
+    """
     for _ in range(MOST_ATTEMPTS - 1):
         try:
             return await read()
         except Exception as error:
-            if not is_away(error):
+            if not is_away(error) or (but_not_for is not None and isinstance(error, but_not_for)):
                 raise
             _log.warning("a read waits for the database", extra={"problem": type(error).__name__})
             await asyncio.sleep(_RETRY_S)
