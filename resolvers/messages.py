@@ -34,7 +34,7 @@ from models.room import (
 )
 from models.store.chat import ChatPage
 from models.store.chat_keys import Unreadable
-from models.store.sql import Position, Receipt
+from models.store.sql import Position, Receipt, Transaction
 from models.stream import StreamHead
 from models.task import is_emoji
 from models.user import AccountGone
@@ -402,9 +402,9 @@ class Here:
             )
 
 
-async def here_in(op: Operation, room_id: UUID) -> Here:
-    """Raises `NotFound`, and `SignInRequired` for who was suspended or erased a moment ago."""
-    part = (await parts_in(op, [room_id])).get(room_id)
+async def here_in(op: Operation, room_id: UUID, *, tx: Transaction | None = None) -> Here:
+    """In a transaction as of its locks. Raises `NotFound`, and `SignInRequired` for who was suspended or erased a moment ago."""
+    part = (await parts_in(op, [room_id], tx=tx)).get(room_id)
     if part is None:
         raise NotFound("room", path=("roomId",))
     if part.is_shut_out:

@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from auth import access
 from models.room import Room, RoomKind, RoomMember, RoomRole
+from models.store.sql import Transaction
 from models.user import User, UserStatus
 from resolvers.operation import Operation
 
@@ -34,8 +35,10 @@ class Part:
     """The caller's account was suspended or erased, which their token may not know yet."""
 
 
-async def parts_in(op: Operation, room_ids: Sequence[UUID]) -> dict[UUID, Part]:
-    """Of those of the rooms to which the caller belongs."""
+async def parts_in(
+    op: Operation, room_ids: Sequence[UUID], *, tx: Transaction | None = None
+) -> dict[UUID, Part]:
+    """Of those of the rooms to which the caller belongs; in a transaction as of its locks."""
     statement = (
         sa.select(
             col(Room.id),
@@ -58,7 +61,8 @@ async def parts_in(op: Operation, room_ids: Sequence[UUID]) -> dict[UUID, Part]:
             col(RoomMember.left_at).is_(None),
         )
     )
-    return {row[0]: Part(*tuple(row)[1:]) for row in await op.db.fetch(statement)}
+    rows = await op.db.fetch(statement) if tx is None else (await tx.execute(statement)).all()
+    return {row[0]: Part(*tuple(row)[1:]) for row in rows}
 
 
 def _has_erased_member() -> sa.ColumnElement[bool]:

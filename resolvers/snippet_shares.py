@@ -66,11 +66,12 @@ async def share_with_room(op: Operation, snippet_id: UUID, room_id: UUID, *, may
     By whoever may write there. In a room of two the other one is notified; in a group nobody is, as of what is said there.
     """
     me = op.viewer.require_user()
-    here = await here_in(op, room_id)
-    here.require_writable()
     async with op.transaction() as tx:
         # Who belongs to the room changes under its lock only, and whoever leaves finds this share, or it does not find them.
         room, _ = await lock_room(op, tx, room_id, path=("roomId",))
+        # What the lock waited for may have closed the room, or been a block.
+        here = await here_in(op, room_id, tx=tx)
+        here.require_writable()
         snippet = await locked(op, tx, snippet_id)
         snippet.require_owner()
         snippet.require_live()

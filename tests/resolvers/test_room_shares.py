@@ -1,5 +1,6 @@
 """Snippets that are shared with rooms: who sees them, for how long, and races with leaving."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -254,6 +255,32 @@ async def test_leaving_beside_a_share_tells_of_it_exactly_if_the_share_was_there
     )  # fmt: skip
     assert "RoomMemberLeft" in await told(world, room_id)
     assert await seen(world, member, snippet_id, room_id) == (None, 0)
+
+
+@pytest.mark.parametrize("refusal", [ArchivedRoom, BlockedPerson])
+async def test_what_closes_a_room_while_a_share_waits_for_it_refuses_the_share(
+    world: World, refusal: type[Exception]
+) -> None:
+    keeper, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, keeper, other)
+    snippet_id = await keep(world, keeper)
+    op = world.as_(other)
+
+    async with op.transaction() as tx:
+        room, _ = await rooms.lock_room(op, tx, room_id)
+        sharing = asyncio.create_task(share(world.as_(keeper), snippet_id, room_id))
+        await world.somebody_waits()
+        if refusal is ArchivedRoom:
+            room.archived_at = op.now()
+        else:
+            await rooms.block_person(world.as_(other), id_of(keeper))
+    with pytest.raises(refusal):
+        await sharing
+
+    assert await world.rows("select 1 from snippet_share where snippet_id = :id", id=snippet_id) == []
+    told_of = "select kind from fact where payload ->> 'snippet_id' = :id or stream = 'snippet:' || :id"
+    facts = await world.rows(told_of, id=str(snippet_id))
+    assert {row.kind for row in facts} == {"SnippetCreated"}
 
 
 async def test_a_version_that_is_seen_by_a_room_can_be_submitted_by_its_hash(world: World) -> None:
