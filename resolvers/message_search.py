@@ -75,25 +75,48 @@ async def search_messages(
     asked.check()
     rooms = await _rooms(op, asked.room_id)
     await catch_up(op, rooms)
+    hits: list[Hit] = []
+    place = beyond
+    # What was found may be deleted before it is read. Then what is behind it is read, too: a page with more beyond it is full.
+    while True:
+        page, has_more = await _nearest(
+            op, rooms, asked, limit=limit - len(hits), beyond=place, is_backwards=is_backwards
+        )
+        place = page[-1][0] if page else place
+        hits += await _shown(op, page)
+        if len(hits) >= limit or not has_more:
+            break
+    has_newer, has_older = (has_more, beyond is not None) if is_backwards else (beyond is not None, has_more)
+    return HitPage(hits[::-1] if is_backwards else hits, has_newer, has_older)
+
+
+async def _nearest(
+    op: Operation,
+    rooms: Sequence[UUID],
+    asked: Asked,
+    *,
+    limit: int,
+    beyond: FoundMessage | None,
+    is_backwards: bool,
+) -> tuple[Sequence[tuple[FoundMessage, UUID]], bool]:
+    """The next that fit, each with its room, those that are nearest to `beyond` first; and whether there are more."""
     of_rooms = await asyncio.gather(*(
         _in_room(op, room, asked, limit=limit + 1, beyond=beyond, is_backwards=is_backwards) for room in rooms
     ))  # fmt: skip
     room_of = {one.message_id: room for room, found in zip(rooms, of_rooms, strict=True) for one in found}
     nearest = list(islice(merge(*of_rooms, reverse=not is_backwards), limit + 1))
-    page, has_more = sorted(nearest[:limit], reverse=True), len(nearest) > limit
-    has_newer, has_older = (has_more, beyond is not None) if is_backwards else (beyond is not None, has_more)
-    return HitPage(await _shown(op, page, room_of), has_newer, has_older)
+    return [(at, room_of[at.message_id]) for at in nearest[:limit]], len(nearest) > limit
 
 
-async def _shown(op: Operation, page: Sequence[FoundMessage], room_of: dict[UUID, UUID]) -> list[Hit]:
+async def _shown(op: Operation, page: Sequence[tuple[FoundMessage, UUID]]) -> list[Hit]:
     """Without those that are deleted meanwhile."""
     by_room: dict[UUID, list[UUID]] = {}
-    for at in page:
-        by_room.setdefault(room_of[at.message_id], []).append(at.message_id)
+    for at, room_id in page:
+        by_room.setdefault(room_id, []).append(at.message_id)
     shown: dict[UUID, Shown] = {}
     for found in await asyncio.gather(*(messages_of(op, room, ids) for room, ids in by_room.items())):
         shown |= found
-    hits = [Hit(at, shown[at.message_id]) for at in page if at.message_id in shown]
+    hits = [Hit(at, shown[at.message_id]) for at, _ in page if at.message_id in shown]
     return [hit for hit in hits if hit.shown.message.deleted_at is None]
 
 

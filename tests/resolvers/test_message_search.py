@@ -1,6 +1,7 @@
 """Messages are found by their words in all forms, by who wrote them and what they have, in rooms that one belongs to."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -146,6 +147,37 @@ async def test_what_is_said_while_one_pages_moves_nothing(world: World) -> None:
 
     assert first + second == texts
     assert newer == ["a newer needle"]
+
+
+@pytest.mark.parametrize("deleted", [2, 4])
+async def test_a_page_whose_messages_are_deleted_while_it_is_read_shows_those_behind_them(
+    world: World, monkeypatch: pytest.MonkeyPatch, deleted: int
+) -> None:
+    one, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, one, other)
+    texts = await haystack(world, one, room_id, count=6)
+    hits = (await search_messages(world.as_(one), Asked("needle"), limit=deleted)).hits
+    store = world.services.chat.store
+    read, is_first = store.messages, True
+
+    async def raced(*arguments: Any) -> Any:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            for hit in hits:
+                await messages.delete_message(world.as_(one), room_id, hit.at.message_id)
+        return await read(*arguments)
+
+    with monkeypatch.context() as while_reading:
+        while_reading.setattr(store, "messages", raced)
+        first, info = await page_of(world, other, first=2)
+    rest, end = await page_of(world, other, first=2, after=info["endCursor"])
+    newer, _ = await page_of(world, other, last=2, before=info["endCursor"])
+
+    assert first == texts[deleted : deleted + 2]
+    assert (info["hasNextPage"], info["endCursor"] is None) == (deleted == 2, False)
+    assert (rest, end["hasNextPage"]) == (texts[deleted + 2 :], False)
+    assert newer == first[:1]
 
 
 async def test_a_cursor_of_another_list_is_refused(world: World) -> None:
