@@ -21,6 +21,7 @@ from models.chat_cipher import Place, sealed_name
 from models.errors import DomainError, IdempotencyConflict, Invalid, NotAllowed, NotFound
 from models.idempotency import Outcome
 from models.message import MAX_EMOJIS, MAX_FACTS, Content, DeletedMessage, MessageIsFull
+from models.message_previews import Named
 from models.room import (
     MODERATING,
     ArchivedRoom,
@@ -47,7 +48,7 @@ from resolvers.message_files import (
     return_files,
 )
 from resolvers.message_pace import take_turn_to_react, take_turn_to_send
-from resolvers.open_words import contents_of
+from resolvers.open_words import contents_of, named_by
 from resolvers.operation import Operation
 from resolvers.projection import catch_up
 from resolvers.room_members import Part, parts_in
@@ -59,12 +60,13 @@ Words = Content | Unreadable | None
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A message as a member reads it. `quoted` is the one that it shows again, if that is there, `files` those that it shows
-    and that are there."""
+    and that are there, `named` what of ours its text names."""
 
     message: ChatMessage
     words: Words
     quoted: "Shown | None" = None
     files: Sequence[MessageFile] = ()
+    named: tuple[Named, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,9 +333,10 @@ async def _shown(op: Operation, room_id: UUID, messages: Sequence[ChatMessage]) 
     words_of = await _words_of(op, messages)
     named = [id for words in words_of if isinstance(words, Content) for id in words.file_ids]
     files = await files_in(op, room_id, named)
+    texts = [words.text if isinstance(words, Content) else "" for words in words_of]
     shown = [
-        Shown(message, words, files=_files_of(words, files))
-        for message, words in zip(messages, words_of, strict=True)
+        Shown(message, words, files=_files_of(words, files), named=found)
+        for message, words, found in zip(messages, words_of, await named_by(texts), strict=True)
     ]
     quotes = {one.words.quote_id for one in shown if isinstance(one.words, Content)} - {None}
     if not quotes:

@@ -12,7 +12,7 @@ from models.chat import SYSTEM
 from models.errors import Invalid
 from models.ids import decode_id, encode_id
 from models.message import Content
-from models.message_previews import MOST_PREVIEWS, Named, named_in
+from models.message_previews import MOST_PREVIEWS, Named
 from models.store.chat_keys import Unreadable
 from models.store.chat_words import FoundMessage
 from models.vocabulary import Vocabulary
@@ -207,7 +207,7 @@ def shown_message(shown: Shown) -> MessageType:
         is_system=message.sent.author_id == SYSTEM,
         notice=_notice(dict(content.notice)),
         room_id=message.sent.room_id,
-        named=named_in(content.text),
+        named=shown.named,
         author_id=_author(shown),
         deleted_by_id=message.deleted_by,
         pinned_by_id=message.pinned_by,

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 
 from models.chat import ChatKind, Sealed
 from models.chat_cipher import Place
-from models.ids import new_id
+from models.ids import encode_id, new_id
 from models.message import MAX_TEXT, Content
+from models.message_previews import PreviewKind
 from resolvers import messages
-from resolvers.open_words import PIECE_BYTES, Text, pieces_of
+from resolvers.open_words import PIECE_BYTES, Text, named_by, pieces_of
 from tests.resolvers.rooms import direct, say
 from tests.world import World
 
@@ -77,3 +78,22 @@ async def test_a_page_of_a_hundred_messages_of_the_longest_kind_lets_others_have
     assert [shown.words for shown in page.messages] == [Content(text)] * 100
     # The least of three: collecting garbage is nobody's turn.
     assert min(longest) < LOOP_MS
+
+
+async def test_others_have_a_turn_between_the_longest_messages_that_are_looked_through() -> None:
+    gig_id = new_id()
+    text = "_0" * (MAX_TEXT // 2 - 20) + " " + encode_id("gig", gig_id)
+    others_turns = 0
+
+    async def others() -> None:
+        nonlocal others_turns
+        while True:
+            others_turns += 1
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(others())
+    found = await named_by([text] * 100)
+    watching.cancel()
+
+    assert found == [((PreviewKind.GIG, gig_id),)] * 100
+    assert others_turns == 99
