@@ -8,7 +8,7 @@ import asyncio
 import dataclasses
 import functools
 import secrets
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -295,7 +295,7 @@ class _Subscriber:
         if people is None or not self._is_ready or follower.ended is not None:
             return None
         leg = _legs(follower)[0]
-        if leg.people and (moved := people.in_other_states(leg.people)):
+        if leg.people and (moved := people.in_other_states(leg.people, leg.blocked)):
             return MembersPresenceChanged(members=member_presence(moved))
         if not leg.sees_presence or (others := people.changed(leg.stream)) is None:
             return None
@@ -515,11 +515,11 @@ class _People:
         self._stamp = stamp
         return None if self._told == before else people
 
-    def in_other_states(self, moved: set[UUID]) -> list[tuple[UUID, PersonState]]:
+    def in_other_states(self, moved: set[UUID], blocked: Set[UUID]) -> list[tuple[UUID, PersonState]]:
         """Those of whom another state was told, or none and they are there; nobody has moved then."""
         found = []
-        for person_id in sorted(moved):
-            state = self._attendance.state_of(person_id)
+        for person_id in moved:
+            state = PersonState.OFFLINE if person_id in blocked else self._attendance.state_of(person_id)
             if state is not self._states.get(person_id, PersonState.OFFLINE):
                 found.append((person_id, state))
             self._states[person_id] = state

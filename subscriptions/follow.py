@@ -20,6 +20,7 @@ from collections.abc import (
     Iterable,
     Mapping,
     Sequence,
+    Set,
 )
 from dataclasses import dataclass
 from datetime import datetime
@@ -163,6 +164,7 @@ class Follower:
         "_loop",
         "_waiting",
         "begun",
+        "blocked",
         "ended",
         "head",
         "listener",
@@ -192,6 +194,8 @@ class Follower:
         """Whether to be nudged when somebody comes to the subject, leaves it, or does something else there."""
         self.people: set[UUID] | None = None
         """Members of the room who came or went since that was told last; None if this does not ask for them."""
+        self.blocked: Set[UUID] = frozenset()
+        """Of members: those who blocked this viewer, or whom they blocked. They are told of as not there."""
         self.tail = tail
         self._logs = logs
         # Kept: each time it is asked for costs a system call.
@@ -640,11 +644,12 @@ class Streams:
 
     async def recheck(self) -> None:
         """End all follows of what their viewers may not see any longer, and forget what was made of messages: the words of who
-        is erased go with their key, and no fact of the room tells of that."""
+        is erased go with their key, and no fact of the room tells of that. Who is there is told anew of those who blocked."""
         for name, tail in self._tails.items():
             if is_of_chat(name):
                 tail.forget_rendered()
         await self._end_the_blind(list(self._tails))
+        await self.people.recheck()
 
     async def _end_the_blind(self, names: Sequence[str]) -> None:
         followers = [

@@ -34,11 +34,13 @@ _log = logging.getLogger("skillsync.streams")
 
 
 class Asking(Protocol):
-    """A follower of a room's log. `people` are those of whom there may be something to tell."""
+    """A follower of a room's log. `people` are those of whom there may be something to tell; of those who are `blocked` it is that
+    they are not there."""
 
     stream: str
     viewer: Viewer
     people: set[UUID] | None
+    blocked: Set[UUID]
 
     def nudge(self) -> None: ...
 
@@ -53,6 +55,7 @@ class People:
         self._asking: dict[UUID, set[Asking]] = defaultdict(set)
         self._new: set[Asking] = set()
         self._moved: set[UUID] = set()
+        self._blocks_before: Set[tuple[UUID, UUID]] = frozenset()
         self._wake = asyncio.Event()
 
     def attend(self, follower: Asking) -> None:
@@ -74,6 +77,21 @@ class People:
         if self._asking:
             self._moved.add(person_id)
             self._wake.set()
+
+    async def recheck(self) -> None:
+        """Note those who blocked somebody, or let them be, since this was last called: no word of theirs tells of it."""
+        viewers = self._viewers()
+        blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
+        statement = sa.select(blocker, blocked).where(_among(blocker, viewers) | _among(blocked, viewers))
+        blocks = (
+            {(row.blocker_id, row.blocked_id) for row in await self._db.fetch(statement)}
+            if viewers
+            else set()
+        )
+        for two in blocks ^ self._blocks_before:
+            for person_id in two:
+                self.note(person_id)
+        self._blocks_before = blocks
 
     async def run(self) -> None:
         """Tell until cancelled. While the database is away, it waits."""
@@ -118,12 +136,7 @@ class People:
 
     async def _blocks(self, people: Collection[UUID]) -> dict[UUID, set[UUID]]:
         """Of followers: those whom they blocked, or who blocked them."""
-        viewers = {
-            me
-            for followers in self._asking.values()
-            for follower in followers
-            if (me := follower.viewer.user_id) is not None
-        }
+        viewers = self._viewers()
         if not people or not viewers:
             return {}
         blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
@@ -137,14 +150,21 @@ class People:
             blocks[row.blocked_id].add(row.blocker_id)
         return blocks
 
+    def _viewers(self) -> set[UUID]:
+        return {
+            me
+            for followers in self._asking.values()
+            for follower in followers
+            if (me := follower.viewer.user_id) is not None
+        }
+
 
 def _offer(follower: Asking, people: Set[UUID], blocks: Mapping[UUID, Set[UUID]]) -> None:
     me = follower.viewer.user_id
     if me is None or follower.people is None:
         return
     told = people - {me}
-    if theirs := blocks.get(me):
-        told -= theirs
+    follower.blocked = (follower.blocked - told) | (told & blocks.get(me, frozenset()))
     if told:
         follower.people |= told
         follower.nudge()

@@ -1,7 +1,7 @@
 """Who writes in a room, and who is there: told to those who may know, from whichever process, and kept nowhere."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
@@ -408,6 +408,44 @@ async def test_followers_are_told_who_is_there_and_then_who_comes_and_goes(start
         assert await its.next() == moved((other, "Bob", "OFFLINE"))
 
 
+async def test_of_two_who_block_each_is_gone_for_the_other_and_there_again_when_they_let_it_be(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world = worker.world
+    owner, one, other = (
+        await world.client("Olga"), await world.freelancer("Ada"), await world.freelancer("Bob"),
+    )  # fmt: skip
+    room_id = await group(world, owner, one, other)
+    await tells(world, one)
+    await tells(world, other)
+
+    async with (
+        following(worker, one, room_id) as its,
+        following(worker, other, room_id) as theirs,
+        following(worker, owner, room_id) as watching,
+    ):
+        assert await its.next() == moved((other, "Bob", "ONLINE"))
+        assert await theirs.next() == moved((one, "Ada", "ONLINE"))
+        both = (await watching.next())["members"]
+        assert sorted(member["person"]["name"] for member in both) == ["Ada", "Bob"]
+        await rooms.block_person(world.as_(one), id_of(other))
+        await worker.streams.recheck()
+        assert await its.next() == moved((other, "Bob", "OFFLINE"))
+        assert await theirs.next() == moved((one, "Ada", "OFFLINE"))
+        # What they do meanwhile is no news to each other, but to everybody else.
+        await tells(world, other, "AWAY")
+        assert await watching.next() == moved((other, "Bob", "AWAY"))
+        await rooms.unblock_person(world.as_(one), id_of(other))
+        await worker.streams.recheck()
+        assert await its.next() == moved((other, "Bob", "AWAY"))
+        assert await theirs.next() == moved((one, "Ada", "ONLINE"))
+        await worker.streams.recheck()
+        await tells(world, other)
+        assert await watching.next() == moved((other, "Bob", "ONLINE"))
+        assert await its.next() == moved((other, "Bob", "ONLINE"))
+
+
 async def test_who_joins_while_they_are_there_is_shown_as_there(start: StartWorker) -> None:
     worker = await start()
     world = worker.world
@@ -472,6 +510,7 @@ class Listening:
         self.stream = f"room:{room_id}"
         self.viewer = Viewer(user_id=user_id, roles=frozenset())
         self.people: set[UUID] | None = None
+        self.blocked: Set[UUID] = frozenset()
         self.is_nudged = False
 
     def nudge(self) -> None:
