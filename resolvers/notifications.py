@@ -24,6 +24,7 @@ from models.notification import (
     check_preference,
     is_on_by_default,
 )
+from models.room import RoomMember, RoomMessage
 from models.store.sql import Receipt, Transaction
 from models.stream import StreamHead
 from resolvers.operation import Operation
@@ -44,14 +45,14 @@ async def mark_seen(op: Operation, *, up_to: UUID | None) -> Receipt:
                 raise NotFound("notification", path=("upTo",))
             place = sa.tuple_(col(Notification.created_at), col(Notification.id))
             which &= place <= (last.created_at, last.id)
-        return await _change(op, tx, user_id, which, {"seen_at": op.now()})
+        return await _change_alone(op, tx, user_id, which, {"seen_at": op.now()})
 
 
 async def mark_read(op: Operation, ids: Sequence[UUID]) -> Receipt:
     user_id = op.viewer.require_user()
     async with op.transaction() as tx:
         named = await _named(tx, user_id, ids)
-        return await _change(op, tx, user_id, named & col(Notification.read_at).is_(None), _read(op))
+        return await _change_alone(op, tx, user_id, named & col(Notification.read_at).is_(None), _read(op))
 
 
 async def mark_unread(op: Operation, ids: Sequence[UUID]) -> Receipt:
@@ -59,7 +60,7 @@ async def mark_unread(op: Operation, ids: Sequence[UUID]) -> Receipt:
     user_id = op.viewer.require_user()
     async with op.transaction() as tx:
         named = await _named(tx, user_id, ids)
-        return await _change(
+        return await _change_alone(
             op, tx, user_id, named & col(Notification.read_at).is_not(None), {"read_at": None}
         )
 
@@ -71,21 +72,40 @@ async def mark_all_read(op: Operation, *, category: NotificationCategory | None)
         which = _IS_CURRENT & col(Notification.read_at).is_(None)
         if category is not None:
             which &= col(Notification.category) == category
-        return await _change(op, tx, user_id, which, _read(op))
+        return await _change_alone(op, tx, user_id, which, _read(op))
+
+
+async def mark_read_in_room(op: Operation, tx: Transaction, member: RoomMember) -> None:
+    """What tells of messages, or of the room, up to where the member has read it now. After everything else that is told."""
+    is_unread_yet = sa.exists().where(
+        col(RoomMessage.room_id) == member.room_id,
+        col(RoomMessage.seq) > member.read_seq,
+        col(RoomMessage.author_id) != member.user_id,
+        # A notification has the moment of its message.
+        col(RoomMessage.sent_at) == col(Notification.created_at),
+    )
+    which = (
+        _IS_CURRENT
+        & col(Notification.read_at).is_(None)
+        & (col(Notification.category) == NotificationCategory.CHAT)
+        & (col(Notification.room_id) == member.room_id)
+        & ~is_unread_yet
+    )
+    await _change(op, tx, member.user_id, which, _read(op))
 
 
 async def archive(op: Operation, ids: Sequence[UUID]) -> Receipt:
     user_id = op.viewer.require_user()
     async with op.transaction() as tx:
         named = await _named(tx, user_id, ids)
-        return await _change(op, tx, user_id, named & _IS_CURRENT, {"archived_at": op.now()})
+        return await _change_alone(op, tx, user_id, named & _IS_CURRENT, {"archived_at": op.now()})
 
 
 async def unarchive(op: Operation, ids: Sequence[UUID]) -> Receipt:
     user_id = op.viewer.require_user()
     async with op.transaction() as tx:
         named = await _named(tx, user_id, ids)
-        return await _change(op, tx, user_id, named & sa.not_(_IS_CURRENT), {"archived_at": None})
+        return await _change_alone(op, tx, user_id, named & sa.not_(_IS_CURRENT), {"archived_at": None})
 
 
 async def set_preference(
@@ -108,7 +128,8 @@ async def set_preference(
         )
         key = ["user_id", "category", "channel"]
         await tx.execute(statement.on_conflict_do_update(index_elements=key, set_={"is_on": is_on}))
-        return await _tell(op, tx, user_id)
+        await _tell(op, tx, user_id)
+        return tx.done(user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +230,17 @@ async def _named(tx: Transaction, user_id: UUID, ids: Sequence[UUID]) -> Clause:
     return named
 
 
-async def _change(
+async def _change_alone(
     op: Operation, tx: Transaction, user_id: UUID, which: Clause, values: Mapping[str, object]
 ) -> Receipt:
+    """As an act of its own."""
+    is_changed = await _change(op, tx, user_id, which, values)
+    return tx.done(user_id) if is_changed else tx.noop(user_id)
+
+
+async def _change(
+    op: Operation, tx: Transaction, user_id: UUID, which: Clause, values: Mapping[str, object]
+) -> bool:
     """Change those of the person's notifications that are not so yet, and tell."""
     # Locked in one order: two changes at once wait for each other instead of both for ever.
     locked = (
@@ -222,15 +251,17 @@ async def _change(
     )
     statement = sa.update(Notification).where(col(Notification.id).in_(locked)).values(**values)
     changed = await tx.execute(statement.returning(col(Notification.id)))
-    return await _tell(op, tx, user_id) if changed.first() else tx.noop(user_id)
+    if changed.first() is None:
+        return False
+    await _tell(op, tx, user_id)
+    return True
 
 
-async def _tell(op: Operation, tx: Transaction, user_id: UUID) -> Receipt:
+async def _tell(op: Operation, tx: Transaction, user_id: UUID) -> None:
     """Tell the person's stream what is left. Counted with its head locked: nothing can come in between."""
-    await tx.lock_head(f"user:{user_id}")
+    await tx.lock_heads(f"user:{user_id}")
     counts = Counts.of((await tx.execute(_counting(user_id))).all())
     tx.emit(NotificationsChanged(person_id=user_id, unseen=counts.unseen, unread=counts.unread, at=op.now()))
-    return tx.done(user_id)
 
 
 def _counting(user_id: UUID) -> sa.Select[NotificationCategory, int, int]:

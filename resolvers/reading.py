@@ -13,6 +13,7 @@ from models.errors import NotFound
 from models.room import ChatPreference, RoomMember, RoomMessage
 from models.room_events import ChatPreferenceSet, RoomReadMarked, RoomReadReceipt
 from models.store.sql import Receipt, Transaction
+from resolvers.notifications import mark_read_in_room
 from resolvers.operation import Operation
 from resolvers.projection import catch_up
 
@@ -100,7 +101,7 @@ def _counted(
 
 
 async def mark_read(op: Operation, room_id: UUID, *, up_to: UUID | None) -> Receipt:
-    """Everything up to a message, or all of it, was read. Never takes back what was read before."""
+    """Everything up to a message, or all of it, was read, and what notifies of it. Never takes back what was read before."""
     await _require_member(op, room_id)
     number = await _number(op, room_id, up_to, path="upTo")
     await catch_up(op, [room_id])
@@ -115,6 +116,7 @@ async def mark_read(op: Operation, room_id: UUID, *, up_to: UUID | None) -> Rece
                 room_id=room_id, person_id=member.user_id, number=number, at=op.now()
             ))  # fmt: skip
         await _tell(op, tx, member)
+        await mark_read_in_room(op, tx, member)
         return tx.done(room_id)
 
 

@@ -306,12 +306,13 @@ class Transaction(Ledger):
         await self.session.flush()
         return await self.session.execute(statement, rows)
 
-    async def lock_head(self, stream: str) -> None:
-        """Take the head of the one stream that gets facts before they are made, because they sum up what came before.
+    async def lock_heads(self, *streams: str) -> None:
+        """Take the heads of all streams that get facts before the last of these are made, because they sum up what came before.
 
         Nothing may be locked afterwards: heads come last.
         """
-        await self.execute(_LOCK_HEAD.bindparams(stream=stream))
+        for stream in sorted({*streams, *self.streams}):
+            await self.execute(_LOCK_HEAD.bindparams(stream=stream))
 
     # -- for the database --------------------------------------------------------------------------------------------
 

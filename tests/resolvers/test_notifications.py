@@ -756,7 +756,7 @@ async def test_the_counts_that_are_told_include_what_was_told_before_them(world:
     first, _ = await feed_of(world, client)
 
     async with world.services.db.transaction(actor_id=None, at=world.clock()) as tx:
-        await tx.lock_head(stream)
+        await tx.lock_heads(stream)
         marking = asyncio.create_task(notifications.mark_read(world.as_(client), [first]))
         await world.somebody_waits()
         tx.emit(

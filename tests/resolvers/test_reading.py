@@ -1,5 +1,7 @@
 """What people have read: counts are exact whatever happened since, and markers go back only when somebody says so."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
@@ -7,7 +9,7 @@ from auth.viewer import Viewer
 from models.message import Content
 from models.room import RoomRole
 from models.store.chat_keys import Unreadable
-from resolvers import messages, projection, reading, rooms
+from resolvers import messages, notifications, projection, reading, rooms
 from resolvers.reading import AllCounts, Counts
 from tests.resolvers.rooms import direct, group, id_of, said, say
 from tests.world import World, kinds, race
@@ -61,6 +63,73 @@ async def test_a_marker_never_goes_back_but_when_one_says_unread_from_here(world
     )
     told = [(row.payload["number"], row.payload["unread"]) for row in rows]
     assert told == [(2, 1), (3, 0), (1, 2)]
+
+
+async def feed(world: World, who: Viewer) -> list[tuple[str, bool]]:
+    """What notifies of messages, and whether it was read, the oldest first."""
+    rows = await world.rows(
+        "select kind, read_at from notification where user_id = :id order by created_at, id", id=who.user_id
+    )
+    return [(row.kind, row.read_at is not None) for row in rows]
+
+
+async def badges(world: World, who: Viewer) -> list[tuple[int, int]]:
+    rows = await world.rows(
+        "select payload from fact where stream = :stream and kind = 'NotificationsChanged' order by number",
+        stream=f"user:{who.user_id}",
+    )
+    return [(row.payload["unseen"], row.payload["unread"]) for row in rows]
+
+
+async def test_what_notifies_of_a_room_is_read_with_it_and_the_badge_is_told_once(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    room_id, elsewhere = await direct(world, one, other), await group(world, one, other)
+    ids = []
+    for text in ("1", "2", "3"):
+        world.clock.move(timedelta(seconds=1))
+        ids.append(await said(world, one, room_id, text))
+    await say(world, one, elsewhere, "you", mention_ids=(id_of(other),))
+    for each in (room_id, elsewhere):
+        await projection.project(world.as_(one), each)
+    assert await feed(world, other) == [("MessageForPerson", False)] * 4
+
+    await reading.mark_read(world.as_(other), room_id, up_to=ids[1])
+    assert [is_read for _, is_read in await feed(world, other)].count(True) == 2
+    assert await badges(world, other) == [(2, 2)]
+    await reading.mark_read(world.as_(other), room_id, up_to=ids[0])
+    await reading.mark_read(world.as_(other), room_id, up_to=None)
+    assert await badges(world, other) == [(2, 2), (1, 1)]
+    # Of a room that was read already, nothing is told again.
+    await reading.mark_read(world.as_(other), room_id, up_to=None)
+    found = await notifications.counts_of(world.as_(other))
+
+    assert [is_read for _, is_read in await feed(world, other)].count(False) == 1
+    assert (found.unseen, found.unread) == (1, 1)
+    assert await badges(world, other) == [(2, 2), (1, 1)]
+
+
+async def test_reading_rooms_and_notifications_and_writing_at_once_ends_with_exact_counts(
+    world: World,
+) -> None:
+    one, other, third = await world.client(), await world.freelancer(), await world.freelancer()
+    rooms_of_two = [await direct(world, other, who) for who in (one, third)]
+    for _ in range(3):
+        world.clock.move(timedelta(seconds=1))
+        ids = [
+            await said(world, who, room_id) for who, room_id in zip((one, third), rooms_of_two, strict=True)
+        ]
+        outcomes = await race([
+            *(reading.mark_read(world.as_(other), room_id, up_to=None) for room_id in rooms_of_two * 2),
+            *(reading.mark_read(world.as_(who), room_id, up_to=id)
+              for who, room_id, id in zip((one, third), rooms_of_two, ids, strict=True)),
+            *(notifications.mark_all_read(world.as_(other), category=None) for _ in range(2)),
+            *(projection.project(world.as_(one), room_id) for room_id in rooms_of_two),
+            say(world, other, rooms_of_two[0]), say(world, other, rooms_of_two[1]),
+        ])  # fmt: skip
+        assert [one for one in outcomes if isinstance(one, BaseException)] == []
+
+    assert await feed(world, other) == [("MessageForPerson", True)] * 6
+    assert (await badges(world, other))[-1] == (0, 0)
 
 
 async def test_markers_that_race_end_at_the_highest(world: World) -> None:
