@@ -187,8 +187,12 @@ class Merged:
                 place = await patiently(lambda: place_in(self._db, stream, fact))
                 await self.follow_gigs({stream: place})
         if ROOMS in self._kinds and fact.kind in _ADJUSTING:
-            unmuted_at = fact.occurred_at if fact.kind == RoomPreferenceSet.__name__ else None
-            await self._adjust(UUID(fact.payload["room_id"]), unmuted_at)
+            is_set = fact.kind == RoomPreferenceSet.__name__
+            await self._adjust(
+                UUID(fact.payload["room_id"]),
+                unmuted_at=fact.occurred_at if is_set else None,
+                is_muted=is_set and fact.payload["is_muted"],
+            )
 
     async def _look_around(self) -> None:
         """Follow the gigs and rooms that the own stream did not tell of, from now on; part with those that are over.
@@ -248,16 +252,18 @@ class Merged:
         if self._waiting and (self._opening is None or self._opening.done()):
             self._opening = asyncio.create_task(self._open_rooms())
 
-    async def _adjust(self, room_id: UUID, unmuted_at: datetime | None = None) -> None:
+    async def _adjust(
+        self, room_id: UUID, *, unmuted_at: datetime | None = None, is_muted: bool = False
+    ) -> None:
         """Follow a room that the person belongs to and did not mute, and no other, as it is now: from where they came, or from
-        where it was unmuted."""
+        where it was unmuted. If it `is_muted` by what is told now, a later fact tells where it was unmuted."""
         stream = f"{CHAT}{room_id}"
         has_ended = stream in self._rooms and self._rooms[stream].ended is not None
         since = None if has_ended else unmuted_at
         place = await patiently(lambda: place_in_room(self._db, self._viewer, room_id, since))
         if place is None or has_ended:
             self._part_with_room(stream)
-        if place is not None and stream not in self._rooms:
+        if place is not None and stream not in self._rooms and (has_ended or not is_muted):
             self.follow_rooms({stream: place})
 
     def _part_with_room(self, stream: str) -> None:

@@ -130,6 +130,61 @@ async def test_what_is_said_after_a_room_was_unmuted_is_told_to_who_was_away_the
     assert await rest(worker, me, place) == ["RoomPreferenceSet", "heard"]
 
 
+async def test_what_else_is_set_of_a_muted_room_while_away_does_not_tell_what_was_said_before_it_was_unmuted(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world = worker.world
+    owner, me = await world.client(), await world.freelancer()
+    room_id = await group(world, owner, me)
+    await rooms.set_preference(world.as_(me), room_id, {"is_muted": True})
+    place = await place_of(worker, me)
+    await rooms.set_preference(world.as_(me), room_id, {"is_favorite": True})
+    world.clock.move(timedelta(minutes=5))
+    await say(world, owner, room_id, "noise")
+    world.clock.move(timedelta(minutes=5))
+    await rooms.set_preference(world.as_(me), room_id, {"is_muted": False})
+    await say(world, owner, room_id, "heard")
+    await project(worker, room_id)
+
+    assert await rest(worker, me, place) == ["RoomPreferenceSet", "RoomPreferenceSet", "heard"]
+
+
+@pytest.mark.parametrize("is_muted_before", [True, False])
+async def test_of_a_room_that_was_muted_several_times_while_away_all_is_told_from_where_it_was_not_first(
+    start: StartWorker, is_muted_before: bool
+) -> None:
+    worker = await start()
+    world = worker.world
+    owner, me = await world.client(), await world.freelancer()
+    room_id = await group(world, owner, me)
+    if is_muted_before:
+        await rooms.set_preference(world.as_(me), room_id, {"is_muted": True})
+    place = await place_of(worker, me)
+
+    async def said_then(text: str, *, is_muted: bool) -> None:
+        await say(world, owner, room_id, text)
+        world.clock.move(timedelta(minutes=5))
+        await rooms.set_preference(world.as_(me), room_id, {"is_muted": is_muted})
+        world.clock.move(timedelta(minutes=5))
+
+    await said_then("before", is_muted=not is_muted_before)
+    await said_then("first", is_muted=is_muted_before)
+    await said_then("second", is_muted=not is_muted_before)
+    if not is_muted_before:
+        await said_then("third", is_muted=False)
+    await say(world, owner, room_id, "now")
+    await project(worker, room_id)
+
+    told = [one for one in await rest(worker, me, place) if one != "RoomPreferenceSet"]
+    # Nothing that was said while it was not muted is left out; what was said while it was comes with it.
+    if is_muted_before:
+        assert told == ["first", "second", "now"]
+    else:
+        assert told == ["before", "first", "second", "third", "now"]
+    # Whoever is there all the time is told none of that: see test_merged_rooms.
+
+
 async def test_a_message_that_cannot_be_read_for_long_is_told_later_and_holds_nothing_else_up(
     start: StartWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
