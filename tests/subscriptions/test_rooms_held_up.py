@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 
 from auth.revocation import RevokedSessions
@@ -214,6 +215,37 @@ async def test_who_follows_one_room_is_told_that_the_stream_lives_and_ends_while
     again = await follow_room(worker, me, room_id, follower.cursor)
     told = await until_told(again, "StreamReady")
     assert sorted(event["__typename"] for event in told[:-1]) == ["MessageSent", "RoomEdited"]
+
+
+async def test_a_fact_that_selects_counts_of_chat_is_told_without_them_while_the_store_is_away(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world = worker.world
+    worker.streams.heartbeat_s = 0.2
+    me, one = await world.client(), await world.freelancer()
+    gig_id = await world.open_gig(me)
+    await group(world, me, one)
+    document = f"subscription {{ viewerEvents {{ chatCounts {{ unread }} {ITEMS} }} }}"
+    frames = await frames_of(worker, me, document)
+    told: list[Any] = []
+
+    async def until(name: str) -> None:
+        async with asyncio.timeout(3):
+            while name not in {item["event"]["__typename"] for item, _ in told}:
+                body = orjson.loads((await anext(frames)).raw)
+                told.append((body["data"]["viewerEvents"], body.get("errors", [])))
+
+    await until("StreamReady")
+    with outage(worker, "heads", is_silent=False):
+        told.clear()
+        await gigs.pause_gig(world.as_(me), gig_id)
+        await until("GigPaused")
+        await until("StreamHeartbeat")
+    await frames.aclose()
+
+    assert all(item["chatCounts"] is None for item, _ in told)
+    assert {error["extensions"]["code"] for _, errors in told for error in errors} == {"UNAVAILABLE"}
 
 
 async def test_a_room_that_is_muted_or_left_while_it_waits_is_told_no_more_and_loses_nothing(
