@@ -2,6 +2,7 @@
 
 import strawberry
 
+from models.ids import encode_id
 from models.kept_words import ReportOutcome, ReportReason, ReportState, ScheduledState
 from models.message import Content
 from models.store.chat_keys import Unreadable
@@ -27,6 +28,10 @@ class KeptText:
     )
     mentions: list[MessagePerson] = strawberry.field(description="Members whom it speaks to, by their ids.")
     mentions_room: bool = strawberry.field(description="Whether it speaks to everybody in the room.")
+    attachment_ids: list[strawberry.ID] = strawberry.field(
+        description="The ids of the files that a reported message showed then; some may be gone since. Who may not read a file "
+        "cannot by its id."
+    )
 
 
 def kept_text(words: Content | Unreadable) -> KeptText:
@@ -39,4 +44,5 @@ def kept_text(words: Content | Unreadable) -> KeptText:
         quote_id=None if content.quote_id is None else message_id(content.quote_id),
         mentions=[MessagePerson(user_id=user_id) for user_id in content.mention_ids],
         mentions_room=content.mentions_room,
+        attachment_ids=[strawberry.ID(encode_id("file", id)) for id in content.file_ids],
     )

@@ -7,6 +7,7 @@ import pytest
 from auth.viewer import Viewer
 from models.chat import SYSTEM, ChatKind
 from models.errors import NotAllowed, NotFound
+from models.ids import encode_id
 from models.kept_words import OwnMessage, ReportOutcome, ReportReason, ReportResolved
 from models.message import Content, DeletedMessage
 from models.store.chat_keys import Unreadable
@@ -56,6 +57,25 @@ async def test_what_a_message_said_then_is_kept_whatever_becomes_of_it(world: Wo
     assert await messages.message_in(world.as_(admin), room_id, message_id) is None
     (row,) = await world.rows("select sealed from message_report where id = :id", id=report_id)
     assert b"elsewhere" not in row.sealed
+
+
+async def test_administrators_learn_which_files_a_reported_message_showed_also_after_they_are_gone(
+    world: World,
+) -> None:
+    one, other, admin = await world.client(), await world.freelancer(), await world.admin()
+    room_id = await direct(world, one, other)
+    file_ids = tuple([await world.upload(other, name, name.encode()) for name in ("one.txt", "two.txt")])
+    message_id = await said(world, other, room_id, "see", file_ids=file_ids)
+
+    report_id = (await report(world, one, room_id, message_id)).entity_id
+    await messages.delete_message(world.as_(other), room_id, message_id)
+
+    asked = "query ($id: ID!) { node(id: $id) { ... on MessageReport { evidence { attachmentIds } } } }"
+    shown = [
+        (await world.data(who, asked, id=encode_id("report", report_id)))["node"]["evidence"]
+        for who in (admin, one)
+    ]
+    assert shown == [{"attachmentIds": [encode_id("file", id) for id in file_ids]}, None]
 
 
 async def test_of_ten_reports_at_once_by_one_person_one_is_open(world: World) -> None:
