@@ -7,6 +7,7 @@ its answer a length and a pickled (whether it went well, result): both ends are 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import pickle
@@ -15,8 +16,9 @@ import signal
 import struct
 import sys
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Thread
@@ -59,6 +61,18 @@ SURE = 0.999
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True, eq=False)
+class _Making:
+    """Of what the suggester in use is made, or is being made."""
+
+    version: str
+    tagged: Sequence[Gig]
+    has_failed: bool = False
+
+    def is_of(self, version: str, tagged: Sequence[Gig]) -> bool:
+        return self.version == version and self.tagged is tagged
+
+
 class Desk:
     """Holds what is on the market and answers by it. First by words alone; by meaning once all meanings are computed."""
 
@@ -70,8 +84,8 @@ class Desk:
         # Filled when all gigs are there, for a matcher that has it already; an empty one it would take for none.
         self._adjacency: dict[str, dict[str, float]] = {"": {}}
         self._encoder: KnownVectors | None = None
-        self._waiting: deque[tuple[bool, str]] = deque()
-        """Gigs (true) and people whose meaning is not known yet."""
+        self._waiting: OrderedDict[tuple[bool, str], None] = OrderedDict()
+        """Gigs (true) and people whose meaning is not known yet, each once; whose turn it is comes first."""
         self._matcher = self._new_matcher()
         self._heard_gigs: list[Gig] = []
         self._heard: list[Happened] = []
@@ -79,8 +93,9 @@ class Desk:
         self._experience: Experience | None = None
         self._close_experience: Experience | None = None
         """The same with the meanings of past gigs, once somebody counts on them."""
-        self._past_vectors: dict[str, Floats] = {}
-        self._past_waiting: deque[tuple[str, str]] = deque()
+        self._past_vectors: dict[bytes, Floats] = {}
+        """By the text, which may be edited."""
+        self._past_waiting: deque[str] = deque()
         self._waits = False
         """Whether the model is to be taken up when it can be."""
         self._artifacts: Artifacts | None = None
@@ -90,8 +105,8 @@ class Desk:
         """Of which skills of texts are learnt."""
         self._suggests: tuple[str, SkillSuggester] | None = None
         """The suggester in use with its version."""
-        self._making: object = None
-        """What it is made of; nothing else is put in use."""
+        self._making: _Making | None = None
+        """Nothing else is put in use."""
 
     # -- what is known -------------------------------------------------------------------------------------------------
 
@@ -105,7 +120,7 @@ class Desk:
 
     def load(self, gigs: Sequence[Gig], people: Sequence[Person]) -> None:
         """Add many documents, by words and skills, and by meaning where it was computed before."""
-        self._waiting.extend(self._put(gigs, people))
+        self._waiting.update(dict.fromkeys(self._put(gigs, people)))
 
     def settle(self, artifacts: str | None) -> None:
         """Everything is loaded; `artifacts` is where trained models are. From here on it answers, and computes meanings between
@@ -116,7 +131,8 @@ class Desk:
         self._adjacency.update(adjacency([gig.skills for gig in self._matcher.gigs.values()]))
         # What came last is looked for first.
         gigs = [each for each in self._waiting if each[0]]
-        self._waiting = deque([*reversed(gigs), *(each for each in self._waiting if not each[0])])
+        people = [each for each in self._waiting if not each[0]]
+        self._waiting = OrderedDict.fromkeys([*reversed(gigs), *people])
         self._embed_if_all_are_known()
         self.look()
         self._use_model()
@@ -146,8 +162,8 @@ class Desk:
             self._tagged = tagged
         self._past, self._close_experience = past, None
         self._experience = Experience(past) if past else None
-        known = {each.gig.id for each in past} | {gig.id for gig in tagged}
-        self._past_vectors = {id: vector for id, vector in self._past_vectors.items() if id in known}
+        known = {_text_key(gig) for gig in (*(each.gig for each in past), *tagged)}
+        self._past_vectors = {key: vector for key, vector in self._past_vectors.items() if key in known}
         self._prepare()
 
     def look(self) -> bool:
@@ -169,9 +185,13 @@ class Desk:
         """Documents that came or changed, and ids of those that are no longer to be found."""
         for gig_id in gone_gigs:
             self._matcher.remove_gig(gig_id)
+            self._waiting.pop((True, gig_id), None)
         for person_id in gone_people:
             self._matcher.remove_person(person_id)
-        self._waiting.extendleft(self._put(gigs, people))
+            self._waiting.pop((False, person_id), None)
+        for lacking in self._put(gigs, people):
+            self._waiting[lacking] = None
+            self._waiting.move_to_end(lacking, last=False)
 
     def status(self) -> Status:
         matcher = self._matcher
@@ -257,15 +277,16 @@ class Desk:
     def _work_once(self) -> None:
         assert self._encoder is not None
         if self._waiting:
-            self._know(*self._waiting.popleft(), self._encoder)
+            (is_gig, name), _ = self._waiting.popitem(last=False)
+            self._know(is_gig, name, self._encoder)
             self._embed_if_all_are_known()
         else:
-            name, text = self._past_waiting.popleft()
-            self._past_vectors[name] = self._encoder.encode([text])[0]
+            text = self._past_waiting.popleft()
+            self._past_vectors[_key(text)] = self._encoder.encode([text])[0]
+            if not self._past_waiting:
+                self._make_suggester()
         if self._waits and self._is_ready:
             self._use_model()
-        if not self._past_waiting:
-            self._make_suggester()
 
     def _know(self, is_gig: bool, name: str, encoder: KnownVectors) -> None:
         from ranking.experience import sentence_of
@@ -299,18 +320,20 @@ class Desk:
         return KnownVectors(encoder, None if directory is None else VectorFile(Path(directory)))
 
     def _put(self, gigs: Sequence[Gig], people: Sequence[Person]) -> list[tuple[bool, str]]:
-        """By words and skills, and by meaning if it is known; whose is not is answered."""
+        """By words and skills, and by meaning if it is known; whose is not is answered, and nobody of them waits any more."""
         from ranking.experience import sentence_of
         from ranking.matching import profile_of
 
         lacking = []
         for gig, vector in zip(gigs, self._recalled([sentence_of(gig) for gig in gigs]), strict=True):
             self._matcher.put_gig(gig, vector=vector, later=True)
+            self._waiting.pop((True, gig.id), None)
             if vector is None:
                 lacking.append((True, gig.id))
         texts = [profile_of(person) for person in people]
         for person, vector in zip(people, self._recalled(texts), strict=True):
             self._matcher.put_person(person, vector=vector, later=True)
+            self._waiting.pop((False, person.id), None)
             if vector is None:
                 lacking.append((False, person.id))
         return [] if self._encoder is None else lacking
@@ -328,8 +351,8 @@ class Desk:
             needed += [each.gig for each in self._past]
         if self._encoder is not None and self._learnt_of_skills is not None:
             needed += self._tagged
-        texts = {gig.id: sentence_of(gig) for gig in needed if gig.id not in self._past_vectors}
-        self._past_waiting.extend(texts.items())
+        texts = dict.fromkeys(map(sentence_of, needed))
+        self._past_waiting.extend(text for text in texts if _key(text) not in self._past_vectors)
         self._waits = not self._is_ready
         if not self._waits:
             self._use_model()
@@ -345,30 +368,36 @@ class Desk:
         if trained is None or artifact is None:
             self._suggests, self._making = None, None
             return
-        making = (artifact.version, id(self._tagged))
-        if making == self._making or not self._tagged or self._past_waiting:
+        if not self._tagged or self._past_waiting:
+            return
+        before, now = self._making, (artifact.version, self._tagged)
+        if before is not None and not before.has_failed and before.is_of(*now):
             return
         vectors = None
         if self._encoder is not None:
             import numpy as np
 
-            vectors = np.stack([self._past_vectors[gig.id] for gig in self._tagged])
-        self._making = making
-        arguments = (making, trained, artifact.version, self._tagged, vectors)
-        Thread(target=self._made_suggester, args=arguments, daemon=True).start()
+            vectors = np.stack([self._past_vectors[_text_key(gig)] for gig in self._tagged])
+        making = self._making = _Making(*now)
+        try:
+            Thread(target=self._made_suggester, args=(making, trained, vectors), daemon=True).start()
+        except RuntimeError:  # the system gives no more threads
+            _log.exception("the suggester of skills of %s is not made", making.version)
+            making.has_failed = True
 
-    def _made_suggester(
-        self, making: object, trained: TrainedSuggester, version: str, tagged: Sequence[Gig], vectors: Any
-    ) -> None:
+    def _made_suggester(self, making: _Making, trained: TrainedSuggester, vectors: Any) -> None:
+        """What fails is tried again when the past is told again, not at once: it may fail for good."""
         from ranking.skills.suggesting import SkillSuggester, tagged_as
 
         try:
-            made = SkillSuggester.of([tagged_as(gig) for gig in tagged], trained, self._encoder, vectors)
+            tagged = [tagged_as(gig) for gig in making.tagged]
+            made = SkillSuggester.of(tagged, trained, self._encoder, vectors)
         except Exception:
-            _log.exception("the suggester of skills of %s cannot be used", version)
+            _log.exception("the suggester of skills of %s cannot be used", making.version)
+            making.has_failed = True
             return
-        if self._making == making:
-            self._suggests = version, made
+        if self._making is making:
+            self._suggests = making.version, made
 
     @property
     def _is_ready(self) -> bool:
@@ -399,7 +428,7 @@ class Desk:
     def _experience_by_meaning(self) -> Experience | None:
         """None as long as the meaning of a past gig is missing."""
         if self._close_experience is None and self._past:
-            vectors = [self._past_vectors.get(each.gig.id) for each in self._past]
+            vectors = [self._past_vectors.get(_text_key(each.gig)) for each in self._past]
             known = [vector for vector in vectors if vector is not None]
             if len(known) == len(vectors):
                 import numpy as np
@@ -431,6 +460,16 @@ class Desk:
             wishes=tuple((wish.skill, wish.points) for wish in match.wishes),
             is_newcomer=done <= NEWCOMER_GIGS,
         )
+
+
+def _text_key(gig: Gig) -> bytes:
+    from ranking.experience import sentence_of
+
+    return _key(sentence_of(gig))
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _artifacts_in(root: str | None) -> Artifacts | None:

@@ -20,11 +20,11 @@ from ranking import artifacts
 from ranking.answers import SkillAnswer
 from ranking.artifacts import Artifact
 from ranking.desk import HEADER, Desk, answered, read, written
-from ranking.documents import Happened, PastGig, Step
+from ranking.documents import Gig, Happened, PastGig, Step
 from ranking.known_vectors import KnownVectors, VectorFile
 from ranking.learning import FirstGuess, Training
 from ranking.training import trained_suggester
-from tests.ranking.market import ToyEncoder, gig, past_gigs, people, tagged_gigs
+from tests.ranking.market import CRAFTS, TEXTS, ToyEncoder, gig, past_gigs, people, tagged_gigs
 from tests.ranking.test_matching import learned_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -243,6 +243,17 @@ def test_without_a_place_to_keep_vectors_they_are_computed(tmp_path: Path) -> No
     assert found.shape == (1, 384)
 
 
+def trained_by_meaning(root: Path) -> None:
+    learned = learned_model(ToyEncoder()).learned
+    assert learned is not None
+    artifacts.save(root, Artifact("v1", Training(learned, {"x": 0.3})))
+
+
+def work(desk: Desk) -> None:
+    while desk.has_work:
+        desk.work()
+
+
 def embedding_desk(directory: Path) -> Desk:
     made = Desk(encoder=Counting())
     made.begin(TAXONOMY, str(directory))
@@ -329,6 +340,94 @@ def test_a_trained_suggester_answers_until_it_is_rolled_back(tmp_path: Path) -> 
     # There is no trained order: people are ordered by the blend.
     assert (status.basis, status.version) == ("LEXICAL", "blend-1")
     assert after == before
+
+
+class Scarce(Gig):
+    """A gig that cannot be read as long as memory is short."""
+
+    is_short = False
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "nice" and type(self).is_short:
+            type(self).is_short = False
+            raise MemoryError
+        return super().__getattribute__(name)
+
+
+def test_a_suggester_that_could_not_be_made_is_made_when_the_past_is_told_again(tmp_path: Path) -> None:
+    gigs = tagged_gigs()
+    artifacts.save(
+        tmp_path, Artifact("v1", Training(FirstGuess()), suggester=trained_suggester(gigs, None, None))
+    )
+    last = gigs[-1]
+    gigs[-1] = Scarce(last.id, last.title, last.text, last.skills, at=last.at)
+    made = desk()
+    made.hear_tagged(gigs)
+    made.remember()
+    Scarce.is_short = True
+    made.settle(str(tmp_path))
+    deadline = time.monotonic() + 30
+    while Scarce.is_short:
+        assert time.monotonic() < deadline
+    failed = made.skills_in("", "tool9", 8).version
+
+    while made.skills_in("", "tool9", 8).version != "v1":
+        assert time.monotonic() < deadline
+        made.listen()
+        made.hear_tagged(gigs)
+        made.remember()
+
+    assert failed == "blend-1"
+
+
+def test_an_edited_gig_of_the_past_is_known_by_what_it_says_now(tmp_path: Path) -> None:
+    made = embedding_desk(tmp_path)
+    trained_by_meaning(tmp_path / "models")
+    made.load([], people())
+    past = past_gigs()
+    remember(made, past)
+    made.settle(str(tmp_path / "models"))
+    work(made)
+    asked = gig(1000, "web", Random(3))
+    edited = [
+        replace(each, gig=replace(each.gig, text=TEXTS["print"]))
+        if each.gig.skills[0] in CRAFTS["web"]
+        else each
+        for each in past
+    ]
+
+    remember(made, edited)
+    meanwhile = made.status().version
+    work(made)
+
+    fresh = embedding_desk(tmp_path)
+    fresh.load([], people())
+    remember(fresh, edited)
+    fresh.settle(str(tmp_path / "models"))
+    work(fresh)
+    assert (meanwhile, made.status().version) == ("v1", "v1")
+    assert made.people_for(asked, 9, 3) == fresh.people_for(asked, 9, 3)
+
+
+def test_meanings_are_counted_once_for_what_changes_often_and_not_for_what_has_gone(tmp_path: Path) -> None:
+    made = embedding_desk(tmp_path)
+    first, second, third = (gig(number, "web", Random(number)) for number in (1, 2, 3))
+    made.load([first], people()[:1])
+    made.settle(None)
+    work(made)
+    other = people()[4]
+
+    made.change([second, third], [], [other], [])
+    made.change([replace(second, text="another text")], [], [other], [])
+    both = made.status()
+    made.change([], [second.id], [], [other.id])
+    one = made.status()
+    made.change([replace(third, title=first.title, text=first.text)], [], [], [])
+    none = made.status()
+
+    assert (both.vectors, both.documents) == (2, 5)
+    assert (one.vectors, one.documents, none.vectors, none.documents) == (2, 3, 3, 3)
+    assert not made.has_work
 
 
 def test_going_back_from_the_first_model_leads_to_the_blend(tmp_path: Path) -> None:

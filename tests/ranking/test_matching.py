@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ranking.basis import Basis
 from ranking.documents import Gig, Outcome, PastGig, Person
 from ranking.embedding import Encoder, Floats
-from ranking.experience import Experience, Glance
+from ranking.experience import Experience, Glance, vectors_of
 from ranking.explaining import Part, largest_remainder, score_of
 from ranking.learning import Learned, feature_names, features
 from ranking.matching import Adjacent, Matcher, Model, SkillEvidence, Source, adjacency
@@ -34,12 +34,14 @@ ASKED = Gig(
 
 
 @cache
-def learned_model() -> Model:
+def learned_model(encoder: Encoder | None = None) -> Model:
     past = past_gigs()
-    experience = Experience(past)
+    vectors = vectors_of([each.gig for each in past], encoder)
+    experience = Experience(past, vectors)
     rows, grades, groups = [], [], []
-    for each in past:
-        evidence = experience.evidence(experience.glance(each.gig, None))
+    for place, each in enumerate(past):
+        vector = None if vectors is None else vectors[place]
+        evidence = experience.evidence(experience.glance(each.gig, vector))
         own = {outcome.person: 2 if outcome.was_chosen else 1 for outcome in each.outcomes}
         rows.append(features(experience, evidence))
         grades.append(np.array([own.get(experience.people[place], 0) for place in evidence.people]))
