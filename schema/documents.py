@@ -2,7 +2,8 @@
 
 Only valid documents are kept, and by the length of their text: a syntax tree takes up to 270 bytes for each character, so
 `MOST_CHARACTERS` bounds what strangers can fill. Plans hang on their document and go with it; `MOST_PLANS` bounds how many
-a document may have by the booleans of its directives.
+a document may have by the booleans of its directives. What the schema says of itself is a megabyte for a text of a few words: it
+does not hang on plans, and `MOST_DESCRIBED` bounds it.
 """
 
 from collections import Counter, OrderedDict
@@ -23,7 +24,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from schema.analysis import Pricing
 from schema.limits import MAX_TOKENS, TOO_COMPLEX, excess_of
 from schema.planner.inputs import Inputs, Readers, Variables
-from schema.planner.operation import OperationPlan, name_of
+from schema.planner.operation import Descriptions, OperationPlan, name_of
 from schema.planner.selection import boolean_variables
 from schema.rate_limit import rate_limit_only
 from schema.recent import Recent
@@ -31,6 +32,7 @@ from schema.validation import errors_of
 
 MOST_CHARACTERS = 100_000
 MOST_PLANS = 32
+MOST_DESCRIBED = 32_000_000  # bytes; a tenth for one, and the usual description of everything has 1.1 MB
 
 
 class Refused(Exception):
@@ -51,9 +53,11 @@ class Document:
         ast: DocumentNode,
         readers: Readers,
         unplanned: Counter[str],
+        descriptions: Descriptions,
     ) -> None:
         self._readers = readers
         self._unplanned = unplanned
+        self._descriptions = descriptions
         self.text = text
         self.ast = ast
         self._schema = schema
@@ -91,7 +95,7 @@ class Document:
     def dry_run(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> "Document":
         """The document of an operation that asks for its price only."""
         alone = rate_limit_only(self.ast, name_of(operation), variables)
-        return Document(self._schema, self.text, alone, self._readers, self._unplanned)
+        return Document(self._schema, self.text, alone, self._readers, self._unplanned, self._descriptions)
 
     def plan(self, operation: OperationDefinitionNode, values: Inputs) -> OperationPlan:
         # Another operation of the document may have them.
@@ -101,7 +105,7 @@ class Document:
         if plan is None:
             known = dict(zip(self._booleans, booleans, strict=True))
             plan = self._plans[key] = OperationPlan.of(
-                self._schema, self.ast, operation, known, self._unplanned
+                self._schema, self.ast, operation, known, self._unplanned, self._descriptions
             )
             if len(self._plans) > MOST_PLANS:
                 self._plans.popitem(last=False)
@@ -114,7 +118,12 @@ class Documents:
     """Reads documents of one schema and keeps those used last."""
 
     def __init__(
-        self, schema: strawberry.Schema, *, introspection: bool, max_characters: int = MOST_CHARACTERS
+        self,
+        schema: strawberry.Schema,
+        *,
+        introspection: bool,
+        max_characters: int = MOST_CHARACTERS,
+        max_described: int = MOST_DESCRIBED,
     ) -> None:
         self._schema = schema
         self._introspection = introspection
@@ -122,12 +131,15 @@ class Documents:
         self._readers = Readers(schema)
         self.unplanned: Counter[str] = Counter()
         """How often a root field was left to the batch execution, by reason: an error's class, or `introspection`."""
+        self.descriptions: Descriptions = Recent(max_described)
 
     def read(self, text: str) -> Document:
         """Raises `Refused`."""
         document = self._known.get(text)
         if document is None:
-            document = Document(self._schema, text, self._valid(text), self._readers, self.unplanned)
+            document = Document(
+                self._schema, text, self._valid(text), self._readers, self.unplanned, self.descriptions
+            )
             self._known.keep(text, document)
         return document
 

@@ -9,6 +9,7 @@ nothing; a mutation is never done twice, only its payload is shown again.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -46,18 +47,25 @@ from schema.planner.roots import (
     plan_subscription,
 )
 from schema.planner.selection import Selected, Selections
+from schema.recent import Recent
 
 _log = logging.getLogger("skillsync.planner")
 
 
 _INTROSPECTION = "introspection"
+_numbers = itertools.count()
 
 
 class Described(NamedTuple):
-    """What introspection answers, by response key, as JSON; of how many objects."""
+    """What introspection answers, by response key, as JSON; of how many objects and bytes."""
 
     values: dict[str, orjson.Fragment]
     objects: int
+    length: int
+
+
+Descriptions = Recent[bytes, Described]
+"""By plan and variables; it bounds what all plans keep together, for plans outlive their document in those who asked."""
 
 
 class Outcome(NamedTuple):
@@ -79,10 +87,10 @@ class OperationPlan:
     selected: list[Selected]
     unplanned: Counter[str]
     """Counts how often a root field is left to the batch execution, by reason."""
+    descriptions: Descriptions
     plans: dict[str, RootPlan | MutationPlan | SubscriptionPlan] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
-    _described: tuple[bytes, Described] | None = None
-    """The last descriptions of the schema, and for which variables."""
+    _number: int = field(default_factory=_numbers.__next__)
 
     @classmethod
     def of(
@@ -92,6 +100,7 @@ class OperationPlan:
         operation: OperationDefinitionNode,
         booleans: Mapping[str, bool],
         unplanned: Counter[str],
+        descriptions: Descriptions,
     ) -> OperationPlan:
         fragments = {
             part.name.value: part for part in document.definitions if isinstance(part, FragmentDefinitionNode)
@@ -100,7 +109,7 @@ class OperationPlan:
         root = schema._schema.get_root_type(operation.operation)
         assert root is not None
         selected_of_root = selections.of(root, [operation.selection_set])
-        plan = cls(schema, document, operation, root, selected_of_root, unplanned)
+        plan = cls(schema, document, operation, root, selected_of_root, unplanned, descriptions)
         for selected in plan.selected:
             if selected.name != "__typename":
                 plan._add(selections, selected)
@@ -150,15 +159,16 @@ class OperationPlan:
 
     async def _description(self, reasons: Mapping[str, str], raw: Mapping[str, Any]) -> Described | None:
         """What the schema says of itself: about a second of CPU the first time, in a thread, and then kept; None with errors."""
-        given = orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)
-        if self._described is None or self._described[0] != given:
+        asked = b"%d %b" % (self._number, orjson.dumps(raw, option=orjson.OPT_SORT_KEYS))
+        described = self.descriptions.get(asked)
+        if described is None:
             document, name = self._document_of(reasons), name_of(self.operation)
             described = await asyncio.to_thread(_describe, self.schema, document, raw, name)
             if described is None:
                 return None
-            self._described = given, described
+            self.descriptions.keep(asked, described, length=len(asked) + described.length)
         self.unplanned[_INTROSPECTION] += len(reasons)
-        return self._described[1]
+        return described
 
     async def run_batched(self, context: Context, raw: Mapping[str, Any]) -> Outcome:
         """The whole operation by batches."""
@@ -285,8 +295,9 @@ def _describe(
     assert isinstance(result, ExecutionResult)
     if result.errors or result.data is None:
         return None
-    values = {key: orjson.Fragment(orjson.dumps(value)) for key, value in result.data.items()}
-    return Described(values, count_objects(result.data))
+    told = {key: orjson.dumps(value) for key, value in result.data.items()}
+    values = {key: orjson.Fragment(value) for key, value in told.items()}
+    return Described(values, count_objects(result.data), sum(map(len, told.values())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ import threading
 import pytest
 from graphql import get_introspection_query
 
+from resolvers.operation import Operation
+from schema.documents import Documents
+from schema.execution import Request, build_executable, execute
 from schema.planner import operation
 from tests.world import World
 
@@ -33,6 +36,21 @@ async def test_the_description_is_what_batches_answer_and_is_made_beside_the_loo
     assert first["data"] == second["data"] == by_batches["data"]
     assert first["extensions"]["cost"] == by_batches["extensions"]["cost"]
     assert len(makers) == 1 and makers[0] is not threading.main_thread()
+
+
+async def test_descriptions_are_bounded_together_whoever_keeps_what_asked_for_them(world: World) -> None:
+    schema = build_executable(introspection=True)
+    schema.documents = Documents(schema, introspection=True, max_described=1_000_000)
+    viewer, asked, lengths = await world.client(), [], []
+
+    for number in range(20):
+        asked.append(Request(f"query D{number} {{ __schema {{ types {{ name description }} }} }}"))
+        lengths.append(len((await execute(schema, asked[-1], Operation(world.services, viewer, "test"))).raw))
+
+    kept = schema.documents.descriptions.size
+    assert all(request.ready is not None for request in asked)
+    assert len(set(lengths)) == 1 and 50_000 < lengths[0] < 100_000
+    assert kept <= 1_000_000 < kept + lengths[0] < sum(lengths)
 
 
 async def test_other_variables_get_a_description_of_their_own(world: World) -> None:

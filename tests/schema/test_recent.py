@@ -14,6 +14,17 @@ def test_what_was_used_longest_ago_goes_first_once_the_keys_are_too_long_togethe
     assert (recent.get("aaa"), recent.get("bbb"), recent.get("kkk"), recent.size) == (0, None, 10, 30)
 
 
+def test_values_count_by_their_own_length_if_it_is_told() -> None:
+    recent: Recent[bytes, int] = Recent(30)
+    for number, key in enumerate([b"a", b"b", b"c", b"d"]):
+        recent.keep(key, number, length=3)
+    recent.keep(b"much", 4, length=4)
+
+    assert (recent.get(b"d"), recent.get(b"much"), recent.size) == (3, None, 12)
+    recent.keep(b"d", 5, length=1)
+    assert (recent.get(b"d"), recent.size) == (5, 10)
+
+
 def test_one_key_takes_a_tenth_at_most() -> None:
     recent: Recent[str, int] = Recent(30)
 
