@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ranking.shapley import ShapleyTables, Unusual
 from ranking.trees import Trees
 
 
@@ -76,15 +78,27 @@ def largest_remainder(parts: Mapping[Part, float], whole: int) -> dict[Part, int
 def parts_of_trees(trees: Trees, rows: NDArray[np.float32]) -> list[dict[Part, float]]:
     """Shapley values of the served score, in points, grouped; the scale is a line, so they stay Shapley values."""
     scale = 100 / (trees.high - trees.low)
-    groups = [part_of(name) for name in trees.names]
-    explained = []
-    for contributions in trees.contributions(rows):
-        parts = dict.fromkeys(dict.fromkeys([Part.BASE, *groups]), 0.0)
-        parts[Part.BASE] = scale * (float(contributions[-1]) - trees.low)
-        for group, contribution in zip(groups, contributions[:-1], strict=True):
-            parts[group] += scale * float(contribution)
-        explained.append(parts)
-    return explained
+    groups, tables = tables_of(trees)
+    if tables is None:
+        whole = trees.contributions(rows)
+        columns = np.array([groups.index(part_of(name)) for name in trees.names])
+        values = whole[:, :-1] @ np.eye(len(groups))[columns]
+        base = whole[:, -1]
+    else:
+        values, base = tables.values(rows), np.full(len(rows), tables.base)
+    values[:, groups.index(Part.BASE)] += base - trees.low
+    return [dict(zip(groups, row, strict=True)) for row in (scale * values).tolist()]
+
+
+@lru_cache(maxsize=4)
+def tables_of(trees: Trees) -> tuple[list[Part], ShapleyTables | None]:
+    """Parts in the order of their columns; no tables for trees that have none. Takes a tenth of a second the first time."""
+    parts = [part_of(name) for name in trees.names]
+    groups = list(dict.fromkeys([Part.BASE, *parts]))
+    try:
+        return groups, ShapleyTables(trees, [groups.index(part) for part in parts])
+    except Unusual:
+        return groups, None
 
 
 def part_of(column: str) -> Part:

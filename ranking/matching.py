@@ -21,7 +21,7 @@ from ranking.documents import Gig, Person
 from ranking.embedding import Encoder, Floats
 from ranking.experience import LOOKED_AT as MODEL_LOOKS_AT
 from ranking.experience import Experience, Glance, sentence_of
-from ranking.explaining import BLEND, Part, Score, parts_of_trees, score_of
+from ranking.explaining import BLEND, Part, Score, parts_of_trees, score_of, tables_of
 from ranking.index import Answers, Document, Index, Question
 from ranking.learning import Learned, features
 from ranking.skills.naming import SkillNames
@@ -213,6 +213,8 @@ class Matcher:
 
     def use(self, model: Model) -> None:
         """From the next answer on; one assignment, so no answer sees half of a model."""
+        if model.learned is not None:
+            tables_of(model.learned.trees)  # made here, so that no answer waits for them
         self._serving = _Serving.of(model, self._person_index)
 
     def _moved(self, person_id: str) -> None:
