@@ -28,6 +28,7 @@ LONG = 400
 # Likeness is looked for among so many of the newest past gigs: older ones would count less than 2^-50 of a new one.
 REMEMBERED = 20_000
 PROVEN = 0.3
+AT_A_TIME = 65_536
 TOKENS = 128
 TINY = 1e-9
 
@@ -109,8 +110,7 @@ class Experience:
         if vectors is not None:
             # A copy, so that those of forgotten gigs can be given back.
             self._vectors = Vectors.of(vectors[self._forgotten :].copy())
-            weighted = sp.diags(self._decay[str(LONG)].astype(np.float32)) @ vectors
-            self._centres = self._vectors.seen(unit(self._took.T.astype(np.float32) @ weighted))
+            self._centres = self._centres_of(vectors, self._vectors)
 
     @property
     def has_vectors(self) -> bool:
@@ -202,6 +202,15 @@ class Experience:
         """Where who took part in these gigs stands in the matrices of outcomes, and to which of the gigs each belongs."""
         starts, ends = self._took.indptr[gigs], self._took.indptr[gigs + 1]
         return _ranges(starts, ends), np.repeat(np.arange(len(gigs)), ends - starts)
+
+    def _centres_of(self, vectors: Floats, seen_by: Vectors) -> Floats:
+        """Whereto each person's past gigs point, as much of it as is kept; of so many at a time that memory is not doubled."""
+        by_person = self._took.T.tocsr().astype(np.float32)
+        by_person.data *= self._decay[str(LONG)].astype(np.float32)[by_person.indices]
+        starts = range(0, max(1, len(self.people)), AT_A_TIME)
+        return np.concatenate(
+            [seen_by.seen(unit(by_person[start : start + AT_A_TIME] @ vectors)) for start in starts]
+        )
 
     def _votes(
         self, people: NDArray[np.intp], gigs: NDArray[np.intp], weights: Numbers, halves: Sequence[str]

@@ -128,11 +128,11 @@ class Index:
         for term in found:
             counts[term] = counts.get(term, 0) + 1
         for term, count in counts.items():
-            entry = self._words.setdefault(term, _List())
+            entry = self._words.get(term) or self._words.setdefault(term, _List())
             entry.slots.append(slot)
             entry.counts.append(count)
         for skill in dict.fromkeys(document.skills):
-            self._skills.setdefault(skill, _List()).slots.append(slot)
+            (self._skills.get(skill) or self._skills.setdefault(skill, _List())).slots.append(slot)
         if document.owner:
             self._owned.setdefault(document.owner, []).append(slot)
         self._open.append(document.is_open)
