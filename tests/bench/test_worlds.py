@@ -42,8 +42,12 @@ async def test_the_world_of_chat_is_written_as_large_as_it_was_asked_for(empty_d
     finally:
         await connection.close()
 
-    written = await counted(empty_database_url, "users", "room", "room_member", "chat_word")
-    assert written == {"users": 25, "room": 3, "room_member": 65, "chat_word": 30}
+    written = await counted(
+        empty_database_url, "users", "room", "room_member", "chat_word", "room_message", "room_progress"
+    )
+    assert written == {
+        "users": 25, "room": 3, "room_member": 65, "chat_word": 30, "room_message": 70, "room_progress": 2,
+    }  # fmt: skip
 
 
 async def test_what_the_peers_write_for_an_application_fits_the_tables(empty_database_url: str) -> None:
