@@ -87,7 +87,7 @@ def recorded(record: Path) -> dict[str, Figure]:
 def answered(runner: list[str], task: str) -> Figure:
     engine = f"{shlex.quote(sys.executable)} -m ranking.evaluate"
     command = [*runner, "--engine", engine, "--task", task]
-    scored = subprocess.run(command, check=True, cwd=CHECKOUT, capture_output=True, text=True)
+    scored = subprocess.run(command, check=True, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
     found = FIGURE.search(scored.stdout)
     if found is None:
         raise SystemExit(f"{task}: {runner} printed no figure with an interval:\n{scored.stdout}")
