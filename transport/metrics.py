@@ -109,6 +109,13 @@ class _Figures(Collector):
             "task",
         )
         yield from _pools(health)
+        asked, statements = health.db.coalesced
+        yield _counter("planned_reads", "Rows that plans read from the database.", [((), asked)])
+        yield _counter(
+            "planned_statements",
+            "Statements that were sent for planned reads: what is asked at the same moment goes as one.",
+            [((), statements)],
+        )
         if self._dead_jobs is not None:
             yield _gauge("jobs_dead", "Jobs that failed too often and wait for an administrator.", [((), self._dead_jobs)])  # fmt: skip
         up = 0 if self._dead_jobs is None else 1

@@ -25,6 +25,7 @@ from sqlmodel import SQLModel
 from models.errors import BY_CONSTRAINT, DomainError, IdempotencyConflict, NotFound, OutcomeUnknown
 from models.idempotency import Outcome
 from models.store.chat import StoreAway
+from models.store.coalescing import CoalescedReads
 from models.store.compiled import Compiled
 from models.store.counting import count_statement, counting_statements
 from models.store.facts import (
@@ -114,6 +115,7 @@ class Database:
         generic = reading | {"plan_cache_mode": "force_generic_plan"}
         self._planned = Pool(url, size=pool_size, server_settings=generic)
         self._uneven = Pool(url, size=pool_size, server_settings=reading)
+        self._coalesced = CoalescedReads(self._planned)
         self._reads = _engine(
             url,
             pool_size=pool_size,
@@ -143,12 +145,21 @@ class Database:
         seen._shadow = shadow
         return seen
 
-    def read(self, text: str, arguments: Sequence[Any], *, is_generic: bool) -> Awaitable[list[Any]]:
-        """The rows of a planned statement. `is_generic`: one plan of PostgreSQL serves all arguments."""
+    async def read(self, text: str, arguments: Sequence[Any], *, is_generic: bool) -> Any:
+        """The one row of a planned statement; it may be shown to others, who ask the same. `is_generic`: one plan of PostgreSQL
+        serves all arguments. Raises TimeoutError when all connections stay busy, and what asyncpg raises."""
         count_statement("select")
         if self._shadow is not None:
             text, arguments = self._shadow.over(text, arguments)
-        return (self._planned if is_generic else self._uneven).fetch_rows(text, arguments)
+        if is_generic:
+            return await self._coalesced.fetch_row(text, arguments)
+        (row,) = await self._uneven.fetch_rows(text, arguments)
+        return row
+
+    @property
+    def coalesced(self) -> tuple[int, int]:
+        """Rows that were read by generic plans, and statements that were sent for them."""
+        return self._coalesced.asked, self._coalesced.statements
 
     async def poll(self, statement: Compiled, values: Mapping[str, object] | None = None) -> list[Any]:
         """Like `fetch`, for what is asked again and again while nothing happens: SQLAlchemy would take a millisecond each time,

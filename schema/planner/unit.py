@@ -161,7 +161,7 @@ class Unit:
         statement = self.statement(op, pages)
         arguments = statement.arguments(op.viewer.user_id, keys, pages)
         began = 0.0 if context.steps is None else time.perf_counter()
-        (record,) = await op.db.read(statement.text, arguments, is_generic=statement.is_generic)
+        record = await op.db.read(statement.text, arguments, is_generic=statement.is_generic)
         for page in pages:
             page.answered(record, statement.positions)
         objects = sum([len(record[place] or ()) for place in self._counted])

@@ -97,6 +97,19 @@ async def test_the_stage_shows_each_viewer_something_else(rich: RichStage) -> No
     assert counts["admin"][2] > counts["applicant"][2] > counts["anonymous"][2] > 0
 
 
+async def test_what_viewers_ask_at_the_same_moment_is_read_together(rich: RichStage) -> None:
+    db = rich.world.services.db
+    asked_before, statements_before = db.coalesced
+
+    for document in DOCUMENTS.values():
+        assert await difference_of(rich, Case(document, {}, "hired")) is None
+
+    asked, statements = db.coalesced[0] - asked_before, db.coalesced[1] - statements_before
+    # Three others of the same roles and the viewer ask, each for as many rows: most are answered by one statement for all.
+    assert asked > 4 * len(DOCUMENTS)
+    assert statements < asked / 3
+
+
 async def test_most_generated_documents_are_answered_and_some_are_refused(rich: RichStage) -> None:
     bodies = [await answer(rich, written(seed)) for seed in range(100)]
 
@@ -170,7 +183,11 @@ async def both(
 ) -> tuple[Body, Body]:
     document, viewer = rich.filled(case.document), rich.viewer(case)
     variables = rich.filled(case.variables) | more
-    planned = await executor(rich.world, document, variables, viewer, case.operation_name)
+    company = [rich.stage[name] for name in VIEWERS if rich.stage[name].roles == viewer.roles]
+    # In company: what several ask at the same moment is read by one statement, and each is to see their own.
+    *_, planned = await asyncio.gather(
+        *(executor(rich.world, document, variables, each, case.operation_name) for each in (*company, viewer))
+    )
     batched = await by_batches(rich.world, document, variables, viewer, case.operation_name)
     return planned, batched
 
