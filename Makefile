@@ -58,7 +58,7 @@ bench-fanout: setup ## Measure how fast an event reaches subscribers, against No
 eval: dev ## Answer the labelled tasks by $$EVAL, a runner, beside the figures recorded last
 	@.venv/bin/python -m bench.ranking.evaluating
 
-bench-ranking: dev ## Measure ranking among 100,000 and 1,000,000 candidates on one core (15 minutes)
+bench-ranking: dev ## Measure ranking among 100,000 and 1,000,000 candidates on one core (10 minutes)
 	@.venv/bin/python -m bench.ranking
 
 check: dev ## Run everything but the tests: format, lint, types, layers, architecture
