@@ -106,8 +106,6 @@ class Attendance:
         """Told the subject where people came, left or do something else."""
         self._clock = clock
         self._stays: dict[str, dict[_Client, _Stay]] = {}
-        self._stamps: dict[str, int] = {}
-        self._changes = 0
         # When what was said ends, the first first; what was said again meanwhile, or taken back, is here all the same.
         self._ends: list[tuple[float, str, _Client]] = []
         self._words: dict[UUID, tuple[float, int]] = {}
@@ -167,10 +165,6 @@ class Attendance:
                     shown[_shown(stay.word)] = stay.word
         return [shown[key] for key in sorted(shown)]
 
-    def stamp(self, subject: str) -> int:
-        """Another number after each change; 0 while nobody is there."""
-        return self._stamps.get(subject, 0)
-
     def own(self) -> list[tuple[Present, float]]:
         """What clients told this process, each with the seconds that its lease has to go."""
         now = self._clock()
@@ -208,7 +202,7 @@ class Attendance:
         clients[client] = _Stay(word, self._clock() + left_s, is_own)
         heappush(self._ends, (clients[client].ends, word.subject, client))
         if before is None or _shown(before.word) != _shown(word):
-            self._change(word.subject)
+            self.on_change(word.subject)
 
     def _drop_stale(self) -> None:
         """Of ends that mean nothing any more, those in front; and all, where they are the most by far."""
@@ -237,16 +231,8 @@ class Attendance:
         clients = self._stays.get(subject, {})
         if clients.pop(client, None) is None:
             return
-        if clients:
-            self._change(subject)
-        else:
+        if not clients:
             del self._stays[subject]
-            self._stamps.pop(subject)
-            self.on_change(subject)
-
-    def _change(self, subject: str) -> None:
-        self._changes += 1
-        self._stamps[subject] = self._changes
         self.on_change(subject)
 
     def _people_but(self, word: Present) -> int:

@@ -503,6 +503,9 @@ def _asked_for(arguments: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(kind for kind, topic in _TOPICS_OF.items() if topics is None or topic in topics)
 
 
+_IN_ROOMS = (TypingChanged, RoomTypist, MemberPresence)
+
+
 def _stream_of_admins(op: Operation, after: str | None = None) -> str:
     op.viewer.require(Role.ADMIN)
     return "admin"
@@ -539,7 +542,7 @@ class Subscription:
         argument("room_id", strawberry.ID, "The room."),
         subject=access.visible_rooms,
         shared_by=PLATFORM,
-        beside=(RoomTypist, MemberPresence),
+        beside=_IN_ROOMS,
         twin=_state_of_room,
     )
     snippet_events: StreamItem = _followed(
@@ -555,13 +558,14 @@ class Subscription:
         Needs.SIGNED_IN,
         "Everything that concerns you in one stream: applications, invitations, contracts, feedback, your own profile, what "
         "happens to the gigs you posted, work on, have a bid for or are invited to (the newest 60 that are not over), and what is "
-        "said in your rooms that you did not mute (the 80 in which something was said last). In order for each of these, not "
-        "across them.",
+        "said in your rooms that you did not mute (the 80 in which something was said last), with who writes and who is there. In "
+        "order for each of these, not across them.",
         argument(
             "topics", list[Topic] | None, "Only what is about these; without it, everything.", default=None
         ),
         tells=_is_about,
         merges=_asked_for,
+        beside=_IN_ROOMS,
     )
     notification_events: StreamItem = _followed(
         _stream_of_viewer,

@@ -18,7 +18,7 @@ from resolvers.operation import Operation
 from schema.board_presence import CLIENT, UNTIL
 from schema.graph import Context, attached, reference
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
-from schema.type_names import Person
+from schema.type_names import Person, Room
 from schema.words import words
 
 words(PersonState)
@@ -52,11 +52,22 @@ def typists(people: Iterable[Present]) -> list[RoomTypist]:
 
 
 @strawberry.type(
-    description="Who writes in the room now, whenever that changes: everybody but you, to who selects `typists`. Like every word "
-    "about a stream it is no fact: it moves no cursor and is not replayed."
+    description="Who writes in a room now, whenever that changes: everybody but you, to who selects `typists`; in `viewerEvents` of "
+    "each room that is followed there, until you leave or mute it. Like every word about a stream it is no fact: it moves no cursor "
+    "and is not replayed."
 )
 class TypingChanged:
+    room: Room | None = reference(
+        "room_id", "The room, in today's state; null if you do not belong to it any more."
+    )
+    in_room: strawberry.ID = strawberry.field(name="roomId", description="The id of the room.")
     typists: list[RoomTypist] = strawberry.field(description="Everybody who writes, by person.")
+    room_id: strawberry.Private[UUID]
+
+
+def typing_changed(room_id: UUID, people: Iterable[Present]) -> TypingChanged:
+    in_room = strawberry.ID(encode_id("room", room_id))
+    return TypingChanged(in_room=in_room, typists=typists(people), room_id=room_id)
 
 
 @strawberry.type(description="Answer to `roomTyping`.")
@@ -86,7 +97,7 @@ class RoomTypingInput:
     Crowded,
     SaidTooOften,
     needs=Needs.SIGNED_IN,
-    description="Show the other members of a room that you write something (`TypingChanged` of `roomEvents`). It is true for 10 "
+    description="Show the other members of a room that you write something (`TypingChanged`). It is true for 10 "
     "seconds: say it again every 5 as long as you write. A message of yours ends it. Writes nothing, so it takes no "
     "`idempotencyKey`. For those alone who may write there.",
 )
@@ -121,9 +132,7 @@ async def presence_of(op: Operation, keys: Sequence[UUID]) -> dict[UUID, PersonP
 class MemberPresence:
     state: PersonState = strawberry.field(description="The liveliest that one of their tabs or devices says.")
     person_id: strawberry.ID = strawberry.field(description="The id of the person.")
-    person: Person | None = reference(
-        "user_id", "Who it is; null if they do not belong to the room any more."
-    )
+    person: Person | None = reference("user_id", "Who it is; null if you share no room with them any more.")
     user_id: strawberry.Private[UUID]
 
 
@@ -136,8 +145,10 @@ def member_presence(people: Iterable[tuple[UUID, PersonState]]) -> list[MemberPr
 
 @strawberry.type(
     description="Members of the room who came, went or turned away, to who selects `members`: when the stream is ready, those who "
-    "are there; then whoever is in another state than you were told. Not in rooms of more than 200 members. Like every word about "
-    "a stream it is no fact: it moves no cursor and is not replayed."
+    "are there; then whoever is in another state than you were told. Not in rooms of more than 200 members. In `viewerEvents` members "
+    "of all rooms that are followed there, each person once: keep what you were told of them. It holds for whoever is with you in "
+    "one of these rooms, and whoever you were told nothing of is OFFLINE; of those with whom you share none any more, nothing is "
+    "told until you do again. Like every word about a stream it is no fact: it moves no cursor and is not replayed."
 )
 class MembersPresenceChanged:
     members: list[MemberPresence] = strawberry.field(description="Each with their state as it is now.")

@@ -8,17 +8,15 @@ import asyncio
 import dataclasses
 import functools
 import secrets
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import orjson
 from graphql import GraphQLError, OperationType, located_error
 
 from models.errors import DomainError, Invalid
-from models.presence import TYPING, Attendance, PersonState, Present
 from models.store.chat import StoreAway
 from models.store.sql import Position, patiently
 from resolvers.operation import Operation
@@ -55,11 +53,12 @@ from schema.places import NewEpoch, place_of, stream_cursor, vector_cursor, vect
 from schema.planner.operation import OperationPlan, batch_execute, name_of
 from schema.planner.roots import Run, SubscriptionPlan
 from schema.room_events import SAID, fill
-from schema.room_presence import MembersPresenceChanged, TypingChanged, member_presence, typists
+from schema.room_presence import MembersPresenceChanged, TypingChanged, member_presence, typing_changed
 from schema.scalars import StreamCursor
 from subscriptions.follow import Ahead, EndReason, Follower, Gap, Streams, Teller, TooOld, Unseen
-from subscriptions.log import LoggedFact
-from subscriptions.merge import Merged, follow_all
+from subscriptions.log import LoggedFact, is_of_chat, room_of
+from subscriptions.merge import ROOMS, Merged, follow_all
+from subscriptions.onlooker import At, Moved, Onlooker
 from subscriptions.pair import Pair, follow_both
 
 _BEGUN = Frame(b"", None)
@@ -68,6 +67,9 @@ _NOT_FOR_ALL = Frame(b"", None)
 """In place of a frame that not everybody may see; each makes their own."""
 _PLACE = StreamCursor(secrets.token_hex(16))
 """In what is shared of a merged stream, in place of each one's own cursor. Nobody can write it into a text."""
+
+_PEOPLE_AT = {"board": PresenceChanged.__name__, ROOMS: TypingChanged.__name__}
+"""What tells who is at a subject, by its kind."""
 
 SendAtOnce = Callable[[Sequence[Frame]], bool]
 """Sends frames without waiting for anything, all or none; False if that cannot be."""
@@ -121,10 +123,10 @@ class _Subscriber:
         "_heart",
         "_is_ready",
         "_key",
+        "_onlooker",
         "_op",
         "_own",
         "_pair",
-        "_people",
         "_plan",
         "_reads",
         "_ready",
@@ -155,7 +157,7 @@ class _Subscriber:
         self._replayed = 0
         self._is_ready = False
         self._heart: _Heart | None = None
-        self._people: _People | None = None
+        self._onlooker: Onlooker | None = None
         self._pair: Pair | None = None
         # What is said in rooms is read before it is shown.
         self._reads = bool(self._plan.item.reads or self._plan.shows & SAID)
@@ -226,8 +228,10 @@ class _Subscriber:
             return [await self._word(follower, StreamReady(replayed=self._replayed))], False
         if self._heart is not None and self._heart.has_beaten():
             return [await self._word(follower, StreamHeartbeat(lag=follower.lag))], False
-        if (word := self._word_of_people(follower)) is not None:
-            return [await self._word(follower, word)], False
+        if (word := await self._word_of_people(follower)) is not None:
+            frame = await self._word(follower, word)
+            # It may have ended while the people were read.
+            return [frame] if follower.ended is None else [], False
         try:
             frames = await self._next(follower)
         except Gap as gap:
@@ -279,29 +283,36 @@ class _Subscriber:
 
     def _ask_for_people(self, streams: Streams, follower: AnyFollower) -> None:
         """Whoever selects something of them is told who is there."""
-        if isinstance(follower, Merged):
+        kind = ROOMS if isinstance(follower, Merged) else _legs(follower)[0].stream.partition(":")[0]
+        sees_subjects = _PEOPLE_AT.get(kind) in self._plan.shows
+        sees_members = kind == ROOMS and MembersPresenceChanged.__name__ in self._plan.shows
+        if not sees_subjects and not sees_members:
             return
-        leg = _legs(follower)[0]
-        of_stream = TypingChanged if isinstance(follower, Pair) else PresenceChanged
-        leg.sees_presence = of_stream.__name__ in self._plan.shows
-        if isinstance(follower, Pair) and MembersPresenceChanged.__name__ in self._plan.shows:
-            streams.people.attend(leg)
-        if leg.sees_presence or leg.people is not None:
-            self._people = _People(self._op.services.attendance, self._op.viewer.user_id)
+        self._onlooker = Onlooker(
+            self._op.services.attendance,
+            self._op.viewer,
+            follower.nudge,
+            sees_subjects=sees_subjects,
+            sees_members=sees_members,
+        )
+        if isinstance(follower, Merged):
+            follower.attend(self._onlooker)
+        else:
+            streams.attend(_legs(follower)[0], self._onlooker)
 
-    def _word_of_people(self, follower: AnyFollower) -> Any | None:
+    async def _word_of_people(self, follower: AnyFollower) -> Any | None:
         """Who is there now, or writes, if that is to be told; None if not."""
-        people = self._people
-        if people is None or not self._is_ready or follower.ended is not None:
+        if self._onlooker is None or not self._is_ready or follower.ended is not None:
             return None
-        leg = _legs(follower)[0]
-        if leg.people and (moved := people.in_other_states(leg.people, leg.blocked)):
-            return MembersPresenceChanged(members=member_presence(moved))
-        if not leg.sees_presence or (others := people.changed(leg.stream)) is None:
-            return None
-        if isinstance(follower, Pair):
-            return TypingChanged(typists=typists(others))
-        return PresenceChanged(people=shown(others))
+        match await self._onlooker.next():
+            case Moved(people):
+                return MembersPresenceChanged(members=member_presence(people))
+            case At(subject, people) if is_of_chat(subject):
+                return typing_changed(room_of(subject), people)
+            case At(_, people):
+                return PresenceChanged(people=shown(people))
+            case None:
+                return None
 
     def _cursor(self, follower: AnyFollower, at: LoggedFact | Position | None = None) -> StreamCursor:
         """The place that the follower has come to, or had at this fact or number of one stream."""
@@ -489,42 +500,6 @@ class _Heart:
         self._is_due = True
         self._follower.nudge()
         self._timer = self._loop.call_later(self._every_s, self._beat)
-
-
-class _People:
-    """Who is at a subject, and whether that is news to one follower."""
-
-    def __init__(self, attendance: Attendance, viewer_id: UUID | None) -> None:
-        self._attendance = attendance
-        self._viewer_id = viewer_id
-        self._states: dict[UUID, PersonState] = {}
-        self._stamp = 0
-        self._told: set[tuple[UUID, str | None, UUID | None]] = set()
-
-    def changed(self, subject: str) -> Sequence[Present] | None:
-        """Everybody who is there, if others are than when it was last asked, or they do something else."""
-        stamp = self._attendance.stamp(subject)
-        if stamp == self._stamp:
-            return None
-        people = [
-            one
-            for one in self._attendance.at(subject)
-            if one.doing != TYPING or one.person_id != self._viewer_id
-        ]
-        before, self._told = self._told, {(one.person_id, one.doing, one.part) for one in people}
-        self._stamp = stamp
-        return None if self._told == before else people
-
-    def in_other_states(self, moved: set[UUID], blocked: Set[UUID]) -> list[tuple[UUID, PersonState]]:
-        """Those of whom another state was told, or none and they are there; nobody has moved then."""
-        found = []
-        for person_id in moved:
-            state = PersonState.OFFLINE if person_id in blocked else self._attendance.state_of(person_id)
-            if state is not self._states.get(person_id, PersonState.OFFLINE):
-                found.append((person_id, state))
-            self._states[person_id] = state
-        moved.clear()
-        return found
 
 
 def _only(plan: OperationPlan) -> tuple[str, SubscriptionPlan]:

@@ -20,7 +20,6 @@ from collections.abc import (
     Iterable,
     Mapping,
     Sequence,
-    Set,
 )
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,7 +39,8 @@ from models.store.chat import ChatStore, StoreAway
 from models.store.sql import Database, Position
 from models.vocabulary import Vocabulary
 from subscriptions.broker import Broker
-from subscriptions.log import CHAT, LoggedFact, Logs, horizon_now, is_of_chat, moved_since
+from subscriptions.log import CHAT, LoggedFact, Logs, horizon_now, is_of_chat, moved_since, room_of
+from subscriptions.onlooker import Onlooker
 from subscriptions.people import People
 from subscriptions.presence import Presence
 from subscriptions.sight import blinded_by, may_follow
@@ -164,13 +164,11 @@ class Follower:
         "_loop",
         "_waiting",
         "begun",
-        "blocked",
         "ended",
         "head",
         "listener",
         "number",
-        "people",
-        "sees_presence",
+        "onlooker",
         "stream",
         "tail",
         "teller",
@@ -190,12 +188,8 @@ class Follower:
         """Set by who has nothing to say before the next fact; used while they wait in `take`."""
         self.listener: Callable[[], None] | None = None
         """Called when there may be something to take, for who waits for several followers."""
-        self.sees_presence = False
-        """Whether to be nudged when somebody comes to the subject, leaves it, or does something else there."""
-        self.people: set[UUID] | None = None
-        """Members of the room who came or went since that was told last; None if this does not ask for them."""
-        self.blocked: Set[UUID] = frozenset()
-        """Of members: those who blocked this viewer, or whom they blocked. They are told of as not there."""
+        self.onlooker: Onlooker | None = None
+        """Told where there may be news of people; None if nobody asks for them."""
         self.tail = tail
         self._logs = logs
         # Kept: each time it is asked for costs a system call.
@@ -210,7 +204,8 @@ class Follower:
         Raises `TooOld` and `Gap`.
         """
         while self.ended is None:
-            if self.was_nudged():
+            if self._is_nudged:
+                self._is_nudged = False
                 break
             if self.number < self.tail.number:
                 facts = self.tail.after(self.number)
@@ -293,11 +288,6 @@ class Follower:
         """Let `take` return, whether there is something to tell or not."""
         self._is_nudged = True
         self.wake()
-
-    def was_nudged(self) -> bool:
-        """Whether it was, since this was last asked."""
-        was, self._is_nudged = self._is_nudged, False
-        return was
 
     def wait_on(self, waiting: asyncio.Future[None] | None) -> None:
         """Who waits for several followers at once waits on this, in place of their `take`; None once they wait no more."""
@@ -391,18 +381,22 @@ class Streams:
 
     def committed(self, streams: Collection[str]) -> None:
         """A transaction of this process has written facts of these streams. Never waits."""
-        self._mark(streams)
-        self._notice_administration(streams)
+        self._notice(streams)
         self.broker.publish(streams)
 
     def heard(self, streams: Collection[str] | None) -> None:
+        """Something was written to these streams, or to whatever others (None). Never waits."""
         if streams is None:
             self._presence.ask()
-        self._mark(self._tails if streams is None else streams)
-        self._notice_administration(streams)
+            self._mark(self._tails)
+            self.administered.set()
+        else:
+            self._notice(streams)
 
-    def _notice_administration(self, streams: Collection[str] | None) -> None:
-        if streams is None or "admin" in streams:
+    def _notice(self, streams: Collection[str]) -> None:
+        self._mark(streams)
+        self.people.heard(streams)
+        if "admin" in streams:
             self.administered.set()
 
     def _mark(self, streams: Iterable[str]) -> None:
@@ -478,8 +472,8 @@ class Streams:
             return
         tail = self._tails.get(stream)
         for follower in tail.followers if tail is not None else ():
-            if follower.sees_presence:
-                follower.nudge()
+            if follower.onlooker is not None:
+                follower.onlooker.note(stream)
 
     async def _hand_out_or_retry(self, lane: _Lane) -> None:
         lane.has_grown.clear()
@@ -515,7 +509,7 @@ class Streams:
                 await tail.extend(facts)
                 for fact in facts:
                     if fact.kind == _JOINED and fact.person_id is not None:
-                        self.people.note(fact.person_id)
+                        self.people.note_joined({fact.person_id}, {UUID(fact.payload["room_id"])})
                 if len(facts) == PAGE:
                     self._mark([name])
 
@@ -586,16 +580,28 @@ class Streams:
         return [follower for _, follower, _ in begun if follower in seeing]
 
     def leave(self, follower: Follower) -> None:
+        self._attend_no_more(follower)
         # They hold the follower: nobody who is gone shall stay until cycles are collected.
-        follower.teller = follower.listener = None
-        if follower.people is not None:
-            self.people.leave(follower)
+        follower.teller = follower.listener = follower.onlooker = None
         tail = follower.tail
         tail.followers.discard(follower)
         if not tail.followers and self._tails.get(tail.stream) is tail:
             del self._tails[tail.stream]
         if not self._tails:
             self._nobody_follows.set()
+
+    def attend(self, follower: Follower, onlooker: Onlooker) -> None:
+        """Tell this one of the people who are at the follower's subject, until it is left."""
+        follower.onlooker = onlooker
+        onlooker.watch(follower)
+        if onlooker.sees_members:
+            self.people.attend(room_of(follower.stream), onlooker)
+
+    def _attend_no_more(self, follower: Follower) -> None:
+        if (onlooker := follower.onlooker) is not None:
+            onlooker.leave(follower.stream)
+            if onlooker.sees_members:
+                self.people.leave(room_of(follower.stream), onlooker)
 
     async def _begin_when_possible(
         self, begun: Sequence[tuple[_Tail, Follower, int | None]]

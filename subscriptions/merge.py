@@ -31,6 +31,7 @@ from subscriptions.batch import Batch, Make, T
 from subscriptions.follow import Ahead, EndReason, Follower, Streams
 from subscriptions.log import CHAT, LoggedFact, heads, is_of_chat, place_in
 from subscriptions.log import room_of as room_id_of
+from subscriptions.onlooker import Onlooker
 
 GIGS, ROOMS = "gig", "room"
 PATIENCE_S = 1.0
@@ -82,6 +83,7 @@ class Merged:
         self._has_looked_around = not kinds
         self._changed = asyncio.Event()
         self._is_nudged = False
+        self._onlooker: Onlooker | None = None
         own.listener = self._changed.set
 
     @property
@@ -113,6 +115,12 @@ class Merged:
         """Let `take` return, whether there is something to tell or not."""
         self._is_nudged = True
         self._changed.set()
+
+    def attend(self, onlooker: Onlooker) -> None:
+        """Tell this one of the people in each room, for as long as it is followed."""
+        self._onlooker = onlooker
+        for follower in self._rooms.values():
+            self._streams.attend(follower, onlooker)
 
     def place(self, at: LoggedFact | Position | None = None) -> dict[str, int]:
         """The number in each stream; in that of `at`, the one it says."""
@@ -178,6 +186,7 @@ class Merged:
         self._drop_batch()
         for follower in (*self._gigs.values(), *self._rooms.values()):
             self._streams.leave(follower)
+        self._onlooker = None
 
     async def _join_by(self, fact: LoggedFact) -> None:
         """Follow the gig or the room of a fact that makes the person take part in it, from that fact on."""
@@ -338,6 +347,8 @@ class Merged:
             del self._waiting[follower.stream]
             follower.listener = self._changed.set
             self._rooms[follower.stream] = follower
+            if self._onlooker is not None:
+                self._streams.attend(follower, self._onlooker)
         for stream, after in places.items():
             if self._waiting.get(stream) == after:
                 self._part_with_room(stream)

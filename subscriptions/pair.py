@@ -70,8 +70,7 @@ class Pair:
         Raises `TooOld` and `Gap`.
         """
         while self.ended is None:
-            legs_nudged = [leg.was_nudged() for leg in self.legs]
-            if self._is_nudged or any(legs_nudged):
+            if self._is_nudged:
                 self._is_nudged = False
                 break
             if self._batch is not None:

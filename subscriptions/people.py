@@ -1,48 +1,56 @@
 """Who of a room's members is there, for those who follow the room and ask for it.
 
 Whether somebody is there is their own word, and says nothing about rooms (`models.presence`). So when words change, one
-statement finds which of the rooms that are followed here those people belong to, and what their members may know: those who
-do not show themselves, and who has blocked whom. Followers get names only; what each of these does is looked up when it is told.
+statement finds which rooms those people belong to, however many are followed here, and what their members may know: those who
+do not show themselves, and who has blocked whom. Onlookers get names only; what each of these does is looked up when it is told.
 """
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Set
-from typing import Protocol
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 
 from auth.access import hides_presence
-from auth.viewer import Viewer
-from models.presence import MOST_PEOPLE, Attendance, PersonState
+from models.presence import MOST_PEOPLE, PERSON, Attendance, PersonState
 from models.room import PersonBlock, RoomMember
 from models.store.sql import Database
 from models.user import User, UserStatus
-from subscriptions.log import room_of
+from subscriptions.log import CHAT
+from subscriptions.onlooker import Onlooker
 
 PAUSE_S = 0.5
 """Between two rounds: what happens meanwhile is told together."""
 AT_ONCE = 4
-"""Followers that are told before everybody else in the process has a turn: each looks up all it is told of."""
-_ROWS_AT_ONCE = 200
+"""Onlookers that are told before everybody else in the process has a turn: each looks up all it is told of."""
+MOST_MOVED, MOST_NEW = 200, 10
+"""People who moved, and rooms that somebody new asks for, in one round: what is read of them is handled at once."""
 _RETRY_S = 1.0
+_STATE = "roomstate:"
 _log = logging.getLogger("skillsync.streams")
 
 
-class Asking(Protocol):
-    """A follower of a room's log. `people` are those of whom there may be something to tell; of those who are `blocked` it is that
-    they are not there."""
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What is looked at together."""
 
-    stream: str
-    viewer: Viewer
-    people: set[UUID] | None
-    blocked: Set[UUID]
+    moved: Set[UUID]
+    """People whose words have changed, in whatever room they are."""
+    joined: Set[UUID]
+    """People who may have joined one of `rooms`."""
+    rooms: Set[UUID]
+    new: Mapping[UUID, Set[Onlooker]]
+    """Rooms, with those who begin to ask for them."""
 
-    def nudge(self) -> None: ...
+    def news_of(self, room_id: UUID) -> Set[UUID]:
+        return self.moved | self.joined if room_id in self.rooms else self.moved
 
 
 class People:
@@ -52,36 +60,60 @@ class People:
         self._db = db
         self._attendance = attendance
         self._pause_s = pause_s
-        self._asking: dict[UUID, set[Asking]] = defaultdict(set)
-        self._new: set[Asking] = set()
+        self._asking: dict[UUID, set[Onlooker]] = {}
+        self._new: dict[UUID, set[Onlooker]] = {}
+        self._viewers: Counter[UUID] = Counter()
+        """Of those who ask: in how many rooms each does."""
         self._moved: set[UUID] = set()
+        self._joined: set[UUID] = set()
+        self._rooms: set[UUID] = set()
+        """In which those who joined may be."""
         self._blocks_before: Set[tuple[UUID, UUID]] = frozenset()
         self._wake = asyncio.Event()
 
-    def attend(self, follower: Asking) -> None:
+    def attend(self, room_id: UUID, onlooker: Onlooker) -> None:
         """Tell this one who is there, and who comes and goes, until it leaves."""
-        follower.people = set()
-        self._asking[room_of(follower.stream)].add(follower)
-        self._new.add(follower)
+        self._asking.setdefault(room_id, set()).add(onlooker)
+        self._new.setdefault(room_id, set()).add(onlooker)
+        self._viewers[onlooker.viewer.require_user()] += 1
         self._wake.set()
 
-    def leave(self, follower: Asking) -> None:
-        room_id = room_of(follower.stream)
-        self._new.discard(follower)
-        self._asking[room_id].discard(follower)
-        if not self._asking[room_id]:
-            del self._asking[room_id]
+    def leave(self, room_id: UUID, onlooker: Onlooker) -> None:
+        for asking in (self._asking, self._new):
+            if room_id in asking:
+                asking[room_id].discard(onlooker)
+                if not asking[room_id]:
+                    del asking[room_id]
+        me = onlooker.viewer.require_user()
+        self._viewers[me] -= 1
+        if not self._viewers[me]:
+            del self._viewers[me]
 
     def note(self, person_id: UUID) -> None:
-        """Somebody came, went, turned away, or joined a room."""
+        """Somebody came, went, turned away, or is blocked, or no longer."""
         if self._asking:
             self._moved.add(person_id)
             self._wake.set()
 
+    def note_joined(self, people: Set[UUID], rooms: Set[UUID]) -> None:
+        """Some of these people may have joined some of these rooms."""
+        if asked := rooms & self._asking.keys():
+            self._joined |= people
+            self._rooms |= asked
+            self._wake.set()
+
+    def heard(self, streams: Collection[str]) -> None:
+        """Something happened that is told in these streams. If it is about rooms and people, they may have joined them: that is
+        looked at shortly after it was told, as nobody here may follow a stream that tells it."""
+        rooms = {UUID(name.removeprefix(_STATE)) for name in streams if name.startswith(_STATE)}
+        if not rooms.isdisjoint(self._asking):
+            people = {UUID(name.removeprefix(PERSON)) for name in streams if name.startswith(PERSON)}
+            asyncio.get_running_loop().call_later(self._pause_s, self.note_joined, people, rooms)
+
     async def recheck(self) -> None:
         """Note those who blocked somebody, or let them be, since this was last called: no word of theirs tells of it."""
-        viewers = self._viewers()
         blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
+        viewers = list(self._viewers)
         statement = sa.select(blocker, blocked).where(_among(blocker, viewers) | _among(blocked, viewers))
         blocks = (
             {(row.blocker_id, row.blocked_id) for row in await self._db.fetch(statement)}
@@ -98,45 +130,66 @@ class People:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            moved, self._moved = self._moved, set()
-            new, self._new = self._new, set()
+            round = self._next_round()
+            is_last = not self._moved and not self._new
             try:
-                await self._tell(moved, new)
+                await self._tell(round)
             except Exception as error:  # what was to be told is told later
                 _log.warning("who is there is not told", extra={"problem": type(error).__name__})
-                self._moved |= moved
-                self._new |= {one for one in new if one in self._asking.get(room_of(one.stream), ())}
-                self._wake.set()
+                self._repeat(round)
                 await asyncio.sleep(_RETRY_S)
-            await asyncio.sleep(self._pause_s)
+            if is_last:
+                await asyncio.sleep(self._pause_s)
+            else:
+                self._wake.set()
 
-    async def _tell(self, moved: Collection[UUID], new: Collection[Asking]) -> None:
-        rooms, new_rooms = list(self._asking), {room_of(name) for name in {one.stream for one in new}}
-        by_room: dict[UUID, set[UUID]] = defaultdict(set)
-        for count, row in enumerate(await self._db.fetch(_members(rooms, moved, new_rooms)), 1):
-            if row.is_shown or self._attendance.state_of(row.user_id) is PersonState.OFFLINE:
-                by_room[row.room_id].add(row.user_id)
-            if count % _ROWS_AT_ONCE == 0:
-                await asyncio.sleep(0)
+    def _next_round(self) -> _Round:
+        moved = {self._moved.pop() for _ in range(min(MOST_MOVED, len(self._moved)))}
+        new = {room_id: self._new.pop(room_id) for room_id in list(islice(self._new, MOST_NEW))}
+        joined, self._joined = self._joined, set()
+        rooms, self._rooms = self._rooms, set()
+        return _Round(moved, joined, rooms, new)
+
+    def _repeat(self, round: _Round) -> None:
+        self._moved |= round.moved
+        self._joined |= round.joined
+        self._rooms |= round.rooms
+        for room_id, onlookers in round.new.items():
+            if still := onlookers & self._asking.get(room_id, set()):
+                self._new.setdefault(room_id, set()).update(still)
+        self._wake.set()
+
+    async def _tell(self, round: _Round) -> None:
+        by_room: dict[UUID, set[UUID]] = {}
+        for row in await self._db.fetch(_members(round)):
+            if row.room_id in self._asking:
+                # Who does not show it is told of as gone, and only then.
+                by_room[row.room_id] = set(row.shown) | (set(row.hidden) - self._who_is_there(row.hidden))
+            await asyncio.sleep(0)
         # Who comes from now on is told in the next round: of them, no blocks are known here.
         asking = {room_id: tuple(self._asking.get(room_id, ())) for room_id in by_room}
         blocks = await self._blocks(set().union(*by_room.values()))
         for room_id, people in by_room.items():
-            news = people.intersection(moved)
             # Who is new begins with nobody: of those who did not move, only those who are there are news.
-            there = {
-                one for one in people if self._attendance.state_of(one) is not PersonState.OFFLINE
-            } | news
-            for count, follower in enumerate(asking[room_id], 1):
-                if follower in self._asking.get(room_id, ()):  # it may have left meanwhile
-                    _offer(follower, there if follower in new else news, blocks)
+            news = people & round.news_of(room_id)
+            there = news | self._who_is_there(people) if room_id in round.new else news
+            for count, onlooker in enumerate(asking[room_id], 1):
+                if onlooker in self._asking.get(room_id, ()):  # it may have left meanwhile
+                    is_new = onlooker in round.new.get(room_id, ())
+                    # But it may have been told of some as there, before it left the room or they did.
+                    told = there | (people & onlooker.there.keys()) if is_new else news
+                    me = onlooker.viewer.require_user()
+                    onlooker.offer(f"{CHAT}{room_id}", told, blocks.get(me, frozenset()))
                 if count % AT_ONCE == 0:
                     await asyncio.sleep(0)
             await asyncio.sleep(0)
 
+    def _who_is_there(self, people: Iterable[UUID]) -> set[UUID]:
+        return {one for one in people if self._attendance.state_of(one) is not PersonState.OFFLINE}
+
     async def _blocks(self, people: Collection[UUID]) -> dict[UUID, set[UUID]]:
-        """Of followers: those whom they blocked, or who blocked them."""
-        viewers = self._viewers()
+        """Of those who ask: those whom they blocked, or who blocked them."""
+        viewers = list(self._viewers)
         if not people or not viewers:
             return {}
         blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
@@ -150,43 +203,51 @@ class People:
             blocks[row.blocked_id].add(row.blocker_id)
         return blocks
 
-    def _viewers(self) -> set[UUID]:
-        return {
-            me
-            for followers in self._asking.values()
-            for follower in followers
-            if (me := follower.viewer.user_id) is not None
-        }
 
-
-def _offer(follower: Asking, people: Set[UUID], blocks: Mapping[UUID, Set[UUID]]) -> None:
-    me = follower.viewer.user_id
-    if me is None or follower.people is None:
-        return
-    told = people - {me}
-    follower.blocked = (follower.blocked - told) | (told & blocks.get(me, frozenset()))
-    if told:
-        follower.people |= told
-        follower.nudge()
-
-
-def _members(
-    rooms: Collection[UUID], moved: Collection[UUID], new: Collection[UUID]
-) -> sa.Select[UUID, UUID, bool]:
-    """Of these rooms, as far as they are not too large: the members that moved; of the new ones, all."""
+def _members(round: _Round) -> sa.Select[UUID, Sequence[UUID], Sequence[UUID]]:
+    """Of rooms that are not too large: the members that moved or joined, or of the new ones all; those who show whether they are
+    there, and those who do not."""
     room_id, user_id, left_at = col(RoomMember.room_id), col(RoomMember.user_id), col(RoomMember.left_at)
-    small = (
-        sa.select(room_id)
-        .where(_among(room_id, rooms), left_at.is_(None))
-        .group_by(room_id)
-        .having(sa.func.count() <= MOST_PEOPLE)
+    asked = (
+        sa.select(room_id, user_id)
+        .where(
+            left_at.is_(None),
+            _among(user_id, round.moved)
+            | (_among(room_id, round.rooms) & _among(user_id, round.joined))
+            | _among(room_id, round.new),
+        )
+        .cte("asked")
     )
-    is_shown = (col(User.status) == UserStatus.ACTIVE) & ~hides_presence(user_id)
+    rooms = sa.select(asked.c.room_id).distinct().subquery("rooms")
+    other: Any = aliased(RoomMember)
+    # Not counted to the end: some rooms have thousands.
+    is_large = (
+        sa.select(other.user_id)
+        .where(other.room_id == rooms.c.room_id, other.left_at.is_(None))
+        .offset(MOST_PEOPLE)
+        .correlate(rooms)
+        .exists()
+    )
+    small = sa.select(rooms.c.room_id).where(~is_large)
+    is_shown = (col(User.status) == UserStatus.ACTIVE) & ~hides_presence(asked.c.user_id)
     return (
-        sa.select(room_id, user_id, is_shown.label("is_shown"))
-        .join(User, col(User.id) == user_id)
-        .where(room_id.in_(small), left_at.is_(None), _among(user_id, moved) | _among(room_id, new))
+        sa.select(
+            asked.c.room_id,
+            _gathered(asked.c.user_id, is_shown, "shown"),
+            _gathered(asked.c.user_id, ~is_shown, "hidden"),
+        )
+        .join(User, col(User.id) == asked.c.user_id)
+        .where(asked.c.room_id.in_(small))
+        .group_by(asked.c.room_id)
     )
+
+
+def _gathered(
+    user_id: sa.ColumnElement[UUID], where: sa.ColumnElement[bool], name: str
+) -> sa.Label[Sequence[UUID]]:
+    """In one value: a row for each member takes the loop longer."""
+    nobody = sa.literal([], sa.ARRAY(sa.Uuid))
+    return sa.func.coalesce(sa.func.array_agg(user_id).filter(where), nobody).label(name)
 
 
 def _among(column: Mapped[UUID], ids: Collection[UUID]) -> sa.ColumnElement[bool]:

@@ -1,8 +1,9 @@
 """Who writes in a room, and who is there: told to those who may know, from whichever process, and kept nowhere."""
 
 import asyncio
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from models.presence import (
     TYPING_LEASE,
     WORDS_WITHIN_S,
     Attendance,
+    PersonState,
     Present,
     SaidTooOften,
     person,
@@ -29,6 +31,7 @@ from models.room import PersonSeen
 from models.store.sql import Database, counting_statements
 from resolvers import administration, reading, room_presence, rooms, seen
 from subscriptions import people as telling
+from subscriptions.onlooker import Moved, Onlooker
 from subscriptions.redis_broker import RedisBroker
 from tests.redis_server import RedisServer
 from tests.resolvers.rooms import direct, group, id_of, said
@@ -481,44 +484,60 @@ async def test_who_went_while_they_were_no_member_is_gone_when_they_are_back(sta
 
 
 class Crowd:
-    """A room that is followed by all its members, most of whom are not there. Stands in for its database."""
+    """Rooms of the same people, all of whom ask for each of them; most are not there. Stands in for their database."""
 
-    def __init__(self, size: int, *, there: int) -> None:
+    def __init__(self, size: int, *, there: int, rooms: int = 1) -> None:
         attendance = Attendance()
-        room_id, self.members = new_id(), [new_id() for _ in range(size)]
+        self.room_ids, self.members = [new_id() for _ in range(rooms)], [new_id() for _ in range(size)]
         self.there = set(self.members[:there])
         for member in self.there:
             attendance.say(Present(person(member), member, "tab", "ONLINE"), lease=ONLINE_LEASE)
         self.people = telling.People(cast(Database, self), attendance)
-        self.followers = [Listening(room_id, member) for member in self.members]
-        self.room_id = room_id
-        for follower in self.followers:
-            self.people.attend(follower)
+        self.onlookers = [Listening(attendance, member) for member in self.members]
+        self.asked: list[int] = []
+        """Of how many rooms each statement for members told."""
+        for onlooker in self.onlookers:
+            for room_id in self.room_ids:
+                onlooker.watch(Room(f"room:{room_id}"))
+                self.people.attend(room_id, onlooker)
 
     async def fetch(self, statement: sa.Select[Any]) -> list[Any]:
-        if "is_shown" not in statement.selected_columns:
+        if "shown" not in statement.selected_columns:
             return []
-        return [SimpleNamespace(room_id=self.room_id, user_id=one, is_shown=True) for one in self.members]
+        parameters = statement.compile().params.values()
+        asked = {id for value in parameters if isinstance(value, list) for id in value}
+        found = [
+            SimpleNamespace(room_id=room_id, shown=self.members, hidden=[])
+            for room_id in self.room_ids
+            if room_id in asked
+        ]
+        self.asked.append(len(found))
+        return found
 
     @property
     def nudged(self) -> int:
-        return sum(follower.is_nudged for follower in self.followers)
+        return sum(onlooker.is_nudged for onlooker in self.onlookers)
 
 
-class Listening:
-    def __init__(self, room_id: UUID, user_id: UUID) -> None:
-        self.stream = f"room:{room_id}"
-        self.viewer = Viewer(user_id=user_id, roles=frozenset())
-        self.people: set[UUID] | None = None
-        self.blocked: Set[UUID] = frozenset()
+class Listening(Onlooker):
+    def __init__(self, attendance: Attendance, user_id: UUID) -> None:
+        viewer = Viewer(user_id=user_id, roles=frozenset())
+        super().__init__(attendance, viewer, self._note, sees_subjects=False, sees_members=True)
         self.is_nudged = False
 
-    def nudge(self) -> None:
+    def _note(self) -> None:
         self.is_nudged = True
+
+
+@dataclass
+class Room:
+    stream: str
+    ended: object | None = None
 
 
 async def test_while_many_are_told_who_is_there_everybody_else_has_a_turn() -> None:
     crowd = Crowd(50, there=3)
+    (room_id,) = crowd.room_ids
     running = asyncio.create_task(crowd.people.run())
 
     told = [0]
@@ -526,15 +545,20 @@ async def test_while_many_are_told_who_is_there_everybody_else_has_a_turn() -> N
         await asyncio.sleep(0)
         told.append(crowd.nudged)
         if told[-1] and not told[-2]:
-            gone = next(one for one in crowd.followers if not one.is_nudged)
-            crowd.people.leave(gone)
+            gone = next(one for one in crowd.onlookers if not one.is_nudged)
+            crowd.people.leave(room_id, gone)
     running.cancel()
 
     assert max(after - before for before, after in pairwise(told)) <= telling.AT_ONCE
     assert not gone.is_nudged
-    for one in crowd.followers:
-        # Of those who are not there, nobody is told.
-        assert one is gone or one.people == crowd.there - {one.viewer.user_id}
+    for one in crowd.onlookers:
+        if one is not gone:
+            # Of those who are not there, nobody is told.
+            news = await one.next()
+            assert isinstance(news, Moved)
+            assert set(news.people) == {
+                (member, PersonState.ONLINE) for member in crowd.there - {one.viewer.user_id}
+            }
 
 
 async def test_in_a_large_room_changes_are_not_told(

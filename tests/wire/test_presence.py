@@ -1,4 +1,4 @@
-"""Who looks and who drags, over real sockets: two members of a board, and two servers behind one Redis."""
+"""Who looks and who drags, writes, and is there, over real sockets: two members, and two servers behind one Redis."""
 
 import asyncio
 import json
@@ -19,12 +19,18 @@ from models.ids import encode_id
 from models.presence import LEASE, Attendance
 from tests.redis_server import RedisServer
 from tests.resolvers.boards import board_stage
+from tests.resolvers.rooms import direct
 from tests.wire.server import serving, settings_for, token_of
 from tests.world import World, make_test_services
 
 FOLLOW = """subscription ($id: ID!) { boardEvents(boardId: $id) { event { __typename
   ... on PresenceChanged { people { doing person { name } task { title } } } } } }"""
 SET = "mutation ($i: BoardPresenceSetInput!) { boardPresenceSet(input: $i) { outcome people { doing } } }"
+FOLLOW_ALL = """subscription { viewerEvents { event { __typename
+  ... on TypingChanged { roomId typists { person { name } } }
+  ... on MembersPresenceChanged { members { state person { name } } } } } }"""
+TYPE = "mutation ($i: RoomTypingInput!) { roomTyping(input: $i) { outcome } }"
+TELL = "mutation ($i: PresenceTellInput!) { presenceTell(input: $i) { outcome } }"
 SHORT = timedelta(seconds=2)
 LOOKING = {"doing": "LOOKING", "person": {"name": "Carla"}, "task": None}
 DRAGGING = {"doing": "DRAGGING", "person": {"name": "Farid"}, "task": {"title": "Paint"}}
@@ -50,14 +56,14 @@ async def product(
 
 
 @asynccontextmanager
-async def following(address: str, token: str, board: str) -> AsyncIterator[ClientConnection]:
-    """A socket that follows the board, and is ready."""
+async def following(address: str, token: str, board: str | None) -> AsyncIterator[ClientConnection]:
+    """A socket that follows the board, or all that concerns one, and is ready."""
     url = address.replace("http", "ws") + "/graphql"
     async with connect(url, subprotocols=["graphql-transport-ws"]) as ws:  # type: ignore[list-item]
         await ws.send(
             json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}})
         )
-        payload = {"query": FOLLOW, "variables": {"id": board}}
+        payload = {"query": FOLLOW_ALL} if board is None else {"query": FOLLOW, "variables": {"id": board}}
         await ws.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
         assert json.loads(await ws.recv())["type"] == "connection_ack"
         assert await told(ws) == {"__typename": "StreamReady"}
@@ -66,20 +72,22 @@ async def following(address: str, token: str, board: str) -> AsyncIterator[Clien
 
 async def told(ws: ClientConnection) -> Any:
     async with asyncio.timeout(10):
-        return json.loads(await ws.recv())["payload"]["data"]["boardEvents"]["event"]
+        (item,) = json.loads(await ws.recv())["payload"]["data"].values()
+        return item["event"]
 
 
 async def people(ws: ClientConnection) -> Any:
     return (await told(ws))["people"]
 
 
-async def say(address: str, token: str, **input: Any) -> None:
-    body = {"query": SET, "variables": {"i": input}}
+async def say(address: str, token: str, document: str = SET, **input: Any) -> None:
+    body = {"query": document, "variables": {"i": input}}
     headers = {"authorization": f"Bearer {token}"}
     # Trusting nobody: reading the machine's certificates takes a quarter of a second.
     async with httpx.AsyncClient(verify=False) as http:
         answer = await http.post(f"{address}/graphql", json=body, headers=headers)
-    assert answer.json()["data"]["boardPresenceSet"]["outcome"] == "APPLIED"
+    (payload,) = answer.json()["data"].values()
+    assert payload["outcome"] == "APPLIED"
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,34 @@ async def test_a_member_sees_within_a_second_what_another_one_drags_until_they_a
     assert alone == left == [LOOKING]
     assert dragging == [LOOKING, DRAGGING]
     assert took_s < 1
+
+
+async def test_who_follows_everything_sees_who_writes_and_who_is_there_at_another_server(
+    database_url: str, world: World, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    me, other = await world.client("Carla"), await world.freelancer("Farid")
+    my_token, their_token = token_of(world, me), token_of(world, other)
+    room = encode_id("room", await direct(world, me, other))
+
+    async with (
+        product(database_url, world, tmp_path, BROKER_URL=redis_server.url) as address,
+        product(database_url, world, tmp_path, BROKER_URL=redis_server.url) as elsewhere,
+        following(address, my_token, None) as ws,
+    ):
+        await say(elsewhere, their_token, TYPE, roomId=room)
+        writing = await told(ws)
+        await say(elsewhere, their_token, TELL, state="ONLINE")
+        there = await told(ws)
+        await say(elsewhere, their_token, TYPE, roomId=room, isTyping=False)
+        silent = await told(ws)
+
+    assert writing == {
+        "__typename": "TypingChanged",
+        "roomId": room,
+        "typists": [{"person": {"name": "Farid"}}],
+    }
+    assert there["members"] == [{"state": "ONLINE", "person": {"name": "Farid"}}]
+    assert silent["typists"] == []
 
 
 @pytest.mark.long
