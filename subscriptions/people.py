@@ -10,6 +10,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -112,14 +113,9 @@ class People:
 
     async def recheck(self) -> None:
         """Note those who blocked somebody, or let them be, since this was last called: no word of theirs tells of it."""
-        blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
         viewers = list(self._viewers)
-        statement = sa.select(blocker, blocked).where(_among(blocker, viewers) | _among(blocked, viewers))
-        blocks = (
-            {(row.blocker_id, row.blocked_id) for row in await self._db.fetch(statement)}
-            if viewers
-            else set()
-        )
+        found = await self._db.fetch(_blocks_of(), {"viewers": viewers}) if viewers else ()
+        blocks = {(row.blocker_id, row.blocked_id) for row in found}
         for two in blocks ^ self._blocks_before:
             for person_id in two:
                 self.note(person_id)
@@ -161,7 +157,14 @@ class People:
 
     async def _tell(self, round: _Round) -> None:
         by_room: dict[UUID, set[UUID]] = {}
-        for row in await self._db.fetch(_members(round)):
+        values = {
+            "moved": list(round.moved),
+            "joined": list(round.joined),
+            "rooms": list(round.rooms),
+            "new": list(round.new),
+            "most": MOST_PEOPLE,
+        }
+        for row in await self._db.fetch(_members(), values):
             if row.room_id in self._asking:
                 # Who does not show it is told of as gone, and only then.
                 by_room[row.room_id] = set(row.shown) | (set(row.hidden) - self._who_is_there(row.hidden))
@@ -192,19 +195,16 @@ class People:
         viewers = list(self._viewers)
         if not people or not viewers:
             return {}
-        blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
-        statement = sa.select(blocker, blocked).where(
-            (_among(blocker, people) & _among(blocked, viewers))
-            | (_among(blocker, viewers) & _among(blocked, people))
-        )
         blocks: dict[UUID, set[UUID]] = defaultdict(set)
-        for row in await self._db.fetch(statement):
+        for row in await self._db.fetch(_blocks_between(), {"viewers": viewers, "people": list(people)}):
             blocks[row.blocker_id].add(row.blocked_id)
             blocks[row.blocked_id].add(row.blocker_id)
         return blocks
 
 
-def _members(round: _Round) -> sa.Select[UUID, Sequence[UUID], Sequence[UUID]]:
+# Composed once each: to compose one takes the loop longer than anything else in a round.
+@cache
+def _members() -> sa.Select[UUID, Sequence[UUID], Sequence[UUID]]:
     """Of rooms that are not too large: the members that moved or joined, or of the new ones all; those who show whether they are
     there, and those who do not."""
     room_id, user_id, left_at = col(RoomMember.room_id), col(RoomMember.user_id), col(RoomMember.left_at)
@@ -212,9 +212,9 @@ def _members(round: _Round) -> sa.Select[UUID, Sequence[UUID], Sequence[UUID]]:
         sa.select(room_id, user_id)
         .where(
             left_at.is_(None),
-            _among(user_id, round.moved)
-            | (_among(room_id, round.rooms) & _among(user_id, round.joined))
-            | _among(room_id, round.new),
+            _among(user_id, "moved")
+            | (_among(room_id, "rooms") & _among(user_id, "joined"))
+            | _among(room_id, "new"),
         )
         .cte("asked")
     )
@@ -224,32 +224,44 @@ def _members(round: _Round) -> sa.Select[UUID, Sequence[UUID], Sequence[UUID]]:
     is_large = (
         sa.select(other.user_id)
         .where(other.room_id == rooms.c.room_id, other.left_at.is_(None))
-        .offset(MOST_PEOPLE)
+        .offset(sa.bindparam("most", type_=sa.Integer))
         .correlate(rooms)
         .exists()
     )
     small = sa.select(rooms.c.room_id).where(~is_large)
     is_shown = (col(User.status) == UserStatus.ACTIVE) & ~hides_presence(asked.c.user_id)
+    shown, hidden = (_gathered(asked.c.user_id, where) for where in (is_shown, ~is_shown))
     return (
-        sa.select(
-            asked.c.room_id,
-            _gathered(asked.c.user_id, is_shown, "shown"),
-            _gathered(asked.c.user_id, ~is_shown, "hidden"),
-        )
+        sa.select(asked.c.room_id, shown.label("shown"), hidden.label("hidden"))
         .join(User, col(User.id) == asked.c.user_id)
         .where(asked.c.room_id.in_(small))
         .group_by(asked.c.room_id)
     )
 
 
+@cache
+def _blocks_of() -> sa.Select[UUID, UUID]:
+    blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
+    return sa.select(blocker, blocked).where(_among(blocker, "viewers") | _among(blocked, "viewers"))
+
+
+@cache
+def _blocks_between() -> sa.Select[UUID, UUID]:
+    """Of viewers and people."""
+    blocker, blocked = col(PersonBlock.blocker_id), col(PersonBlock.blocked_id)
+    return sa.select(blocker, blocked).where(
+        (_among(blocker, "people") & _among(blocked, "viewers"))
+        | (_among(blocker, "viewers") & _among(blocked, "people"))
+    )
+
+
 def _gathered(
-    user_id: sa.ColumnElement[UUID], where: sa.ColumnElement[bool], name: str
-) -> sa.Label[Sequence[UUID]]:
+    user_id: sa.ColumnElement[UUID], where: sa.ColumnElement[bool]
+) -> sa.ColumnElement[Sequence[UUID]]:
     """In one value: a row for each member takes the loop longer."""
-    nobody = sa.literal([], sa.ARRAY(sa.Uuid))
-    return sa.func.coalesce(sa.func.array_agg(user_id).filter(where), nobody).label(name)
+    return sa.func.coalesce(sa.func.array_agg(user_id).filter(where), sa.literal([], sa.ARRAY(sa.Uuid)))
 
 
-def _among(column: Mapped[UUID], ids: Collection[UUID]) -> sa.ColumnElement[bool]:
+def _among(column: Mapped[UUID], name: str) -> sa.ColumnElement[bool]:
     """One parameter, however many there are."""
-    return column == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.Uuid)))
+    return column == sa.any_(sa.bindparam(name, type_=sa.ARRAY(sa.Uuid)))

@@ -21,7 +21,7 @@ from subscriptions.broker import Broker
 PAUSE_S = 0.2
 """Between two rounds of telling: where many come and go, what happens meanwhile is told together."""
 AT_ONCE = 500
-"""Words of an answer that are said together."""
+"""Words of an answer that are said together, and subjects of which it is told that they changed."""
 _WHO = orjson.dumps(["who"])
 _log = logging.getLogger("skillsync.streams")
 
@@ -64,8 +64,10 @@ class Presence:
                         # A broker keeps so many words that wait, and drops older ones.
                         await asyncio.sleep(PAUSE_S)
             subjects, self._subjects = self._subjects, set()
-            for subject in subjects:
+            for count, subject in enumerate(subjects, 1):
                 self._changed(subject)
+                if count % AT_ONCE == 0:
+                    await asyncio.sleep(0)
             await asyncio.sleep(self._pause_s)
 
     def ask(self) -> None:

@@ -26,7 +26,7 @@ from tests.subscriptions.test_room_presence import Crowd, Room, moved, tells, ty
 
 FOLLOW = """subscription ($after: StreamCursor, $topics: [Topic!]) { viewerEvents(after: $after, topics: $topics) {
   cursor event { __typename
-    ... on TypingChanged { roomId typists { threadId person { name } } }
+    ... on TypingChanged { roomId room { id } typists { threadId person { name } } }
     ... on MembersPresenceChanged { members { state personId person { name } } }
     ... on MessageEvent { message { text } } } } }"""
 FACTS = (
@@ -49,7 +49,8 @@ async def following(worker: Worker, who: Viewer) -> AsyncIterator[Follow]:
 
 def writing(room_id: UUID, *names: str) -> dict[str, Any]:
     people = [{"threadId": None, "person": {"name": name}} for name in names]
-    return {"__typename": "TypingChanged", "roomId": encode_id("room", room_id), "typists": people}
+    room = encode_id("room", room_id)
+    return {"__typename": "TypingChanged", "roomId": room, "room": {"id": room}, "typists": people}
 
 
 async def until_told(its: Follow, event: dict[str, Any]) -> list[dict[str, Any]]:
@@ -496,6 +497,40 @@ async def test_no_more_people_are_remembered_than_are_in_rooms_that_are_followed
         await its.onlooker.next()
 
     assert list(its.onlooker.there) == people[2:]
+
+
+async def test_many_people_are_told_in_several_words() -> None:
+    its, people = Watching(), {new_id() for _ in range(2 * onlookers.AT_ONCE + 5)}
+    for who in people:
+        its.come(who)
+    its.onlooker.offer(its.rooms[0].stream, people, set())
+
+    words = [await its.onlooker.next() for _ in range(4)]
+
+    told = [[who for who, _ in word.people] for word in words if isinstance(word, Moved)]
+    assert [len(some) for some in told] == [onlookers.AT_ONCE, onlookers.AT_ONCE, 5]
+    assert {who for some in told for who in some} == people
+
+
+async def test_nobody_is_woken_for_people_of_whom_that_was_told_already() -> None:
+    crowd = Crowd(4, there=4, rooms=2)
+    running = asyncio.create_task(crowd.people.run())
+    await until(lambda: crowd.nudged == 4)
+    for one in crowd.onlookers:
+        await one.next()
+        one.is_nudged = False
+    room_id, member = crowd.room_ids[0], crowd.members[0]
+
+    # As when they mark what they have read.
+    crowd.people.heard([f"roomstate:{room_id}", f"user:{member}"])
+    crowd.people.heard([f"roomstate:{new_id()}", f"user:{member}"])
+    await until(lambda: len(crowd.asked) == 2)
+    await until(lambda: not crowd.people._joined)
+    crowd.people.attend(room_id, crowd.onlookers[0])
+    await until(lambda: len(crowd.asked) == 3)
+    running.cancel()
+
+    assert crowd.nudged == 0
 
 
 async def test_many_large_rooms_are_looked_at_piece_by_piece() -> None:

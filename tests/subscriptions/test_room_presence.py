@@ -501,18 +501,11 @@ class Crowd:
                 onlooker.watch(Room(f"room:{room_id}"))
                 self.people.attend(room_id, onlooker)
 
-    async def fetch(self, statement: sa.Select[Any]) -> list[Any]:
-        if "shown" not in statement.selected_columns:
+    async def fetch(self, statement: sa.Select[Any], values: dict[str, Any]) -> list[Any]:
+        if "new" not in values:
             return []
-        parameters = statement.compile().params.values()
-        asked = {id for value in parameters if isinstance(value, list) for id in value}
-        found = [
-            SimpleNamespace(room_id=room_id, shown=self.members, hidden=[])
-            for room_id in self.room_ids
-            if room_id in asked
-        ]
-        self.asked.append(len(found))
-        return found
+        self.asked.append(len(values["new"]))
+        return [SimpleNamespace(room_id=room_id, shown=self.members, hidden=[]) for room_id in values["new"]]
 
     @property
     def nudged(self) -> int:
