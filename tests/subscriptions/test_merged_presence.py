@@ -172,6 +172,37 @@ async def test_after_one_was_told_that_one_left_a_room_nothing_of_it_is_told(
     assert {event["__typename"] for event in told[:-1]} <= {"TypingChanged"}
 
 
+async def test_what_was_noted_of_a_room_before_one_was_sent_away_is_not_told_afterwards(
+    start: StartWorker,
+) -> None:
+    worker = await start()
+    world = worker.world
+    owner, me = await world.client("Olga"), await world.freelancer("Mo")
+    room_id = await group(world, owner, me)
+
+    async with following(worker, me) as its:
+        # Whoever is slow to read.
+        await until(lambda: len(worker.streams._tails[f"room:{room_id}"].followers) == 1)
+        (leg,) = worker.streams._tails[f"room:{room_id}"].followers
+        onlooker = leg.onlooker
+        assert onlooker is not None
+        await types(world, owner, room_id)
+        await tells(world, owner)
+        await until(lambda: bool(onlooker._changed and onlooker._moved))
+        await rooms.remove_member(world.as_(owner), room_id, id_of(me))
+        await until(lambda: leg.ended is not None)
+        told = [await its.next()]
+        beside = await direct(world, owner, me)
+        told += [await its.next(), await its.next()]
+        await types(world, owner, beside)
+        told.append(await its.next())
+
+    assert [event["__typename"] for event in told[:2]] == ["RoomMemberRemoved", "RoomMemberAdded"]
+    # With whom a room is shared again.
+    assert told[2:] == [moved((owner, "Olga", "ONLINE")), writing(beside, "Olga")]
+    assert (onlooker._watched, onlooker._changed, onlooker._moved, onlooker._shown) == ({}, {}, {}, {})
+
+
 # -- who is there ------------------------------------------------------------------------------------------------------
 
 
