@@ -120,6 +120,7 @@ class _Subscriber:
 
     __slots__ = (
         "_arguments",
+        "_has_told_people",
         "_heart",
         "_is_ready",
         "_key",
@@ -156,6 +157,8 @@ class _Subscriber:
         self._arguments: Mapping[str, Any] = {}
         self._replayed = 0
         self._is_ready = False
+        self._has_told_people = False
+        """Since the last fact."""
         self._heart: _Heart | None = None
         self._onlooker: Onlooker | None = None
         self._pair: Pair | None = None
@@ -228,12 +231,16 @@ class _Subscriber:
             return [await self._word(follower, StreamReady(replayed=self._replayed))], False
         if self._heart is not None and self._heart.has_beaten():
             return [await self._word(follower, StreamHeartbeat(lag=follower.lag))], False
-        if (word := await self._word_of_people(follower)) is not None:
+        # There may be thousands of people: what happens comes in between.
+        is_turn_of_facts = self._has_told_people and follower.is_behind
+        if not is_turn_of_facts and (word := await self._word_of_people(follower)) is not None:
+            self._has_told_people = True
             frame = await self._word(follower, word)
             # It may have ended while the people were read.
             return [frame] if follower.ended is None else [], False
         try:
             frames = await self._next(follower)
+            self._has_told_people = self._has_told_people and not frames
         except Gap as gap:
             start, behind = self._cursor(follower, gap.before), self._cursor(follower)
             word = StreamGap(from_=start, to=behind, reason=ResetReason.NOT_KEPT)

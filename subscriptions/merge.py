@@ -103,6 +103,14 @@ class Merged:
         return self._has_looked_around and all(each.has_caught_up for each in asked)
 
     @property
+    def is_behind(self) -> bool:
+        """Whether `take` has something to tell without waiting for it to happen."""
+        if self._batch is not None and self._batch.is_done:
+            return True
+        rooms = self._rooms.values() if self._batch is None else ()
+        return any(each.is_behind for each in (self._own, *self._gigs.values(), *rooms))
+
+    @property
     def lag(self) -> int:
         """How many facts there are, as far as is known here, that were not taken."""
         return sum(each.lag for each in self._all)

@@ -44,6 +44,13 @@ class Pair:
         return all(leg.has_caught_up for leg in self.legs)
 
     @property
+    def is_behind(self) -> bool:
+        """Whether `take` has something to tell without waiting for it to happen."""
+        if self._batch is not None:
+            return self._batch.is_done
+        return any(leg.is_behind for leg in self.legs)
+
+    @property
     def lag(self) -> int:
         """How many facts there are, as far as is known here, that were not taken."""
         return sum(leg.lag for leg in self.legs)

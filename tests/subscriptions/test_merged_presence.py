@@ -341,6 +341,31 @@ async def test_nobody_is_told_before_everything_that_was_missed(start: StartWork
     assert sorted(told[6:]) == ["MembersPresenceChanged", "TypingChanged"]
 
 
+async def test_what_happens_comes_in_between_many_people(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onlookers, "AT_ONCE", 1)
+    worker = await start()
+    world = worker.world
+    me, others = await world.client(), [await world.freelancer() for _ in range(4)]
+    room_id = await group(world, me, *others)
+    for who in others:
+        await tells(world, who)
+
+    async with following(worker, me) as its:
+        (own,) = worker.streams._tails[f"user:{id_of(me)}"].followers
+        await until(lambda: len(worker.streams._tails[f"room:{room_id}"].followers) == 1)
+        (leg,) = worker.streams._tails[f"room:{room_id}"].followers
+        onlooker = leg.onlooker
+        assert onlooker is not None
+        await until(lambda: sum(map(len, onlooker._moved.values())) == 4)
+        await rooms.set_preference(world.as_(me), room_id, {"is_favorite": True})
+        await until(lambda: own.is_behind)
+        told = [(await its.next())["__typename"] for _ in range(5)]
+
+    assert told == ["MembersPresenceChanged", "RoomPreferenceSet", *["MembersPresenceChanged"] * 3]
+
+
 async def test_who_does_not_ask_for_people_costs_nothing(start: StartWorker) -> None:
     worker = await start()
     world = worker.world
