@@ -19,6 +19,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from threading import Thread
@@ -206,16 +207,25 @@ class Desk:
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
-    def gigs_for(self, person: Person, limit: int, explained: int) -> list[Answer]:
-        found = self._matcher.gigs_for(person, limit=limit, explained=explained)
+    def gigs_for(
+        self, person: Person, limit: int, explained: int, at: datetime | None = None
+    ) -> list[Answer]:
+        found = self._matcher.gigs_for(person, limit=limit, explained=explained, at=at)
         return [self._answer(match) for match in found]
 
     def explain_gigs(self, person: Person, gigs: Sequence[Gig]) -> list[Answer]:
         """As `gigs_for` would say of these."""
         return [self._answer(match) for match in self._matcher.explain_gigs(person, gigs)]
 
-    def people_for(self, gig: Gig, limit: int, explained: int, without: Sequence[str] = ()) -> list[Answer]:
-        found = self._matcher.people_for(gig, limit=limit, explained=explained, without=without)
+    def people_for(
+        self,
+        gig: Gig,
+        limit: int,
+        explained: int,
+        without: Sequence[str] = (),
+        at: datetime | None = None,
+    ) -> list[Answer]:
+        found = self._matcher.people_for(gig, limit=limit, explained=explained, without=without, at=at)
         return [self._answer(match) for match in found]
 
     def fits(self, pairs: Sequence[tuple[Gig, Person]]) -> list[Answer]:

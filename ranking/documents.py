@@ -16,7 +16,8 @@ class Gig:
 
     Skills are names as the caller writes them (ids do, too): they are compared as they are. `nice` are wished for, not needed.
     `budget` is the most that is paid (for an hour, or in all, as people's `price` says); None matches any price. `until` is the
-    day until which it may be answered.
+    day until which it may be answered. Where there is a `zone` (an IANA name), so many hours of a working day have to be in common
+    with it (`overlap`, 1 to 8).
     """
 
     id: str
@@ -30,12 +31,14 @@ class Gig:
     languages: frozenset[str] = frozenset()
     is_visible: bool = True
     until: float | None = None
+    zone: str | None = None
+    overlap: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who offers work. `price` is the least they ask, compared with `Gig.budget`; `blocked` are ids of others. `free_from` is
-    the day from which they have time, compared with `Gig.until`.
+    the day from which they have time, compared with `Gig.until`; `zone` is compared with `Gig.zone`.
     """
 
     id: str
@@ -48,6 +51,7 @@ class Person:
     is_visible: bool = True
     blocked: frozenset[str] = frozenset()
     free_from: float | None = None
+    zone: str | None = None
 
 
 class Step(StrEnum):

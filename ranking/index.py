@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ranking.hours import common_hours
 from ranking.nearest import Vectors
 from ranking.text import best_first, meeting, stop_words, terms
 
@@ -27,7 +29,10 @@ K1, B = 1.2, 0.75
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What is indexed of a gig or a person. `price` is compared as money, `day` as a day, `languages` need one in common (none: any)."""
+    """What is indexed of a gig or a person. `price` is compared as money, `day` as a day, `languages` need one in common (none: any).
+
+    Of a working day in `zone`, whoever asks has to have `overlap` hours in common (no zone: any).
+    """
 
     id: str
     text: str
@@ -38,12 +43,23 @@ class Document:
     languages: frozenset[str] = frozenset()
     owner: str = ""
     is_open: bool = True
+    zone: str | None = None
+    overlap: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Of a working day in `zone`, `overlap` hours have to be in common (0: so many as the document says), as clocks stand `at` a moment."""
+
+    zone: str
+    at: datetime
+    overlap: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """`most` and `least` bound the document's price, `not_after` and `not_before` its day; `without` are ids of documents, or their
-    owners, to leave out."""
+    owners, to leave out. With `hours`, a document's zone is compared."""
 
     text: str
     skills: tuple[str, ...] = ()
@@ -54,6 +70,7 @@ class Question:
     not_after: float | None = None
     not_before: float | None = None
     languages: frozenset[str] = frozenset()
+    hours: Hours | None = None
     without: frozenset[str] = frozenset()
 
 
@@ -111,6 +128,9 @@ class Index:
         self._day = _Growing(np.float64)
         self._languages = _Growing(np.uint64)
         self._language_bit: dict[str, int] = {}
+        self._zone = _Growing(np.int16)
+        self._zone_number: dict[str | None, int] = {None: 0}
+        self._overlap = _Growing(np.int8)
         self._vectors = Vectors()
         self._hidden = 0
 
@@ -141,6 +161,8 @@ class Index:
         self._price.append(np.nan if document.price is None else document.price)
         self._day.append(np.nan if document.day is None else document.day)
         self._languages.append(self._bits(document.languages))
+        self._zone.append(self._zone_number.setdefault(document.zone, len(self._zone_number)))
+        self._overlap.append(document.overlap)
         self._vectors.append(document.vector)
 
     def remove(self, document_id: str) -> None:
@@ -168,7 +190,7 @@ class Index:
         return None if slot is None else self._vectors.get(slot)
 
     def allowed(self, question: Question) -> NDArray[np.bool_]:
-        """By slot: open, affordable, in time, with a common language, not excluded. Before anything is scored."""
+        """By slot: open, affordable, in time, with a common language and hours in common, not excluded. Before anything is scored."""
         mask = self._open.used.copy()
         price, day = self._price.used, self._day.used
         if question.most is not None:
@@ -182,6 +204,9 @@ class Index:
         if question.languages:
             spoken = self._languages.used
             mask &= (spoken == 0) | ((spoken & np.uint64(self._bits(question.languages))) != 0)
+        if question.hours is not None:
+            needed = question.hours.overlap or self._overlap.used
+            mask &= self._common(question.hours)[self._zone.used] >= needed
         for name in question.without:
             mask[self._owned.get(name, [])] = False
             if name in self._slot:
@@ -251,6 +276,10 @@ class Index:
         for holders in self._holding(skills):
             held[meeting(holders, slots)[0]] += 1
         return held / max(1, len(set(skills)))
+
+    def _common(self, hours: Hours) -> NDArray[np.float64]:
+        """Hours in common with each zone that documents name, by its number."""
+        return np.array([common_hours(hours.zone, zone, at=hours.at) for zone in self._zone_number])
 
     def _bits(self, languages: Iterable[str]) -> int:
         bits = 0

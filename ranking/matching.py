@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
@@ -22,7 +23,7 @@ from ranking.embedding import Encoder, Floats
 from ranking.experience import LOOKED_AT as MODEL_LOOKS_AT
 from ranking.experience import Experience, Glance, sentence_of
 from ranking.explaining import BLEND, Part, Score, parts_of_trees, score_of, tables_of
-from ranking.index import Answers, Document, Index, Question
+from ranking.index import Answers, Document, Hours, Index, Question
 from ranking.learning import Learned, features
 from ranking.skills.naming import SkillNames
 from ranking.text import best_first, joined, promising, stop_words, terms
@@ -229,14 +230,21 @@ class Matcher:
     # -- answers -----------------------------------------------------------------------------------------------------
 
     def people_for(
-        self, gig: Gig, *, limit: int = 20, explained: int | None = None, without: Collection[str] = ()
+        self,
+        gig: Gig,
+        *,
+        limit: int = 20,
+        explained: int | None = None,
+        without: Collection[str] = (),
+        at: datetime | None = None,
     ) -> list[Match]:
         """Best first; only the first `explained` (all if None) say what would raise their score, which costs most.
 
-        `without` are ids of people who are nothing for it, like those who blocked its owner.
+        `without` are ids of people who are nothing for it, like those who blocked its owner. `at` is when time zones are compared: a
+        gig that names one cannot be asked about without.
         """
         serving, look = self._serving, self._look(gig)
-        question = _question_of_gig(gig, look.vector, without)
+        question = _question_of_gig(gig, look.vector, without, at)
         allowed = self._person_index.allowed(question)
         scored = self._learned_people(serving, look, allowed, limit)
         if look.glance is not None:
@@ -250,10 +258,13 @@ class Matcher:
             for place, each in enumerate(chosen)
         ]
 
-    def gigs_for(self, person: Person, *, limit: int = 20, explained: int | None = None) -> list[Match]:
-        """By the blend: a model's scores of one person for different gigs are not made to be compared."""
+    def gigs_for(
+        self, person: Person, *, limit: int = 20, explained: int | None = None, at: datetime | None = None
+    ) -> list[Match]:
+        """By the blend: a model's scores of one person for different gigs are not made to be compared. `at` as of `people_for`, for
+        somebody who names a time zone."""
         vector = self._profile_vector(person)
-        question = _question_of_person(person, vector)
+        question = _question_of_person(person, vector, at)
         answers = self._gig_index.answers(question, limit=LOOKED_AT)
         scored = []
         for slot in _finalists(answers, question, FINALISTS):
@@ -588,6 +599,8 @@ def _gig_document(gig: Gig, vector: Floats | None) -> Document:
         gig.languages,
         gig.owner,
         gig.is_visible,
+        gig.zone,
+        gig.overlap,
     )
 
 
@@ -602,10 +615,13 @@ def _person_document(person: Person, vector: Floats | None) -> Document:
         person.free_from,
         person.languages,
         is_open=open_to_work,
+        zone=person.zone,
     )
 
 
-def _question_of_gig(gig: Gig, vector: Floats | None, without: Collection[str]) -> Question:
+def _question_of_gig(
+    gig: Gig, vector: Floats | None, without: Collection[str], at: datetime | None
+) -> Question:
     return Question(
         joined([gig.title, gig.text]),
         gig.skills,
@@ -614,11 +630,12 @@ def _question_of_gig(gig: Gig, vector: Floats | None, without: Collection[str]) 
         most=gig.budget,
         not_after=gig.until,
         languages=gig.languages,
+        hours=_hours(gig.zone, at, overlap=gig.overlap),
         without=frozenset({gig.owner, *without} - {""}),
     )
 
 
-def _question_of_person(person: Person, vector: Floats | None) -> Question:
+def _question_of_person(person: Person, vector: Floats | None, at: datetime | None) -> Question:
     without = frozenset({person.id, *person.blocked})
     return Question(
         profile_of(person),
@@ -628,8 +645,17 @@ def _question_of_person(person: Person, vector: Floats | None) -> Question:
         least=person.price,
         not_before=person.free_from,
         languages=person.languages,
+        hours=_hours(person.zone, at),
         without=without,
     )
+
+
+def _hours(zone: str | None, at: datetime | None, *, overlap: int = 0) -> Hours | None:
+    if zone is None:
+        return None
+    if at is None:
+        raise ValueError(f"When is it that {zone} is compared with other time zones? Say `at`.")
+    return Hours(zone, at, overlap)
 
 
 def _blocked_by(gig: Gig, people: Mapping[str, Person]) -> frozenset[str]:

@@ -6,11 +6,10 @@ together are read from the tables. The solver (ranking/teams) says how far from 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import combinations
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -23,6 +22,7 @@ from models.profile import FreelancerProfile, FreelancerSkill, SkillLevel
 from models.room import PersonBlock
 from models.skill import Skill
 from ranking.answers import Hindrance, ProposedTeam, TeamAnswer, TeamMember, TeamRequest
+from ranking.hours import common_hours
 from resolvers.market_documents import MarketGig
 from resolvers.operation import Operation
 from resolvers.recommendations import own_gigs, proposed_freelancers
@@ -30,7 +30,6 @@ from resolvers.recommender import NotReady, RecommendationState
 
 MOST_SKILLS = 12
 MOST_MEMBERS = 10
-WORKING_HOURS = 8
 LEVELS = tuple(SkillLevel)
 LEVEL_WORTH = 0.1
 """What one level more of one skill is worth, as a share of the median rate."""
@@ -140,15 +139,6 @@ def _request(
     )  # fmt: skip
 
 
-def common_hours(one: str | None, other: str | None, *, at: datetime) -> float:
-    """Of two working days of eight hours that begin at the same time of day; all of it where a zone is not told."""
-    if one is None or other is None:
-        return WORKING_HOURS
-    offsets = [at.astimezone(ZoneInfo(zone)).utcoffset() or timedelta() for zone in (one, other)]
-    apart = abs((offsets[0] - offsets[1]).total_seconds()) / 3600
-    return max(0.0, WORKING_HOURS - min(apart, 24 - apart))
-
-
 async def _people(op: Operation, ids: Sequence[UUID]) -> Sequence[Any]:
     """Rate, time zone, skills with levels, and whom of the others they block."""
     if not ids:
@@ -208,4 +198,4 @@ async def _together(op: Operation, people: Sequence[Any]) -> list[tuple[str, str
     return sorted((str(row[0]), str(row[1])) for row in found)
 
 
-__all__ = ["MOST_MEMBERS", "ProposedTeam", "TeamWish", "Teams", "common_hours", "suggested_teams"]
+__all__ = ["MOST_MEMBERS", "ProposedTeam", "TeamWish", "Teams", "suggested_teams"]

@@ -11,6 +11,7 @@ from models.money import Money as Amount
 from models.profile import SkillLevel
 from models.vocabulary import Vocabulary
 from ranking.answers import Hindrance, ProposedTeam
+from ranking.hours import WORKING_HOURS
 from resolvers import teams
 from resolvers.operation import Operation
 from resolvers.recommender import RecommendationState
@@ -102,7 +103,7 @@ async def suggested_teams(
     skills_each: int | None,
 ) -> dict[UUID, SuggestedTeams]:
     _check("size", size, 2, teams.MOST_MEMBERS)
-    _check("overlapHours", overlap_hours, 0, teams.WORKING_HOURS)
+    _check("overlapHours", overlap_hours, 0, WORKING_HOURS)
     if skills_each is not None:
         _check("skillsEach", skills_each, 1, teams.MOST_SKILLS)
     amount = None if budget is None else Amount.parse(budget.amount, budget.currency, path=("budget",))

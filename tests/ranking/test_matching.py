@@ -1,6 +1,7 @@
 """What is answered and why: parts sum to the score, a counterfactual is a real re-score, input order does not matter."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from random import Random
 
@@ -346,6 +347,21 @@ def test_a_language_in_common_is_needed_where_both_name_theirs() -> None:
 
     found = {match.id for match in ours.people_for(replace(ASKED, languages=frozenset({"en"})))}
 
+    assert "p0" not in found and "p1" in found
+
+
+@pytest.mark.parametrize("kind", [None, "learned"])
+def test_hours_in_common_are_needed_where_both_name_a_time_zone(kind: str | None) -> None:
+    ours, at = made(kind, None), datetime(2026, 11, 22, 12, tzinfo=UTC)
+    gig = replace(ASKED, zone="Europe/Berlin", overlap=4)
+    before = ours.people_for(gig, at=at)
+    assert [match.id for match in before] == [match.id for match in ours.people_for(ASKED)]
+
+    ours.put_person(replace(ours.people["p0"], zone="Asia/Tokyo"))
+    ours.put_person(replace(ours.people["p1"], zone="Asia/Dubai"))
+
+    found = {match.id for match in ours.people_for(gig, at=at)}
+    assert {"p0", "p1"} <= {match.id for match in before}
     assert "p0" not in found and "p1" in found
 
 
