@@ -35,6 +35,7 @@ from models.vocabulary import Vocabulary
 MAX_TITLE, MAX_DESCRIPTION, MAX_SKILLS, MAX_QUESTIONS, MAX_WANTED = 120, 20_000, 20, 10, 50
 MAX_DAYS = 3650
 MAX_LANGUAGES = 10
+MAX_OVERLAP_HOURS = 8
 S = GigStatus
 
 
@@ -133,6 +134,8 @@ class Gig(Versioned, table=True):
         sa.CheckConstraint("hired between 0 and wanted", name="hired_within_wanted"),
         sa.CheckConstraint("wanted between 1 and 50", name="wanted_range"),
         sa.CheckConstraint("expected_days between 1 and 3650", name="expected_days_range"),
+        sa.CheckConstraint("overlap_hours between 1 and 8", name="overlap_hours_range"),
+        sa.CheckConstraint("(time_zone is null) = (overlap_hours is null)", name="overlap_is_with_a_zone"),
         sa.UniqueConstraint("client_id", "import_key"),
         sa.Index("ix_gig_newest", sa.text("listed_at desc"), sa.text("id desc")),
         # No index on the counters: they change often, and an update that touches no indexed column is cheap.
@@ -167,6 +170,9 @@ class Gig(Versioned, table=True):
     languages: list[str] = Field(
         default_factory=list, sa_type=ARRAY(sa.Text), sa_column_kwargs={"server_default": "{}"}
     )
+    # Of an eight-hour working day there, so many hours have to be in common; both or neither.
+    time_zone: str | None = Field(default=None, max_length=64)
+    overlap_hours: int | None = None
     wanted: int = 1
     hired: int = 0
     visibility: GigVisibility = words(GigVisibility)

@@ -11,6 +11,7 @@ from models.gig import (
     MAX_DAYS,
     MAX_DESCRIPTION,
     MAX_LANGUAGES,
+    MAX_OVERLAP_HOURS,
     MAX_QUESTIONS,
     MAX_SKILLS,
     MAX_TITLE,
@@ -41,7 +42,8 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class GigContent:
     """Amounts are decimals of `currency`; `expected_days` is how long the work takes, None when it is open. Who speaks one of the
-    `languages` (ISO 639) can do it; everybody if there are none.
+    `languages` (ISO 639) can do it; everybody if there are none. Whoever does it has `overlap_hours` of a working day in common with
+    `time_zone` (IANA).
     """
 
     title: str
@@ -57,6 +59,8 @@ class GigContent:
     skills: tuple[WantedSkill, ...] = ()
     questions: tuple[Question, ...] = ()
     languages: tuple[str, ...] = ()
+    time_zone: str | None = None
+    overlap_hours: int | None = None
 
     @classmethod
     def of(cls, gig: Gig, skills: tuple[WantedSkill, ...], questions: tuple[Question, ...]) -> "GigContent":
@@ -75,6 +79,8 @@ class GigContent:
             skills=skills,
             questions=questions,
             languages=tuple(gig.languages),
+            time_zone=gig.time_zone,
+            overlap_hours=gig.overlap_hours,
         )
 
     def write_to(self, gig: Gig, *, now: datetime, past_deadline_is_fine: bool = False) -> None:
@@ -91,6 +97,7 @@ class GigContent:
         self._check_skills(checks)
         self._check_questions(checks)
         self._check_languages(checks)
+        self._check_hours(checks)
         low, high = self._checked_budget(checks)
         checks.done()
         gig.title, gig.description = title, description
@@ -99,6 +106,7 @@ class GigContent:
         gig.deadline, gig.expected_days = self.deadline, self.expected_days
         gig.wanted, gig.visibility = self.wanted, self.visibility
         gig.languages = list(self.languages)
+        gig.time_zone, gig.overlap_hours = self.time_zone, self.overlap_hours
 
     def _check_skills(self, checks: Checks) -> None:
         checks.count(("skills",), self.skills, max=MAX_SKILLS)
@@ -116,6 +124,18 @@ class GigContent:
         checks.distinct(("languages",), self.languages)
         for index, language in enumerate(self.languages):
             checks.language(("languages", str(index)), language)
+
+    def _check_hours(self, checks: Checks) -> None:
+        if self.time_zone is not None:
+            checks.time_zone(("timeZone",), self.time_zone)
+        if self.overlap_hours is not None:
+            checks.between(("overlapHours",), self.overlap_hours, min=1, max=MAX_OVERLAP_HOURS)
+        if self.overlap_hours is None and self.time_zone is not None:
+            message = "Say how many hours have to be in common with this time zone, or name no zone."
+            checks.refuse(("overlapHours",), "REQUIRED", message, min=1, max=MAX_OVERLAP_HOURS)
+        if self.time_zone is None and self.overlap_hours is not None:
+            message = "Say with which time zone these hours have to be in common, or ask for no hours."
+            checks.refuse(("timeZone",), "REQUIRED", message)
 
     def _checked_budget(self, checks: Checks) -> tuple[int, int]:
         known = len(checks.refusals)

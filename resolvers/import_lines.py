@@ -24,7 +24,7 @@ from models.vocabulary import Vocabulary
 LINE_LIMIT_BYTES = 1_000_000
 _FIELDS = frozenset({
     "title", "description", "skills", "budget", "deadline", "expectedDuration", "wanted", "visibility", "questions", "languages",
-    "externalId",
+    "timeZone", "overlapHours", "externalId",
 })  # fmt: skip
 _SKILL_ID = re.compile("skill_[0-9a-z]{26}")
 _DAYS = re.compile(r"P(\d{1,5})D")
@@ -107,6 +107,8 @@ def understand(line: Line, taxonomy: Taxonomy, *, now: datetime, deadline_days: 
             skills=_skills(_list(entry, "skills"), taxonomy),
             questions=tuple(_question(item) for item in _list(entry, "questions")),
             languages=tuple(_language(item, index) for index, item in enumerate(_list(entry, "languages"))),
+            time_zone=_zone(entry.get("timeZone")),
+            overlap_hours=_hours(entry.get("overlapHours")),
         )
         return GigLine(line.number, content, _import_key(entry))
     except Refusals as several:
@@ -290,6 +292,16 @@ def _language(item: object, index: int) -> str:
     if not isinstance(item, str):
         raise Invalid(("languages", str(index)), "LANGUAGE", "It must be a code, such as en.")
     return item
+
+
+def _zone(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise Invalid(("timeZone",), "TIME_ZONE", "It must be the name of a zone, such as Europe/Berlin.")
+    return value
+
+
+def _hours(value: object) -> int | None:
+    return None if value is None else _whole(value, "overlapHours")
 
 
 def _question(item: object) -> Question:

@@ -114,6 +114,7 @@ def person_document(
         is_visible=row.visibility is not Visibility.PRIVATE if is_visible is None else is_visible,
         blocked=frozenset(str(id) for id in without),
         free_from=None if row.available_from is None else day_of(_midnight(row.available_from)),
+        zone=row.time_zone,
     )
 
 
@@ -144,6 +145,8 @@ def _gig_document(row: Any, currency: str) -> GigDocument:
         budget=row.budget_max_minor if is_by_hour else None,
         languages=frozenset(row.languages),
         until=day_of(row.deadline),
+        zone=row.time_zone,
+        overlap=row.overlap_hours or 0,
     )
 
 
@@ -175,7 +178,8 @@ def skill_names(need: SkillNeed) -> Any:
 
 _GIG_COLUMNS: tuple[Any, ...] = (
     col(Gig.id), col(Gig.client_id), col(Gig.title), col(Gig.description), col(Gig.status), col(Gig.budget_kind),
-    col(Gig.budget_max_minor), col(Gig.currency), col(Gig.languages), col(Gig.deadline), col(Gig.created_at), col(Gig.published_at),
+    col(Gig.budget_max_minor), col(Gig.currency), col(Gig.languages), col(Gig.time_zone), col(Gig.overlap_hours), col(Gig.deadline),
+    col(Gig.created_at), col(Gig.published_at),
     skill_names(SkillNeed.REQUIRED).label("required"), skill_names(SkillNeed.NICE_TO_HAVE).label("nice"),
 )  # fmt: skip
 
@@ -189,6 +193,6 @@ _own_skills = (
 PERSON_COLUMNS: tuple[Any, ...] = (
     col(FreelancerProfile.user_id), col(FreelancerProfile.headline), col(FreelancerProfile.overview),
     col(FreelancerProfile.rate_minor), col(FreelancerProfile.rate_currency), col(FreelancerProfile.languages),
-    col(FreelancerProfile.visibility), col(FreelancerProfile.available_from),
+    col(FreelancerProfile.visibility), col(FreelancerProfile.available_from), col(FreelancerProfile.time_zone),
     sa.func.array(_own_skills.scalar_subquery(), type_=ARRAY(sa.Text)).label("skills"),
 )  # fmt: skip

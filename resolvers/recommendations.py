@@ -1,7 +1,7 @@
 """Recommendations: what the index proposes, as far as the caller may see it today, in lists whose order stays.
 
 The index proposes by what it knew a moment ago. What is answered passes the scopes and the hard filters (open, affordable, free in
-time, not refused before) in SQL, when the answer is made. A list keeps its order; what is gone by the time of a later page is left out of it.
+time, with hours in common, not refused before) by the rows of now, when the answer is made. A list keeps its order; what is gone by the time of a later page is left out of it.
 """
 
 import asyncio
@@ -30,7 +30,9 @@ from models.recommendation import (
 from models.room import PersonBlock
 from models.user import Role
 from ranking.answers import Answer
+from ranking.documents import Gig as GigDocument
 from ranking.documents import Person as PersonDocument
+from ranking.hours import common_hours
 from ranking.placing import FIRST_PLACES, Placed, PlacedBy, place, spread
 from resolvers.market_documents import (
     PERSON_COLUMNS,
@@ -246,7 +248,9 @@ def nothing(op: Operation, state: RecommendationState) -> Page:
 
 async def _first_gigs(op: Operation, seeker: Seeker, part: Part) -> Page:
     explained = LISTED if part.is_backwards else part.size
-    answers: list[Answer] = await op.services.recommender.ask("gigs_for", seeker.document, LISTED, explained)
+    answers: list[Answer] = await op.services.recommender.ask(
+        "gigs_for", seeker.document, LISTED, explained, op.now()
+    )
     gigs = await _gigs_for(op, seeker, [UUID(answer.id) for answer in answers])
     kept = [answer for answer in answers if UUID(answer.id) in gigs]
     late = {answer.id for answer in answers[explained:]}
@@ -308,14 +312,16 @@ async def _gigs_for(op: Operation, seeker: Seeker, ids: Sequence[UUID]) -> dict[
 
 
 def _is_for(row: Any, gig: MarketGig, *, now: datetime) -> bool:
-    """Not one's own, not decided about, still taking applications, paid as one asks, in a language one speaks, and one is free by
-    then."""
+    """Not one's own, not decided about, still taking applications, paid as one asks, in a language one speaks, at hours one works,
+    and one is free by then."""
     if gig.client_id == row.user_id or {gig.id, gig.client_id} & set(row.without) or gig.deadline <= now:
         return False
     is_compared = gig.budget_kind is BudgetKind.HOURLY and gig.currency == row.rate_currency
     if is_compared and gig.budget_max_minor < row.rate_minor:
         return False
     if gig.document.languages and row.languages and gig.document.languages.isdisjoint(row.languages):
+        return False
+    if not _has_hours(gig.document, row.time_zone, now=now):
         return False
     return row.available_from is None or row.available_from <= gig.deadline.date()
 
@@ -409,7 +415,7 @@ def _item(row: RecommendationList, position: int, answer: Answer, gig: MarketGig
 async def proposed_freelancers(op: Operation, gig: MarketGig, *, explained: int) -> list[Answer]:
     """Best first, by score alone. Raises `NotReady`."""
     answers: list[Answer] = await op.services.recommender.ask(
-        "people_for", gig.document, LISTED, explained, gig.without
+        "people_for", gig.document, LISTED, explained, gig.without, op.now()
     )
     still = await _still(op, gig, [UUID(answer.id) for answer in answers])
     return [answer for answer in answers if UUID(answer.id) in still]
@@ -426,7 +432,8 @@ async def _fits(op: Operation, gig: MarketGig, ids: Sequence[UUID]) -> list[Answ
 
 
 async def _still(op: Operation, gig: MarketGig, ids: Sequence[UUID]) -> set[UUID]:
-    """Those of them that can be recommended for the gig now: visible, affordable, understood, free in time, nobody who is in touch or blocked."""
+    """Those of them that can be recommended for the gig now: visible, affordable, understood, free in time, awake when they should be,
+    nobody who is in touch or blocked."""
     if not ids:
         return set()
     me = col(FreelancerProfile.user_id)
@@ -438,7 +445,7 @@ async def _still(op: Operation, gig: MarketGig, ids: Sequence[UUID]) -> set[UUID
             col(FreelancerProfile.rate_currency) != gig.currency,
             col(FreelancerProfile.rate_minor) <= gig.budget_max_minor,
         )
-    statement = sa.select(me).where(
+    statement = sa.select(me, col(FreelancerProfile.time_zone)).where(
         me.in_(ids),
         access.visible_freelancers(op.viewer),
         # Those whom the client knows already are not found by chance.
@@ -449,7 +456,13 @@ async def _still(op: Operation, gig: MarketGig, ids: Sequence[UUID]) -> set[UUID
         is_free_by(col(FreelancerProfile.available_from), sa.literal(gig.deadline)),
         me.not_in(sa.select(away.subquery().c[0])),
     )
-    return {row[0] for row in await op.db.fetch(statement)}
+    rows = await op.db.fetch(statement)
+    return {row.user_id for row in rows if _has_hours(gig.document, row.time_zone, now=op.now())}
+
+
+def _has_hours(gig: GigDocument, zone: str | None, *, now: datetime) -> bool:
+    """Of the few that were found: SQL would need the name of every zone that will do, and reading them all takes 0.1 s."""
+    return common_hours(gig.zone, zone, at=now) >= gig.overlap
 
 
 def _speaks_one_of(languages: Collection[str]) -> Clause:

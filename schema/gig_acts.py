@@ -60,6 +60,8 @@ class GigCreateInput:
     skills: list[GigSkillInput] = strawberry.field(default_factory=list, description="At most 20, most important first.")  # fmt: skip
     questions: list[GigQuestionInput] = strawberry.field(default_factory=list, description="At most 10.")
     languages: list[str] = strawberry.field(default_factory=list, description="ISO 639 codes, one of which has to be spoken; at most 10. Empty: any.")  # fmt: skip
+    time_zone: str | None = strawberry.field(default=None, description="An IANA name such as Europe/Berlin, with which `overlapHours` have to be in common.")  # fmt: skip
+    overlap_hours: int | None = strawberry.field(default=None, description="How many of the eight hours of a working day: 1 to 8; goes with `timeZone`.")  # fmt: skip
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
 
 
@@ -78,6 +80,10 @@ class GigEditInput:
         description="The whole list; fixed once people have applied."
     )
     languages: Maybe[list[str]] = strawberry.field(description="The whole list.")
+    time_zone: Maybe[str | None] = strawberry.field(
+        description="An IANA name such as Europe/Berlin; null, together with `overlapHours`: any."
+    )
+    overlap_hours: Maybe[int | None] = strawberry.field(description="1 to 8; goes with `timeZone`.")
     expected_version: int | None = strawberry.field(default=None, description=VERSION)
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
 
@@ -159,6 +165,8 @@ async def gig_create(op: Operation, input: GigCreateInput) -> Answer:
         skills=_wanted_skills(input.skills),
         questions=_questions(input.questions),
         languages=tuple(input.languages),
+        time_zone=input.time_zone,
+        overlap_hours=input.overlap_hours,
     )
     return await gigs.create_gig(op, content, id=None if input.id is None else _id(input))
 
@@ -176,7 +184,9 @@ async def gig_create(op: Operation, input: GigCreateInput) -> Answer:
 )
 async def gig_edit(op: Operation, input: GigEditInput) -> Answer:
     changes = {
-        **given(input, "title", "description", "deadline", "wanted", "visibility"),
+        **given(
+            input, "title", "description", "deadline", "wanted", "visibility", "time_zone", "overlap_hours"
+        ),
         **given_as(input, "budget", _budget_parts),
         **given_as(
             input, "expected_duration", lambda d: {"expected_days": whole_days(d, path="expectedDuration")}

@@ -106,6 +106,12 @@ class GigType(Node):
     languages: list[str] = column(
         Gig.languages, "ISO 639 codes: who speaks one of them can do it; empty: everybody."
     )
+    time_zone: str | None = column(
+        Gig.time_zone, "The IANA name of the zone with which `overlapHours` have to be in common; null: any."
+    )
+    overlap_hours: int | None = column(
+        Gig.overlap_hours, "How many hours of an eight-hour working day have to be in common with `timeZone`."
+    )
     wanted: int = column(Gig.wanted, "How many freelancers are wanted.")
     hired: int = column(Gig.hired, "How many are hired.")
     application_count: int = column(Gig.application_count, "Applications that were not withdrawn.")

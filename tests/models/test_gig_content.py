@@ -49,6 +49,8 @@ def test_content_within_the_rules_fills_the_columns() -> None:
         expected_days=None,
         wanted=50,
         visibility=GigVisibility.INVITE_ONLY,
+        time_zone="Asia/Kolkata",
+        overlap_hours=8,
     )
 
     content.write_to(gig, now=NOW)
@@ -56,6 +58,7 @@ def test_content_within_the_rules_fills_the_columns() -> None:
     assert (gig.title, gig.wanted, gig.visibility) == ("Zo\u00ebs Seite", 50, GigVisibility.INVITE_ONLY)
     assert (gig.budget_min_minor, gig.budget_max_minor, gig.currency) == (12_345, 12_345, "KWD")
     assert (gig.budget_kind, gig.expected_days, gig.deadline) == (BudgetKind.HOURLY, None, LATER)
+    assert (gig.time_zone, gig.overlap_hours) == ("Asia/Kolkata", 8)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +83,12 @@ def test_content_within_the_rules_fills_the_columns() -> None:
         ({"skills": tuple(WantedSkill(new_id()) for _ in range(21))}, [("skills", "COUNT")]),
         ({"skills": (WantedSkill(SKILL, weight=0),)}, [("skills.0.weight", "RANGE")]),
         ({"skills": (WantedSkill(new_id()), WantedSkill(SKILL, weight=6))}, [("skills.1.weight", "RANGE")]),
+        ({"time_zone": "Mars/Base", "overlap_hours": 1}, [("timeZone", "TIME_ZONE")]),
+        ({"time_zone": "", "overlap_hours": 1}, [("timeZone", "TIME_ZONE")]),
+        ({"time_zone": "Asia/Tokyo", "overlap_hours": 0}, [("overlapHours", "RANGE")]),
+        ({"time_zone": "Asia/Tokyo", "overlap_hours": 9}, [("overlapHours", "RANGE")]),
+        ({"time_zone": "Asia/Tokyo"}, [("overlapHours", "REQUIRED")]),
+        ({"overlap_hours": 8}, [("timeZone", "REQUIRED")]),
         ({"questions": (Question(""),)}, [("questions.0.prompt", "LENGTH")]),
         ({"questions": tuple(Question("Why?") for _ in range(11))}, [("questions", "COUNT")]),
     ],
@@ -133,6 +142,7 @@ def test_an_unchanged_deadline_may_have_passed() -> None:
 
 def test_content_read_from_a_gig_writes_the_same_gig() -> None:
     gig = a_gig(GigStatus.OPEN)
+    gig.time_zone, gig.overlap_hours = "Asia/Tokyo", 3
     before = gig.model_dump()
 
     GigContent.of(gig, (), ()).write_to(gig, now=NOW)
@@ -158,7 +168,10 @@ def test_terms_are_what_applicants_rely_on(changes: dict[str, Any], is_a_term: b
 
 
 def test_changes_tell_numbers_before_and_after_and_texts_only_by_name() -> None:
-    after = replace(CONTENT, title="Another", budget_max=Decimal(950), expected_days=None, deadline=NOW)
+    hours: dict[str, Any] = {"time_zone": "Asia/Tokyo", "overlap_hours": 3}
+    after = replace(
+        CONTENT, title="Another", budget_max=Decimal(950), expected_days=None, deadline=NOW, **hours
+    )
 
     changes = changes_between(CONTENT, after)
 
@@ -167,4 +180,6 @@ def test_changes_tell_numbers_before_and_after_and_texts_only_by_name() -> None:
         "budget_max": ("900", "950"),
         "deadline": (LATER.isoformat(), NOW.isoformat()),
         "expected_days": ("20", None),
+        "time_zone": (None, "Asia/Tokyo"),
+        "overlap_hours": (None, "3"),
     }

@@ -59,7 +59,7 @@ async def test_a_line_becomes_an_open_gig_with_the_facts_and_the_job_of_any_gig(
         externalId="crm-1", title="Прибрати сад 🌱", skills=["  PostgreSQL ", encode_id("skill", python)],
         budget={"kind": "hourly", "min": "35.50", "max": 60, "currency": "eur"}, expectedDuration="P14D", wanted=2,
         visibility="INVITE_ONLY", questions=["When?", {"prompt": "Where?", "isRequired": False}],
-        languages=["uk", "en"],
+        languages=["uk", "en"], timeZone="Europe/Kyiv", overlapHours=4,
     ))  # fmt: skip
 
     report = await load(world, client, path)
@@ -73,7 +73,7 @@ async def test_a_line_becomes_an_open_gig_with_the_facts_and_the_job_of_any_gig(
     )  # fmt: skip
     assert (gig.expected_days, gig.wanted, gig.visibility) == (14, 2, GigVisibility.INVITE_ONLY)
     assert gig.deadline.isoformat() == "2027-01-31T23:59:59+00:00"
-    assert gig.languages == ["uk", "en"]
+    assert (gig.languages, gig.time_zone, gig.overlap_hours) == (["uk", "en"], "Europe/Kyiv", 4)
     assert gig.import_key == "id:crm-1"
     assert await world.facts(gig.id) == ["GigCreated", "GigPublished"]
     skills = await world.rows(
@@ -141,6 +141,11 @@ BAD: list[tuple[str | bytes, str]] = [
     (line(expectedDuration="two weeks"), "expectedDuration: It must be a number of days"),
     (line(languages=["uk", 7]), "languages.1: It must be a code, such as en."),
     (line(languages=["uk", "xx"]), "languages.1: "),
+    (line(timeZone=7, overlapHours=1), "timeZone: It must be the name of a zone, such as Europe/Berlin."),
+    (line(timeZone="Kyiv", overlapHours=1), "timeZone: “Kyiv” is not known here."),
+    (line(timeZone="Europe/Kyiv"), "overlapHours: Say how many hours have to be in common"),
+    (line(overlapHours=2), "timeZone: Say with which time zone"),
+    (line(timeZone="Europe/Kyiv", overlapHours=True), "overlapHours: It must be a whole number."),
     (line(expectedDuration=0), "expectedDuration: It must be between 1 and 3650."),
     (line(wanted=51), "wanted: It must be between 1 and 50."),
     (line(wanted=True), "wanted: It must be a whole number."),

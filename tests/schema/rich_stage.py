@@ -218,7 +218,7 @@ class _Story:
         dollars = {
             "title": "Dollars, please: translate a booking app", "currency": "USD", "skills": skills,
             "budget_min": Decimal("1200.50"), "budget_max": Decimal("1200.50"), "expected_days": None,
-            "languages": ("en", "de"),
+            "languages": ("en", "de"), "time_zone": "America/New_York", "overlap_hours": 2,
         }  # fmt: skip
         hourly = {"budget_kind": BudgetKind.HOURLY, "budget_min": Decimal(30), "budget_max": Decimal(45)}
         scene = await self.stage.open()

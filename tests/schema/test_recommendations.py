@@ -291,6 +291,80 @@ async def test_hard_filters_hold_for_freelancers_of_a_gig(market: Market) -> Non
     assert await listed() == {"fits", "names no language", "in dollars"}
 
 
+async def test_hours_in_common_are_needed_in_both_directions_as_clocks_stand_today(market: Market) -> None:
+    client = await market.world.client()
+    berlin: dict[str, Any] = {"time_zone": "Europe/Berlin", "overlap_hours": 4}
+    asked = await market.gig(client, "zig", title="four hours", **berlin)
+    await market.gig(client, "zig", title="three", time_zone="Europe/Berlin", overlap_hours=3)
+    await market.gig(client, "zig", title="four of Tokyo", time_zone="Asia/Tokyo", overlap_hours=4)
+    last = await market.gig(client, "zig", title="at any time")
+    zones = {
+        "Here": "Europe/Paris", "Dubai": "Asia/Dubai", "Delhi": "Asia/Kolkata", "Tokyo": "Asia/Tokyo", "York": "America/New_York", "Untold": None,
+    }  # fmt: skip
+    people = {name: await market.freelancer("zig", name=name, time_zone=zone) for name, zone in zones.items()}
+
+    async def listed() -> set[str]:
+        nodes = (await market.candidates(client, asked, first=50))["nodes"]
+        return {node["freelancer"]["name"] for node in nodes}
+
+    async def titles(name: str) -> set[str]:
+        return {node["gig"]["title"] for node in (await market.recommended(people[name], first=30))["nodes"]}
+
+    async def has_all() -> bool:
+        return await listed() >= {"Here", "Dubai", "Untold"}
+
+    await market.finds(people["Untold"], last)
+    await until(has_all)
+    # It is November: Delhi is 4.5 hours ahead of Berlin, in summer 3.5.
+    assert await listed() == {"Here", "Dubai", "Untold"}
+    found = {name: await titles(name) for name in zones}
+    anywhere = {"at any time"}
+    assert found == {
+        "Here": anywhere | {"four hours", "three"},
+        "Dubai": anywhere | {"four hours", "three"},
+        "Delhi": anywhere | {"three", "four of Tokyo"},
+        "Tokyo": anywhere | {"four of Tokyo"},
+        "York": anywhere,
+        "Untold": anywhere | {"four hours", "three", "four of Tokyo"},
+    }
+
+    # At once, whatever the index knows by now.
+    for name, zone in (("Here", "Asia/Tokyo"), ("Untold", "America/New_York")):
+        op = market.world.as_(people[name])
+        await profiles.edit_freelancer(op, {"time_zone": zone}, expected_version=None)
+    assert await listed() == {"Dubai"}
+    assert await titles("Untold") <= anywhere
+
+
+async def test_a_gig_that_asks_for_other_hours_is_found_by_others(market: Market) -> None:
+    client = await market.world.client()
+    gig_id = await market.gig(client, "tcl", time_zone="Europe/Berlin", overlap_hours=6)
+    near = await market.freelancer("tcl", name="Near", time_zone="Europe/Lisbon")
+    far = await market.freelancer("tcl", name="Far", time_zone="Asia/Tokyo")
+    op = market.world.as_(client)
+
+    async def names_of() -> set[str]:
+        nodes = (await market.candidates(client, gig_id, first=50))["nodes"]
+        return {node["freelancer"]["name"] for node in nodes}
+
+    async def is_only(name: str) -> bool:
+        return await names_of() == {name}
+
+    await market.finds(near, gig_id)
+    await until(lambda: is_only("Near"))
+
+    changes = {"time_zone": "Asia/Seoul", "overlap_hours": 8}
+    await gigs.edit_gig(op, gig_id, changes, expected_version=None)
+    assert not await market.shows(near, gig_id)
+    await market.finds(far, gig_id)
+    assert await names_of() == {"Far"}
+
+    changes = {"time_zone": None, "overlap_hours": None}
+    await gigs.edit_gig(op, gig_id, changes, expected_version=None)
+    await market.finds(near, gig_id)
+    assert await names_of() == {"Near", "Far"}
+
+
 async def test_what_is_dismissed_or_hidden_stays_away_until_it_is_taken_back(market: Market) -> None:
     client, disliked = await market.world.client(), await market.world.client("Disliked")
     freelancer = await market.freelancer("smalltalk")
@@ -515,6 +589,26 @@ async def test_a_team_covers_every_skill_or_the_smallest_reason_why_none_does_is
     assert poor["obstacles"] == [
         {"kind": "BUDGET", "neededSize": None, "neededBudget": {"amount": "90.00"}, "skill": None}
     ]
+
+
+async def test_members_of_a_team_have_the_hours_of_the_gig(market: Market) -> None:
+    client = await market.world.client()
+    gig_id = await market.gig(client, "gleam", "mojo", time_zone="Europe/Berlin", overlap_hours=6)
+    euro = {amount: Rate(Decimal(amount), "EUR") for amount in (40, 50, 90)}
+    await market.freelancer("gleam", name="Gina", rate=euro[50], time_zone="Europe/Paris")
+    await market.freelancer("mojo", name="Dear", rate=euro[90], time_zone="Europe/Kyiv")
+    await market.freelancer("mojo", name="Far", rate=euro[40], time_zone="Asia/Dubai")
+
+    async def teams() -> list[set[str]]:
+        data = await market.world.data(client, TEAMS, id=encode_id("gig", gig_id))
+        found = data["gig"]["suggestedTeams"]["teams"]
+        return [{member["freelancer"]["name"] for member in team["members"]} for team in found]
+
+    async def is_one() -> bool:
+        return len(await teams()) == 1
+
+    await until(is_one)
+    assert await teams() == [{"Gina", "Dear"}]
 
 
 async def test_one_client_does_not_take_all_of_the_first_places(market: Market) -> None:
