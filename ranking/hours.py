@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 WORKING_HOURS = 8
@@ -15,10 +16,20 @@ def common_hours(one: str | None, other: str | None, *, at: datetime) -> float:
     `one` and `other` are IANA names; `at` decides about daylight saving. A name that this machine does not know, any longer or yet,
     is as good as none.
     """
-    offsets = [_offset(zone, at) for zone in (one, other)]
-    if offsets[0] is None or offsets[1] is None:
+    return _shared(_offset(one, at), _offset(other, at))
+
+
+def hours_with(zone: str, others: Iterable[str | None], *, at: datetime) -> list[float]:
+    """`common_hours` with each of the others, in half of the time."""
+    own = _offset(zone, at)
+    return [_shared(own, _offset(other, at)) for other in others]
+
+
+@lru_cache(4096)  # many zones, but few offsets
+def _shared(one: timedelta | None, other: timedelta | None) -> float:
+    if one is None or other is None:
         return WORKING_HOURS
-    apart = abs((offsets[0] - offsets[1]).total_seconds()) / 3600
+    apart = abs((one - other).total_seconds()) / 3600
     return max(0.0, WORKING_HOURS - min(apart, 24 - apart))
 
 

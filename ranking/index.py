@@ -13,7 +13,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from ranking.hours import common_hours
+from ranking.hours import hours_with
 from ranking.nearest import Vectors
 from ranking.text import best_first, meeting, stop_words, terms
 
@@ -279,7 +279,7 @@ class Index:
 
     def _common(self, hours: Hours) -> NDArray[np.float64]:
         """Hours in common with each zone that documents name, by its number."""
-        return np.array([common_hours(hours.zone, zone, at=hours.at) for zone in self._zone_number])
+        return np.array(hours_with(hours.zone, self._zone_number, at=hours.at))
 
     def _bits(self, languages: Iterable[str]) -> int:
         bits = 0

@@ -479,7 +479,7 @@ async def _carlas_last_two_weeks(stage: _Stage) -> None:
     await stage.post(CARLA, BOOKING, content)
     text = "Every Monday a page that tells how last week went: guests, no-shows, weather. Two or three hours a week."
     content = stage.content("Weekly numbers for our tours", text, (BudgetKind.HOURLY, 35, 55, "EUR"), closes_in=18,
-                            skills=("data analysis", "sql"), nice=("data visualisation",))  # fmt: skip
+                            time_zone="Europe/Lisbon", overlap_hours=4, skills=("data analysis", "sql"), nice=("data visualisation",))  # fmt: skip
     await stage.post(CARLA, REPORT, content)
     text = "Please look at how we take deposits before we go live. The code is small; the trust is not."
     content = stage.content("Security review of our deposits", text, (BudgetKind.FIXED, 1500, 2500, "EUR"), closes_in=20,

@@ -176,6 +176,31 @@ async def test_an_edit_of_nothing_answers_noop(world: World) -> None:
     assert await world.footprint() == before
 
 
+async def test_a_time_zone_and_its_hours_come_and_go_together(world: World) -> None:
+    client = await world.client()
+    gig_id = await world.open_gig(client)
+
+    async def edited(**changes: Any) -> str | list[str]:
+        try:
+            receipt = await gigs.edit_gig(world.as_(client), gig_id, changes, expected_version=None)
+        except Refusals as refused:
+            return [refusal.path[0] for refusal in refused.refusals if isinstance(refusal, Invalid)]
+        return receipt.outcome.value
+
+    assert await edited(time_zone="Europe/Kyiv") == ["overlapHours"]
+    assert await edited(overlap_hours=3) == ["timeZone"]
+    assert await edited(time_zone="Europe/Kyiv", overlap_hours=3) == "APPLIED"
+    assert await edited(overlap_hours=8) == "APPLIED"
+    assert await edited(time_zone="Asia/Tokyo") == "APPLIED"
+    assert await edited(time_zone=None) == ["timeZone"]
+    assert await edited(overlap_hours=None) == ["overlapHours"]
+    gig = await world.gig(gig_id)
+    assert (gig.time_zone, gig.overlap_hours, gig.version) == ("Asia/Tokyo", 8, 5)
+    assert await edited(time_zone=None, overlap_hours=None) == "APPLIED"
+    gig = await world.gig(gig_id)
+    assert (gig.time_zone, gig.overlap_hours) == (None, None)
+
+
 async def test_an_open_gig_always_keeps_a_place_that_is_not_taken(world: World) -> None:
     client = await world.client()
     gig_id = (await world.hired(client=client, wanted=3)).gig_id
@@ -204,7 +229,11 @@ async def test_a_copy_has_the_content_but_neither_people_nor_fate(world: World) 
     python = await world.skill()
     original = (
         await world.hired(
-            client=client, skills=(WantedSkill(python),), questions=(Question("Why?", is_required=False),)
+            client=client,
+            skills=(WantedSkill(python),),
+            questions=(Question("Why?", is_required=False),),
+            time_zone="Europe/Kyiv",
+            overlap_hours=3,
         )
     ).gig_id
 
@@ -217,6 +246,7 @@ async def test_a_copy_has_the_content_but_neither_people_nor_fate(world: World) 
         0,
         None,
     )
+    assert (copy.time_zone, copy.overlap_hours) == ("Europe/Kyiv", 3)
     assert await skills_of(world, copy.id) == [(python, "REQUIRED", 3)]
     assert len(await world.rows("select 1 from gig_question where gig_id = :id", id=copy.id)) == 1
     assert await world.facts(copy.id) == ["GigCreated"]

@@ -26,6 +26,24 @@ EDIT = """mutation($i: GigEditInput!) { gigEdit(input: $i) { outcome position gi
 PUBLISH = "mutation($i: GigPublishInput!) { gigPublish(input: $i) { outcome position gig { status } errors { code ... on InvalidTransitionError { from to allowed } } } }"
 
 
+async def test_a_time_zone_is_written_and_taken_away_with_its_hours(stage: Stage) -> None:
+    scene = await stage.draft()
+    document = """mutation($i: GigEditInput!) { gigEdit(input: $i) { outcome gig { timeZone overlapHours }
+        errors { __typename path } } }"""
+
+    async def edited(**changes: Any) -> tuple[Any, ...]:
+        data = await stage.world.data(stage["owner"], document, i={"id": scene.gig, **changes})
+        answer = data["gigEdit"]
+        return answer["outcome"], answer["gig"], [error["path"] for error in answer["errors"]]
+
+    there = {"timeZone": "America/Bogota", "overlapHours": 6}
+    assert await edited(**there) == ("APPLIED", there, [])
+    assert await edited(title="Another") == ("APPLIED", there, [])
+    assert await edited(timeZone=None) == ("REJECTED", None, [["timeZone"]])
+    nowhere = dict.fromkeys(there)
+    assert await edited(**nowhere) == ("APPLIED", nowhere, [])
+
+
 async def test_of_two_edits_with_the_same_version_one_is_applied_and_one_sees_the_current_state(
     stage: Stage,
 ) -> None:
