@@ -16,7 +16,8 @@ class NotificationCategory(Vocabulary):
     SNIPPETS = "SNIPPETS", "Code that is shared with you, and what is said about yours or to you."
     CHAT = (
         "CHAT",
-        "Messages to you alone, and those that speak to you by name; not all that is said in groups.",
+        "Messages to you alone, those that speak to you by name, and answers in threads that you follow; not all that is said "
+        "in groups.",
     )
     SYSTEM = (
         "SYSTEM",
@@ -40,6 +41,10 @@ class NotificationReason(Vocabulary):
     IT_IS_YOUR_ACCOUNT = "IT_IS_YOUR_ACCOUNT", "It is about your account."
     YOU_WROTE_IT = "YOU_WROTE_IT", "You wrote the message."
     YOU_ARE_WRITTEN_TO = "YOU_ARE_WRITTEN_TO", "Somebody wrote to you alone."
+    YOU_FOLLOW_THE_THREAD = (
+        "YOU_FOLLOW_THE_THREAD",
+        "Somebody answered in a thread that you wrote in, or chose to follow.",
+    )
     YOU_REPORTED_IT = "YOU_REPORTED_IT", "You reported the message."
 
 

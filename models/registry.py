@@ -30,6 +30,7 @@ from models import (
     snippet_events,
     stream,
     task,
+    thread,
     user,
 )
 from models.errors import DomainError
@@ -69,6 +70,7 @@ __all__ = [
     "snippet_events",
     "stream",
     "task",
+    "thread",
     "user",
 ]
 

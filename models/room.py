@@ -211,6 +211,16 @@ class RoomMessage(SQLModel, table=True):
         ),
         sa.Index("ix_room_message_sent", "room_id", "sent_at"),
         sa.Index("ix_room_message_pinned", "room_id", "seq", postgresql_where=sa.text("is_pinned")),
+        # The threads in which somebody wrote: those they answered in, and those they began.
+        sa.Index(
+            "ix_room_message_answers",
+            "author_id",
+            "thread_id",
+            postgresql_where=sa.text("thread_id is not null"),
+        ),
+        sa.Index(
+            "ix_room_message_begun", "author_id", "message_id", postgresql_where=sa.text("begins_thread")
+        ),
     )
 
     message_id: UUID = Field(primary_key=True)
@@ -220,6 +230,8 @@ class RoomMessage(SQLModel, table=True):
     # Not a foreign key: the platform is an author that is no user.
     author_id: UUID
     thread_id: UUID | None
+    # Whether somebody has answered it once, so that threads are found among all that somebody wrote.
+    begins_thread: bool = False
     mention_ids: list[UUID] = Field(sa_type=ARRAY(sa.Uuid))
     mentions_room: bool
     is_pinned: bool

@@ -108,16 +108,31 @@ class RoomReadMarked(ToPerson, RoomEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class MessageForPerson(ToPerson, RoomEvent):
-    """Somebody wrote to you: in a room of two that you did not mute, or in a message that speaks to you."""
+    """Somebody wrote to you: in a room of two that you did not mute, speaking to you, or in a thread that you follow."""
 
     notice = Notice(NotificationCategory.CHAT, NotificationReason.YOU_ARE_WRITTEN_TO)
 
     message_id: UUID
     is_mention: bool
+    followed_thread_id: UUID | None = None
 
     def recipients(self, *, actor_id: UUID | None) -> dict[UUID, NotificationReason]:
         told = super().recipients(actor_id=actor_id)
-        return dict.fromkeys(told, NotificationReason.YOU_ARE_MENTIONED) if self.is_mention else told
+        if self.is_mention:
+            return dict.fromkeys(told, NotificationReason.YOU_ARE_MENTIONED)
+        return (
+            told
+            if self.followed_thread_id is None
+            else dict.fromkeys(told, NotificationReason.YOU_FOLLOW_THE_THREAD)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadFollowSet(ToPerson, RoomEvent):
+    """You chose whether to be told of answers in a thread."""
+
+    thread_id: UUID
+    is_followed: bool
 
 
 @dataclass(frozen=True, kw_only=True)

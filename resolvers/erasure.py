@@ -40,6 +40,7 @@ from models.snippet import Snippet, SnippetVersion
 from models.store.chat import StoreAway
 from models.store.sql import M, Receipt, Transaction
 from models.task import TaskComment
+from models.thread import ThreadFollow
 from models.user import ContractsActive, RefreshToken, Role, Session, User, WrongPassword
 from resolvers.accounts import asking_to_come_again
 from resolvers.administration import act_of, lock_accounts, note_standing, require_another_super_admin
@@ -285,6 +286,7 @@ def _deleted(user_id: UUID) -> Sequence[sa.Executable]:
         sa.delete(ScheduledMessage).where(col(ScheduledMessage.author_id) == user_id),
         sa.delete(ChatPace).where(col(ChatPace.user_id) == user_id),
         sa.delete(ChatPreference).where(col(ChatPreference.user_id) == user_id),
+        sa.delete(ThreadFollow).where(col(ThreadFollow.user_id) == user_id),
         sa.delete(PersonSeen).where(col(PersonSeen.user_id) == user_id),
         # Whom others have blocked is theirs to know.
         sa.delete(PersonBlock).where(col(PersonBlock.blocker_id) == user_id),

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -26,6 +27,7 @@ from models.store.sql import Transaction
 from resolvers.message_files import Held, settle_files
 from resolvers.open_words import contents_of
 from resolvers.operation import Operation
+from resolvers.thread_followers import ThreadAnswer, followers_told
 
 _log = logging.getLogger("skillsync.chat")
 
@@ -144,8 +146,8 @@ async def _project_some(op: Operation, room_id: UUID) -> int:
 
 
 async def _tell(tx: Transaction, room_id: UUID, new: Sequence[_Read]) -> None:
-    """Tell whoever is written to: the other one in a room of two, and those whom a message names. Not what is deleted already,
-    nor what the platform says: they are told of the same by what brought it about."""
+    """Tell whoever is written to: the other one in a room of two, those whom a message names, and who follows the thread in which
+    it answers. Not what is deleted already, nor what the platform says: they are told of the same by what brought it about."""
     by_people = (read for read in new if read.content is not None and read.message.sent.author_id != SYSTEM)
     new = sorted(by_people, key=lambda read: read.message.seq)
     named = {id for read in new if read.content for id in read.content.mention_ids}
@@ -161,16 +163,27 @@ async def _tell(tx: Transaction, room_id: UUID, new: Sequence[_Read]) -> None:
     )
     found = (await tx.execute(statement)).all() if new else ()
     people = [(row.user_id, row.kind is not RoomKind.GROUP and not row.is_muted) for row in found]
+    followers = await followers_told(tx, room_id, [
+        ThreadAnswer(read.message.id, read.content.thread_id, read.message.sent.author_id, read.message.seq)
+        for read in new
+        if read.content is not None and read.content.thread_id is not None
+    ])  # fmt: skip
     for read in new:
         assert read.content is not None
+        author_id = read.message.sent.author_id
+        # Whoever is told for a reason that says more is not told once more for following.
+        told: dict[UUID, tuple[bool, UUID | None]] = dict.fromkeys(
+            followers.get(read.message.id, ()), (False, read.content.thread_id)
+        )
         for user_id, hears_all in people:
             is_mention = user_id in read.content.mention_ids
-            if user_id != read.message.sent.author_id and (is_mention or hears_all):
-                told = MessageForPerson(
-                    room_id=room_id, message_id=read.message.id, person_id=user_id, is_mention=is_mention,
-                    at=read.message.sent.at,
-                )  # fmt: skip
-                tx.emit(told, by=read.message.sent.author_id)
+            if user_id != author_id and (is_mention or hears_all):
+                told[user_id] = (is_mention, None)
+        for user_id, (is_mention, thread_id) in told.items():
+            tx.emit(MessageForPerson(
+                room_id=room_id, message_id=read.message.id, person_id=user_id, is_mention=is_mention,
+                followed_thread_id=thread_id, at=read.message.sent.at,
+            ), by=author_id)  # fmt: skip
 
 
 async def _read(op: Operation, messages: Sequence[ChatMessage]) -> list[_Read]:
@@ -207,7 +220,7 @@ def _held(read: _Read) -> Held:
 
 
 async def _write(tx: Transaction, room_id: UUID, messages: Sequence[_Read]) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "message_id": read.message.id,
             "room_id": room_id,
@@ -215,6 +228,7 @@ async def _write(tx: Transaction, room_id: UUID, messages: Sequence[_Read]) -> N
             "fact_seq": read.message.last_seq,
             "author_id": read.message.sent.author_id,
             "thread_id": None if read.content is None else read.content.thread_id,
+            "begins_thread": False,
             "mention_ids": [] if read.content is None else list(read.content.mention_ids),
             "mentions_room": read.content is not None and read.content.mentions_room,
             "is_pinned": read.message.pinned_at is not None,
@@ -225,7 +239,7 @@ async def _write(tx: Transaction, room_id: UUID, messages: Sequence[_Read]) -> N
     ]
     if rows:
         new = insert(RoomMessage)
-        kept = {"message_id", "room_id", "seq", "author_id", "sent_at", "thread_id"}
+        kept = {"message_id", "room_id", "seq", "author_id", "sent_at", "thread_id", "begins_thread"}
         changed = {name: new.excluded[name] for name in rows[0] if name not in kept}
         await tx.execute(
             new.on_conflict_do_update(
@@ -234,6 +248,13 @@ async def _write(tx: Transaction, room_id: UUID, messages: Sequence[_Read]) -> N
                 where=col(RoomMessage.fact_seq) < new.excluded.fact_seq,
             ),
             rows,
+        )
+    if begun := sorted({row["thread_id"] for row in rows} - {None}):
+        # The first message of a thread stands before its answers, so its row is there.
+        await tx.execute(
+            sa.update(RoomMessage)
+            .where(col(RoomMessage.message_id).in_(begun), ~col(RoomMessage.begins_thread))
+            .values(begins_thread=True)
         )
 
 

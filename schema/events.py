@@ -205,6 +205,9 @@ _VALUES = {
     "relation": "How the one stands to the other.",
     "emoji": "The emoji.",
     "message_id": "The message, for `message` and to jump to with `messages(around:)`.",
+    "thread_id": "The first message of the thread.",
+    "followed_thread_id": "The thread in which it answers, if you are told because you follow it; null if there is another reason.",
+    "is_followed": "Whether you follow it from then on.",
     "is_mention": "Whether it speaks to you by name.",
     "mentions": "How many unread messages spoke to you then.",
     "shows_receipts": "Whether they are.",
@@ -263,6 +266,10 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     return lambda raw: raw
 
 
+def _message_id(raw: Any) -> str | None:
+    return None if raw is None else encode_id("message", UUID(raw))
+
+
 class _Kind:
     """One kind of fact: its GraphQL type, and how an instance is made of what was logged."""
 
@@ -283,10 +290,10 @@ class _Kind:
                 annotations[public], namespace[public] = annotation | None, reference(name, description)
             else:
                 public = _python_name(name, hints[name])
-                if name == "message_id":
+                if name in {"message_id", "thread_id", "followed_thread_id"}:
                     # Messages are in another store: they are no nodes.
-                    self._readers[name] = (name, lambda raw: encode_id("message", UUID(raw)))
-                    hints[name] = strawberry.ID
+                    self._readers[name] = (name, _message_id)
+                    hints[name] = strawberry.ID if hints[name] is UUID else strawberry.ID | None
                 annotations[public] = list[Change] if name == "changes" else _public(hints[name])
                 namespace[public] = strawberry.field(description=_VALUES[name])
         if issubclass(kind, ConcernedEvent):

@@ -27,6 +27,7 @@ from schema.analysis import priced
 from schema.connections import Page, PageInfo, paging_arguments
 from schema.graph import Answered, Context, argument, attached, declare, reference
 from schema.message_previews import MessagePreview, previews
+from schema.message_threads import MessageThread, threads
 from schema.person_ids import PERSON, people_of, person_of
 from schema.places import vector_cursor
 from schema.scalars import Markdown, StreamCursor
@@ -143,6 +144,11 @@ class MessageType:
     thread_id: strawberry.ID | None = strawberry.field(
         description="The first message of the thread in which it answers; null if it answers none."
     )
+    thread: MessageThread | None = attached(
+        threads,
+        "place",
+        "The thread that it begins, or in which it answers, as you have it; always there.",
+    )
     quoted: QuotedMessage | None = strawberry.field(
         description="The message that it shows again; null if it shows none."
     )
@@ -172,6 +178,7 @@ class MessageType:
         metadata=priced(size=MOST_PREVIEWS),
     )
     room_id: strawberry.Private[UUID]
+    place: strawberry.Private[tuple[UUID, UUID]]
     named: strawberry.Private[tuple[Named, ...]]
     author_id: strawberry.Private[UUID | None]
     deleted_by_id: strawberry.Private[UUID | None]
@@ -207,6 +214,7 @@ def shown_message(shown: Shown) -> MessageType:
         is_system=message.sent.author_id == SYSTEM,
         notice=_notice(dict(content.notice)),
         room_id=message.sent.room_id,
+        place=(message.sent.room_id, message.id),
         named=shown.named,
         author_id=_author(shown),
         deleted_by_id=message.deleted_by,

@@ -29,6 +29,7 @@ from schema import (
     scheduled_messages,
     snippet_acts,
     task_acts,
+    threads,
 )
 from schema.accounts import UserType
 from schema.administration import AdministrationQuery
@@ -55,6 +56,7 @@ from schema.scheduled_messages import ScheduledMessageQuery
 from schema.skill_market import SkillMarketQuery
 from schema.skills import SkillQuery
 from schema.snippets import SnippetQuery
+from schema.threads import ThreadQuery
 
 # In order of the alphabet, so that moving a module does not move the snapshot.
 MUTATIONS = sorted(
@@ -82,6 +84,7 @@ MUTATIONS = sorted(
             recommendation_acts,
             scheduled_messages,
             task_acts,
+            threads,
         )
         for field in vars(module).values()
         if isinstance(field, StrawberryField)
@@ -122,6 +125,7 @@ class Query(
     BoardQuery,
     RoomQuery,
     MessageQuery,
+    ThreadQuery,
     SnippetQuery,
     DraftQuery,
     ScheduledMessageQuery,

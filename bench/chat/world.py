@@ -167,14 +167,14 @@ async def _write_messages(connection: asyncpg.Connection, url: str, size: Size, 
 
 
 _PROJECTED = (
-    "message_id", "room_id", "seq", "fact_seq", "author_id", "mention_ids", "mentions_room", "is_pinned", "is_deleted",
-    "sent_at",
+    "message_id", "room_id", "seq", "fact_seq", "author_id", "begins_thread", "mention_ids", "mentions_room", "is_pinned",
+    "is_deleted", "sent_at",
 )  # fmt: skip
 
 
 def _projected(fact: ChatFact) -> tuple[object, ...]:
     """A message as the projection knows it. Reactions change nothing there."""
-    return fact.id, fact.room_id, fact.seq, fact.seq, fact.author_id, [], False, False, False, fact.at
+    return fact.id, fact.room_id, fact.seq, fact.seq, fact.author_id, False, [], False, False, False, fact.at
 
 
 def _said(room_id: UUID, count: int, keys: Sequence[DataKey]) -> Iterator[tuple[ChatFact, Sequence[str]]]:

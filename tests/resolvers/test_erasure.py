@@ -68,6 +68,7 @@ from resolvers import (
     task_files,
     task_talk,
     tasks,
+    threads,
 )
 from resolvers.administration import suspend_account
 from resolvers.applications import Answer
@@ -103,7 +104,7 @@ GONE = {
     "freelancer_skill.freelancer_id", "hidden_client.client_id", "hidden_client.user_id", "idempotency_key.actor_id",
     "notification.user_id", "notification_preference.user_id", "person_block.blocker_id",
     "recommendation_dismissal.freelancer_id", "recommendation_dismissal.user_id", "recommendation_list.user_id",
-    "saved_gig.user_id", "session.user_id",
+    "saved_gig.user_id", "session.user_id", "thread_follow.user_id",
 }  # fmt: skip
 """Of these no row is left."""
 
@@ -324,8 +325,9 @@ async def wrote_everywhere(world: World, me: Viewer) -> UUID:
         await group(world, me, other)
         await direct(world, me, other)
         for room_id in await rooms_of(world, me):
-            await say(world, me, room_id, f"{WORD} says hello.", mention_ids=(my_id,))
+            thread_id = await said(world, me, room_id, f"{WORD} says hello.", mention_ids=(my_id,))
             await projection.project(mine, room_id)
+            await threads.set_follow(mine, room_id, thread_id, is_on=False)
             await rooms.set_preference(mine, room_id, {"is_favorite": True})
         await write_in_room(world, me, other, await direct(world, me, other))
     await rooms.create_group(mine, f"{WORD} alone", [], is_read_only=False)

@@ -38,6 +38,7 @@ from resolvers import (
     messages,
     notifications,
     profiles,
+    projection,
     recommendation_feedback,
     rooms,
     scheduled_messages,
@@ -47,6 +48,7 @@ from resolvers import (
     task_files,
     task_talk,
     tasks,
+    threads,
 )
 from resolvers.profiles import Expertise
 from tests.resolvers.boards import BOTTOM, TOP, board_stage
@@ -116,6 +118,7 @@ HOMES = {
     "where snippet_comment.id = comment_id)",
     "submitted_snippet": "'gig:' || (select gig_id from contract where contract.id = contract_id)",
     "message_draft": "'user:' || author_id",
+    "thread_follow": "'user:' || user_id",
     "scheduled_message": "'user:' || author_id",
     # With whoever decides: administrators.
     "message_report": "'admin'",
@@ -498,6 +501,7 @@ async def test_what_is_kept_beside_a_room_is_at_home_with_its_author_and_reports
     await messages.send_message(world.as_(one), room_id, Content("hello"))
     names = {"one": one.user_id, "other": other.user_id, "room": room_id, "deciding": admin.user_id}
     op, later = world.as_(one), world.clock() + timedelta(days=1)
+    await projection.project(op, room_id)
     reports: list[UUID] = []
 
     async def report() -> None:
@@ -509,6 +513,7 @@ async def test_what_is_kept_beside_a_room_is_at_home_with_its_author_and_reports
         for act in (
             lambda: drafts.save_draft(op, room_id, None, Content("d"), expected_version=None),
             lambda: scheduled_messages.schedule_message(op, room_id, Content("s"), send_at=later),
+            lambda: threads.set_follow(op, room_id, said.entity_id, is_on=True),
             report,
             lambda: message_reports.resolve_report(
                 world.as_(admin), reports[0], ReportOutcome.REMOVED, note=None
@@ -517,4 +522,4 @@ async def test_what_is_kept_beside_a_room_is_at_home_with_its_author_and_reports
     ]
 
     # The first report of a room makes the key that seals it.
-    assert homes == [{"user:one"}, {"user:one"}, {"admin", "room:room"}, {"admin", "user:one", "user:other"}]
+    assert homes == [*[{"user:one"}] * 3, {"admin", "room:room"}, {"admin", "user:one", "user:other"}]

@@ -484,7 +484,7 @@ def test_only_kinds_that_name_people_are_told() -> None:
         "SnippetArchived", "SnippetCommentDeleted", "SnippetCommentEdited", "SnippetCommented", "SnippetCreated", "SnippetRenamed",
         "SnippetRestored", "SnippetRevised", "SnippetShareEnded", "SnippetShareNarrowed", "SnippetShared", "SnippetThreadReopened", "SnippetThreadResolved",
         "MessageDraftDiscarded", "MessageDraftSaved", "MessageReported", "MessageScheduled", "ScheduledMessageCancelled",
-        "ScheduledMessageSent",
+        "ScheduledMessageSent", "ThreadFollowSet",
     }  # fmt: skip
     assert {n for n, kind in concrete.items() if kind.notice and kind.notice.is_decision} == {
         "ApplicationAccepted", "ContractCompleted", "ContractEnded",

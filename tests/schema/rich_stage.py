@@ -96,6 +96,7 @@ _LISTS = {
     "Query.personBlocks": ("owner", "personBlocks"),
     "Query.messages": ("owner", 'messages(roomId: "<room.group>")'),
     "Query.messageSearch": ("owner", "messageSearch(has: [MENTION])"),
+    "Query.followedThreads": ("owner", "followedThreads"),
     "Room.drafts": ("hired", 'room(id: "<room.group>") { drafts'),
     "Query.messageDrafts": ("hired", "messageDrafts"),
     "Query.scheduledMessages": ("hired", "scheduledMessages"),

@@ -379,6 +379,8 @@ MUTATION_ROWS: dict[str, Row] = {
     "messageSchedule": Row("SIGNED_IN", IN_ROOM, Stage.room, in_room(text="Well?", at="2026-12-10T12:00:00Z")),
     "scheduledMessageEdit": Row("SIGNED_IN", BY_HIRED_ALONE, Stage.kept, of("scheduled", text="And?")),
     "scheduledMessageCancel": Row("SIGNED_IN", BY_HIRED_ALONE, Stage.kept, of("scheduled")),
+    "threadFollowSet": Row("SIGNED_IN", IN_ROOM, Stage.room,
+        lambda scene, _: {"roomId": scene.room, "threadId": scene.message, "isOn": True}),
     "messageReport": Row("SIGNED_IN", IN_ROOM | {"hired": "OWN_MESSAGE"}, Stage.room, to_message(reason="SPAM")),
     "messageReportResolve": Row("ADMIN", cells("NOT_ALLOWED", admin="APPLIED", super_admin="APPLIED"), Stage.kept,
         of("report", outcome="WARNED")),

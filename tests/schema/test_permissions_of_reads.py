@@ -277,7 +277,9 @@ async def scene(stage: Stage) -> Scene:
     expertise = [profiles.Expertise(await stage.world.skill(), SkillLevel.EXPERT, 3)]
     await profiles.set_expertise(stage.as_("hired"), expertise, expected_version=None)
     scene = await stage.judged(await stage.kept(await stage.shelved(await stage.furnished())))
-    await messages.send_message(stage.as_("owner"), key(scene.room), Content("The cheap one."))
+    await messages.send_message(
+        stage.as_("owner"), key(scene.room), Content("The cheap one.", answers_id=key(scene.message))
+    )
     await reading.mark_read(stage.as_("hired"), key(scene.room), up_to=None)
     await reading.mark_read(stage.as_("owner"), key(scene.room), up_to=key(scene.message))
     await messages.send_message(stage.as_("hired"), key(scene.room), Content("Good."))
@@ -398,6 +400,7 @@ QUERY_ROWS = {
     "messageVersions": "0  0     0     0     1     1     0     0",
     "messageReaders": "0   0     0     0     1     1     0     0",
     "messageSearch": "0    0     0     0     1     1     0     0",
+    "followedThreads": "0  0     0     0     1     1     0     0",
     "chatCounts":   "0     0     0     0     0     1     0     0",
     "chatShowsPresence": "true true true true true true true true",
     "chatShowsReceipts": "true true true true true true true true",
@@ -457,6 +460,7 @@ async def test_each_root_query_shows_each_caller_what_the_table_says(
         "messageVersions": f'messageVersions(roomId: "{scene.room}", id: "{scene.message}") {{ text }}',
         "messageReaders": f'messageReaders(roomId: "{scene.room}", id: "{scene.message}") {{ person {{ id }} }}',
         "messageSearch": 'messageSearch(query: "cheap") { nodes { text } }',
+        "followedThreads": "followedThreads { nodes { id } }",
         "chatCounts": "chatCounts { unread }",
         "chatShowsReceipts": "chatShowsReceipts",
         "chatShowsPresence": "chatShowsPresence",

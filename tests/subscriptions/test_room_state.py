@@ -12,7 +12,7 @@ from models.event import EVENTS
 from models.ids import encode_id
 from models.message import Content
 from models.room import RoomRole
-from models.room_events import MessageForPerson, RoomEvent, RoomPreferenceSet, RoomReadMarked
+from models.room_events import MessageForPerson, RoomEvent, RoomPreferenceSet, RoomReadMarked, ThreadFollowSet
 from resolvers import messages, reading, rooms
 from schema.events import KINDS
 from schema.room_events import SAID
@@ -37,7 +37,7 @@ ROOM_KINDS = {
     name
     for name in KINDS
     if issubclass(EVENTS[name], RoomEvent)
-    and not issubclass(EVENTS[name], MessageForPerson | RoomPreferenceSet | RoomReadMarked)
+    and not issubclass(EVENTS[name], MessageForPerson | RoomPreferenceSet | RoomReadMarked | ThreadFollowSet)
 }
 
 
