@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from models.chat import SYSTEM, ChatMessage
+from models.chat import SYSTEM, ChatFact, ChatMessage
 from models.chat_words import tokens_of
 from models.message import Content
 from models.room import ChatMark, Room, RoomKind, RoomMember, RoomMessage, RoomProgress
@@ -27,11 +27,14 @@ from models.store.sql import Transaction
 from resolvers.message_files import Held, settle_files
 from resolvers.open_words import contents_of
 from resolvers.operation import Operation
-from resolvers.thread_followers import ThreadAnswer, followers_told
+from resolvers.thread_followers import followers_told
 
 _log = logging.getLogger("skillsync.chat")
 
 PAGE = 200
+TOLD_AT_ONCE = 100
+"""Facts for people in one transaction, about: more of them are too much to write down in one go beside others' work. The last
+message is told to all that it is for."""
 LANGUAGE = "english"
 """Whose stems are searched, as long as rooms name none."""
 _MARK = compiled(sa.select(col(ChatMark.mark)).where(col(ChatMark.store) == sa.bindparam("store")))
@@ -130,24 +133,39 @@ async def _project_some(op: Operation, room_id: UUID) -> int:
     messages = await _read(op, list(found.values()))
     await _index(op, room_id, messages)
     async with op.db.transaction(actor_id=None, at=op.now()) as tx:
-        # Of those who project the same at once, one tells people of it.
-        await tx.execute(insert(RoomProgress).values(
-            room_id=room_id, seq=0, said_at=facts[0].at
-        ).on_conflict_do_nothing())  # fmt: skip
-        progress = await tx.lock(RoomProgress, col(RoomProgress.room_id) == room_id, what="room")
+        progress = await _lock_progress(tx, room_id, facts)
         await _write(tx, room_id, messages)
         await settle_files(tx, room_id, [_held(read) for read in messages], at=op.now())
-        if (last := facts[-1].seq) > progress.seq:
-            await _tell(tx, room_id, [
-                read for read in messages if progress.seq < read.message.seq <= last
-            ])  # fmt: skip
-            progress.seq, progress.said_at = last, max(fact.at for fact in facts)
+        is_told = await _go_on(tx, progress, facts, messages)
+    while not is_told:
+        async with op.db.transaction(actor_id=None, at=op.now()) as tx:
+            is_told = await _go_on(tx, await _lock_progress(tx, room_id, facts), facts, messages)
     return len(facts)
 
 
-async def _tell(tx: Transaction, room_id: UUID, new: Sequence[_Read]) -> None:
+async def _lock_progress(tx: Transaction, room_id: UUID, facts: Sequence[ChatFact]) -> RoomProgress:
+    """Of those who project the same at once, one tells people of it."""
+    await tx.execute(insert(RoomProgress).values(
+        room_id=room_id, seq=0, said_at=facts[0].at
+    ).on_conflict_do_nothing())  # fmt: skip
+    return await tx.lock(RoomProgress, col(RoomProgress.room_id) == room_id, what="room")
+
+
+async def _go_on(
+    tx: Transaction, progress: RoomProgress, facts: Sequence[ChatFact], messages: Sequence[_Read]
+) -> bool:
+    """Tell people of what is new, as much of it as one transaction takes; whether that was all."""
+    if (last := facts[-1].seq) > progress.seq:
+        new = [read for read in messages if progress.seq < read.message.seq <= last]
+        progress.seq = await _tell(tx, progress.room_id, new) or last
+        progress.said_at = max(fact.at for fact in facts)
+    return progress.seq >= last
+
+
+async def _tell(tx: Transaction, room_id: UUID, new: Sequence[_Read]) -> int | None:
     """Tell whoever is written to: the other one in a room of two, those whom a message names, and who follows the thread in which
-    it answers. Not what is deleted already, nor what the platform says: they are told of the same by what brought it about."""
+    it answers. Not what is deleted already, nor what the platform says: they are told of the same by what brought it about.
+    The number up to which that is done; None if it is all."""
     by_people = (read for read in new if read.content is not None and read.message.sent.author_id != SYSTEM)
     new = sorted(by_people, key=lambda read: read.message.seq)
     named = {id for read in new if read.content for id in read.content.mention_ids}
@@ -163,27 +181,28 @@ async def _tell(tx: Transaction, room_id: UUID, new: Sequence[_Read]) -> None:
     )
     found = (await tx.execute(statement)).all() if new else ()
     people = [(row.user_id, row.kind is not RoomKind.GROUP and not row.is_muted) for row in found]
-    followers = await followers_told(tx, room_id, [
-        ThreadAnswer(read.message.id, read.content.thread_id, read.message.sent.author_id, read.message.seq)
-        for read in new
-        if read.content is not None and read.content.thread_id is not None
-    ])  # fmt: skip
+    is_group = all(row.kind is RoomKind.GROUP for row in found)
+    count = 0
     for read in new:
+        if count >= TOLD_AT_ONCE:
+            return read.message.seq - 1
         assert read.content is not None
-        author_id = read.message.sent.author_id
+        author_id, thread_id = read.message.sent.author_id, read.content.thread_id
+        told: dict[UUID, tuple[bool, UUID | None]] = {}
+        if thread_id is not None and is_group:
+            told = dict.fromkeys(await followers_told(tx, read.message, thread_id), (False, thread_id))
         # Whoever is told for a reason that says more is not told once more for following.
-        told: dict[UUID, tuple[bool, UUID | None]] = dict.fromkeys(
-            followers.get(read.message.id, ()), (False, read.content.thread_id)
-        )
         for user_id, hears_all in people:
             is_mention = user_id in read.content.mention_ids
             if user_id != author_id and (is_mention or hears_all):
                 told[user_id] = (is_mention, None)
-        for user_id, (is_mention, thread_id) in told.items():
+        for user_id, (is_mention, followed) in told.items():
             tx.emit(MessageForPerson(
                 room_id=room_id, message_id=read.message.id, person_id=user_id, is_mention=is_mention,
-                followed_thread_id=thread_id, at=read.message.sent.at,
+                followed_thread_id=followed, at=read.message.sent.at,
             ), by=author_id)  # fmt: skip
+        count += len(told)
+    return None
 
 
 async def _read(op: Operation, messages: Sequence[ChatMessage]) -> list[_Read]:
