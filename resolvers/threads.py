@@ -18,9 +18,9 @@ from models.errors import Invalid, NotFound
 from models.message import DeletedMessage
 from models.room import RoomMember, RoomMessage
 from models.room_events import ThreadFollowSet
-from models.store.sql import Receipt, Transaction
+from models.store.sql import Receipt, Replayed, Transaction
 from models.thread import ThreadFollow
-from resolvers.messages import Shown, here_in, messages_of
+from resolvers.messages import Done, Shown, here_in, message_in, messages_of
 from resolvers.operation import Operation
 from resolvers.projection import catch_up
 
@@ -61,11 +61,21 @@ class ThreadPage:
 # -- following ---------------------------------------------------------------------------------------------------------------
 
 
-async def set_follow(op: Operation, room_id: UUID, thread_id: UUID, *, is_on: bool) -> Receipt:
-    """Be told of answers in a thread, or not, whatever one writes in it later. To choose what is so by itself keeps it so."""
-    me = op.viewer.require_user()
+async def set_follow(op: Operation, room_id: UUID, thread_id: UUID, *, is_on: bool) -> Done:
+    """Be told of answers in a thread, or not, whatever one writes in it later. To choose what is so by itself keeps it so.
+    Answers with the first message, also a repeat."""
+    op.viewer.require_user()
     await here_in(op, room_id)
     await catch_up(op, [room_id])
+    try:
+        receipt = await _choose(op, room_id, thread_id, is_on=is_on)
+    except Replayed as replay:
+        receipt = replay.receipt
+    return receipt, await message_in(op, room_id, thread_id)
+
+
+async def _choose(op: Operation, room_id: UUID, thread_id: UUID, *, is_on: bool) -> Receipt:
+    me = op.viewer.require_user()
     async with op.transaction() as tx:
         # One's own part: what this waited for may have been the end of it, and one's choices come one after the other.
         await tx.lock(
@@ -189,15 +199,6 @@ def _last_answer_at(thread_id: Any) -> sa.ScalarSelect[datetime]:
         .correlate_except(answer)
         .scalar_subquery()
     )
-
-
-async def first_messages(op: Operation, message_ids: Sequence[UUID]) -> dict[UUID, Shown]:
-    """Messages of rooms of the caller that are projected, by their ids alone."""
-    mine = sa.select(col(RoomMember.room_id)).where(_is_mine(op.viewer.user_id))
-    statement = sa.select(col(RoomMessage.message_id), col(RoomMessage.room_id)).where(
-        col(RoomMessage.message_id).in_(message_ids), col(RoomMessage.room_id).in_(mine)
-    )
-    return await _shown(op, [(row.room_id, row.message_id) for row in await op.db.fetch(statement)])
 
 
 async def followed_threads(

@@ -1,6 +1,5 @@
 """Threads that somebody follows, and how they choose to."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,10 +12,10 @@ from models.ids import decode_id
 from models.message import DeletedMessage
 from models.thread import MOST_TOLD
 from resolvers.operation import Operation
-from resolvers.threads import ThreadPlace, first_messages, followed_threads, set_follow
+from resolvers.threads import ThreadPlace, followed_threads, set_follow
 from schema.analysis import priced
 from schema.connections import Page, PageInfo, paging_arguments
-from schema.graph import Answered, Context, attached, declare
+from schema.graph import Answered, Context, declare
 from schema.messages import MessageEdge, MessageType, shown_message
 from schema.payloads import IDEMPOTENCY, Answer, MutationPayload, Needs, mutation
 
@@ -95,16 +94,11 @@ class ThreadQuery:
 # -- choosing ----------------------------------------------------------------------------------------------------------------
 
 
-async def _first_messages(op: Operation, keys: Sequence[UUID]) -> dict[UUID, MessageType]:
-    return {id: shown_message(shown) for id, shown in (await first_messages(op, keys)).items()}
-
-
 @strawberry.type(description="Answer to `threadFollowSet`.")
 class ThreadFollowSetPayload(MutationPayload):
-    message: MessageType | None = attached(
-        _first_messages,
-        "entity_id",
-        "The first message of the thread as it is now, with `thread`; null if it was refused.",
+    message: MessageType | None = strawberry.field(
+        default=None,
+        description="The first message of the thread as it is now, with `thread`; null if it was refused.",
     )
 
 
@@ -131,4 +125,5 @@ class ThreadFollowSetInput:
 async def thread_follow_set(op: Operation, input: ThreadFollowSetInput) -> Answer:
     room_id = decode_id("room", input.room_id, path=("roomId",))
     thread_id = decode_id("message", input.thread_id, path=("threadId",))
-    return await set_follow(op, room_id, thread_id, is_on=input.is_on)
+    receipt, shown = await set_follow(op, room_id, thread_id, is_on=input.is_on)
+    return receipt, {"message": None if shown is None else shown_message(shown)}

@@ -13,7 +13,7 @@ from models.ids import encode_id
 from models.message import Content
 from models.room import RoomRole
 from models.room_events import MessageForPerson, RoomEvent, RoomPreferenceSet, RoomReadMarked, ThreadFollowSet
-from resolvers import messages, reading, rooms
+from resolvers import messages, projection, reading, rooms, threads
 from schema.events import KINDS
 from schema.room_events import SAID
 from tests.resolvers.rooms import group, id_of, said
@@ -25,7 +25,8 @@ State = dict[str, Any]
 PARTS = """
 fragment R on Room { title isReadOnly archivedAt version }
 fragment M on Message { id number state text editedAt editCount deletedAt pinnedAt reactions { emoji count people { person { id } } }
-  answersId threadId quoted { id } mentions { person { id } } mentionsRoom author { id } }
+  answersId threadId quoted { id } mentions { person { id } } mentionsRoom author { id }
+  thread { id replyCount lastReplyAt unreadCount isFollowed } }
 """
 SNAPSHOT = f"""query ($room: ID!) {{ messages(roomId: $room, last: 40) {{ streamCursor nodes {{ ...M }}
   room {{ ...R members(first: 100) {{ nodes {{ role person {{ id }} }} }} }} }} }} {PARTS}"""
@@ -54,6 +55,8 @@ def subscription(worker: Worker) -> str:
 def apply(state: State, event: State) -> None:
     """The reference reducer."""
     if "message" in event:
+        thread = event["message"].pop("thread")
+        state["threads"][thread["id"]] = thread
         state["messages"][event["message"]["id"]] = event["message"]
         if event["__typename"] == "MessageSent":
             state["read"] = set()
@@ -70,7 +73,9 @@ def apply(state: State, event: State) -> None:
 async def snapshot(worker: Worker, who: Viewer, room: str) -> tuple[State, str]:
     page = (await worker.world.data(who, SNAPSHOT, room=room))["messages"]
     members = page["room"].pop("members")["nodes"]
+    threads = [node.pop("thread") for node in page["nodes"]]
     state = {
+        "threads": {thread["id"]: thread for thread in threads},
         "room": page["room"],
         "members": {member["person"]["id"]: member["role"] for member in members},
         "messages": {node["id"]: node for node in page["nodes"]},
@@ -120,6 +125,7 @@ async def test_a_snapshot_and_what_is_told_after_it_make_the_fresh_state(
         lambda: rooms.archive_room(op, room_id, is_on=False),
         send,
         lambda: reading.mark_read(world.as_(others[1]), room_id, up_to=None),
+        lambda: messages.delete_message(world.as_(others[0]), room_id, written[-1]),
         about(messages.delete_message),
     ]
     for act in acts:
@@ -145,7 +151,8 @@ async def test_what_one_does_for_oneself_is_told_in_ones_own_stream(start: Start
     one, other = await world.client(), await world.freelancer()
     document = """subscription { viewerEvents(topics: [ROOMS]) { cursor event { __typename
         ... on PersonBlocked { other { id } } ... on RoomPreferenceSet { room { id } isMuted }
-        ... on MessageForPerson { messageId isMention }
+        ... on MessageForPerson { messageId isMention followedThreadId }
+        ... on ThreadFollowSet { threadId isFollowed }
         ... on ChatPreferenceSet { showsReceipts } ... on RoomReadMarked { number unread mentions } } } }"""
     follow = Follow(await frames_of(worker, one, document), "viewerEvents")
     await follow.next()
@@ -154,11 +161,12 @@ async def test_what_one_does_for_oneself_is_told_in_ones_own_stream(start: Start
     await rooms.set_preference(world.as_(one), room_id, {"is_muted": True})
     await reading.set_receipts(world.as_(one), is_on=False)
     message_id = await said(world, other, room_id, "you", mention_ids=(id_of(one),))
+    await threads.set_follow(world.as_(one), room_id, message_id, is_on=False)
     await reading.mark_read(world.as_(one), room_id, up_to=None)
     await rooms.block_person(world.as_(one), id_of(other))
     await rooms.unblock_person(world.as_(one), id_of(other))
 
-    assert await follow.some(7) == [
+    assert await follow.some(8) == [
         {"__typename": "RoomMemberAdded"},
         {"__typename": "RoomPreferenceSet", "room": {"id": encode_id("room", room_id)}, "isMuted": True},
         {"__typename": "ChatPreferenceSet", "showsReceipts": False},
@@ -166,8 +174,37 @@ async def test_what_one_does_for_oneself_is_told_in_ones_own_stream(start: Start
             "__typename": "MessageForPerson",
             "messageId": encode_id("message", message_id),
             "isMention": True,
+            "followedThreadId": None,
         },
+        {"__typename": "ThreadFollowSet", "threadId": encode_id("message", message_id), "isFollowed": False},
         {"__typename": "RoomReadMarked", "number": 1, "unread": 0, "mentions": 0},
         {"__typename": "PersonBlocked", "other": {"id": encode_id("person", id_of(other))}},
         {"__typename": "PersonUnblocked"},
     ]
+
+
+async def test_whoever_follows_a_thread_is_told_of_answers_in_their_own_stream(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    one, other = await world.client(), await world.freelancer()
+    room_id = await group(world, one, other)
+    first = await said(world, one, room_id)
+    await projection.project(world.as_(one), room_id)
+    document = """subscription { viewerEvents(topics: [ROOMS]) { cursor event { __typename
+        ... on MessageForPerson { messageId isMention followedThreadId }
+        ... on MessageSent { message { thread { id replyCount unreadCount isFollowed } } } } } }"""
+    follow = Follow(await frames_of(worker, one, document), "viewerEvents")
+    assert await follow.next() == {"__typename": "StreamReady"}
+
+    answer = await said(world, other, room_id, answers_id=first)
+
+    told = {event.pop("__typename"): event for event in await follow.some(2)}
+    thread_id = encode_id("message", first)
+    assert told == {
+        "MessageForPerson": {
+            "messageId": encode_id("message", answer), "isMention": False, "followedThreadId": thread_id,
+        },
+        "MessageSent": {
+            "message": {"thread": {"id": thread_id, "replyCount": 1, "unreadCount": 1, "isFollowed": True}}
+        },
+    }  # fmt: skip
