@@ -227,6 +227,7 @@ async def followed_threads(
     threads = [
         FollowedThread(ThreadPlace(row.answered_at, row.thread_id), shown[row.thread_id])
         for row in (reversed(rows) if is_backwards else rows)
+        if row.thread_id in shown
     ]
     newer, older = (has_more, beyond is not None) if is_backwards else (beyond is not None, has_more)
     return ThreadPage(threads, has_newer=newer, has_older=older)
