@@ -26,7 +26,6 @@ MOST_CLIENTS = 10
 MAX_CLIENT = 40
 MOST_WORDS, WORDS_WITHIN_S = 100, 10.0
 """Of one person to one process."""
-TYPING = "TYPING"
 PERSON = "user:"
 
 
@@ -36,6 +35,13 @@ class BoardDoing(Vocabulary):
     LOOKING = "LOOKING", "They look at it."
     DRAGGING = "DRAGGING", "They have the task in hand."
     AWAY = "AWAY", "They are gone; nobody is ever shown so."
+
+
+class RoomDoing(Vocabulary):
+    """What somebody does in a room who writes there."""
+
+    WRITING = "WRITING", "They write a new message."
+    EDITING = "EDITING", "They word a message of theirs anew."
 
 
 class PersonState(Vocabulary):
@@ -148,9 +154,14 @@ class Attendance:
 
     def dismiss(self, subject: str, person_id: UUID) -> None:
         """Somebody may not be there any longer, with whatever client."""
-        for person, client in list(self._stays.get(subject, ())):
-            if person == person_id:
-                self._take_back(Present(subject, person_id, client, None))
+        self._dismiss(subject, lambda word: word.person_id == person_id)
+
+    def has_done(self, subject: str, person_id: UUID, doing: str, *, part: UUID | None = None) -> None:
+        """Somebody has done what they said they do there, with whatever client: at this part, or at any."""
+        self._dismiss(
+            subject,
+            lambda word: (word.person_id, word.doing) == (person_id, doing) and part in {None, word.part},
+        )
 
     # -- who is there --------------------------------------------------------------------------------------------------
 
@@ -220,6 +231,11 @@ class Attendance:
     def _take_back(self, word: Present) -> None:
         self._forget(word.subject, (word.person_id, word.client))
         self.on_word(word, 0)
+
+    def _dismiss(self, subject: str, is_over: Callable[[Present], bool]) -> None:
+        for (person, client), stay in list(self._stays.get(subject, {}).items()):
+            if is_over(stay.word):
+                self._take_back(Present(subject, person, client, None))
 
     def _make_room(self, subject: str, person_id: UUID) -> None:
         clients = self._stays[subject]

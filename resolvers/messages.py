@@ -22,6 +22,7 @@ from models.errors import DomainError, IdempotencyConflict, Invalid, NotAllowed,
 from models.idempotency import Outcome
 from models.message import MAX_EMOJIS, MAX_FACTS, Content, DeletedMessage, MessageIsFull
 from models.message_previews import Named
+from models.presence import RoomDoing
 from models.room import (
     MODERATING,
     ArchivedRoom,
@@ -128,12 +129,8 @@ async def edit_message(
 
     async def draft() -> ChatDraft | None:
         here.require_writable()
-        message = await _message(op, room_id, message_id)
-        if message.sent.author_id != me:
-            raise NotAllowed("AUTHOR", "Only whoever wrote a message can edit it.")
+        message = await require_editable(op, room_id, message_id)
         words = await _current(op, message)
-        if message.deleted_at is not None:
-            raise DeletedMessage
         await _require_members(op, room_id, content.mention_ids)
         before = words if isinstance(words, Content) else Content("")
         if not before.mentions_room:
@@ -154,6 +151,8 @@ async def edit_message(
     done = await _act(
         op, room_id, draft, kind=ChatKind.EDITED, message_id=message_id, content=content, keeps_files=keeps_files
     )  # fmt: skip
+    if done[0].outcome is not Outcome.REPLAYED:
+        op.services.attendance.has_done(f"room:{room_id}", me, RoomDoing.EDITING, part=message_id)
     if given_up and done[0].outcome is Outcome.APPLIED:
         await let_files_go(op, message_id, given_up)
     return done
@@ -175,7 +174,11 @@ async def delete_message(op: Operation, room_id: UUID, message_id: UUID) -> Done
         return await _draft(op, room_id, ChatKind.DELETED, message_id, op.new_id())
 
     done = await _act(op, room_id, draft, kind=ChatKind.DELETED, message_id=message_id)
-    if done[0].outcome is Outcome.APPLIED:
+    receipt, shown = done
+    if receipt.outcome is not Outcome.REPLAYED and shown is not None:
+        author_id = shown.message.sent.author_id
+        op.services.attendance.has_done(f"room:{room_id}", author_id, RoomDoing.EDITING, part=message_id)
+    if receipt.outcome is Outcome.APPLIED:
         await let_files_go(op, message_id)
     return done
 
@@ -427,10 +430,22 @@ async def _require_members(op: Operation, room_id: UUID, people: Sequence[UUID])
         raise NotFound("member of this room", path=("mentionIds",))
 
 
-async def _message(op: Operation, room_id: UUID, message_id: UUID) -> ChatMessage:
+async def require_editable(
+    op: Operation, room_id: UUID, message_id: UUID, *, path: str | None = None
+) -> ChatMessage:
+    """A message that the caller wrote in this room. Raises `NotFound`, `NotAllowed` and `DeletedMessage`."""
+    message = await _message(op, room_id, message_id, path=path)
+    if message.sent.author_id != op.viewer.user_id:
+        raise NotAllowed("AUTHOR", "Only whoever wrote a message can edit it.")
+    if message.deleted_at is not None:
+        raise DeletedMessage
+    return message
+
+
+async def _message(op: Operation, room_id: UUID, message_id: UUID, *, path: str | None = None) -> ChatMessage:
     message = await op.services.chat.store.message(room_id, message_id)
     if message is None:
-        raise NotFound("message")
+        raise NotFound("message", path=() if path is None else (path,))
     return message
 
 
@@ -543,7 +558,8 @@ async def _act(
             op.services.chat.tell(room_id)
             if kind is ChatKind.SENT:
                 # Whoever has said it does not write it any more.
-                op.services.attendance.dismiss(f"room:{room_id}", op.viewer.require_user())
+                me = op.viewer.require_user()
+                op.services.attendance.has_done(f"room:{room_id}", me, RoomDoing.WRITING)
             return await _done(op, appended.fact, Outcome.APPLIED)
         repeated = appended.fact
     elif repeated is None:

@@ -1,7 +1,7 @@
 """Who writes in a room just now, and who is there at all. Words of the moment are kept in memory, under a lease."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,13 +13,14 @@ from auth import access
 from auth.viewer import SignInRequired
 from models import presence
 from models.checks import Checks
+from models.errors import Invalid
 from models.idempotency import Outcome
-from models.presence import MAX_CLIENT, ONLINE_LEASE, TYPING, TYPING_LEASE, PersonState, Present
+from models.presence import MAX_CLIENT, ONLINE_LEASE, TYPING_LEASE, PersonState, Present, RoomDoing
 from models.room import ChatPreference, PersonSeen
 from models.room_events import ChatPresenceSet
 from models.store.sql import Receipt
 from models.user import User
-from resolvers.messages import here_in
+from resolvers.messages import here_in, require_editable
 from resolvers.operation import Operation
 from resolvers.room_members import is_shut_out
 
@@ -37,22 +38,34 @@ def subject_of(room_id: UUID) -> str:
 
 
 async def say_typing(
-    op: Operation, room_id: UUID, *, is_typing: bool, thread_id: UUID | None, client: str | None
+    op: Operation,
+    room_id: UUID,
+    *,
+    is_typing: bool,
+    thread_id: UUID | None,
+    message_id: UUID | None,
+    client: str | None,
 ) -> list[Present]:
-    """Say that one writes something, or does no longer; everybody who writes then.
+    """Say that one writes something, a new message or one of one's own anew, or does no longer; everybody who writes then.
 
     Raises `Refusals`, `NotFound`, `SaidTooOften`, `Crowded`, and what refuses a message.
     """
     me = op.viewer.require_user()
     client = _client(op, client)
+    if thread_id is not None and message_id is not None:
+        raise Invalid(
+            ("threadId",), "PAIRING", "A message that is edited stays in its thread: leave this out."
+        )
     subject, attendance = subject_of(room_id), op.services.attendance
     attendance.count_word(me, at=op.now())
     here = await here_in(op, room_id)
+    word = Present(subject, me, client, None)
     if is_typing:
         here.require_writable()
-        word = Present(subject, me, client, TYPING, thread_id, op.now() + TYPING_LEASE)
-    else:
-        word = Present(subject, me, client, None)
+        if message_id is not None:
+            await require_editable(op, room_id, message_id, path="messageId")
+        doing = RoomDoing.WRITING if message_id is None else RoomDoing.EDITING
+        word = replace(word, doing=doing.value, part=message_id or thread_id, until=op.now() + TYPING_LEASE)
     attendance.say(word, lease=TYPING_LEASE)
     return attendance.at(subject)
 

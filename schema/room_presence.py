@@ -9,7 +9,8 @@ import strawberry
 
 from models.errors import NotFound
 from models.ids import decode_id, encode_id
-from models.presence import TYPING, Crowded, PersonState, Present, SaidTooOften
+from models.message import DeletedMessage
+from models.presence import Crowded, PersonState, Present, RoomDoing, SaidTooOften
 from models.room import ArchivedRoom, BlockedPerson, ReadOnlyRoom
 from models.store.sql import Receipt
 from models.user import AccountGone
@@ -22,18 +23,24 @@ from schema.type_names import Person, Room
 from schema.words import words
 
 words(PersonState)
+words(RoomDoing)
+_DOINGS = frozenset(RoomDoing)
 
 
 # -- who writes --------------------------------------------------------------------------------------------------------
 
 
-@strawberry.type(description="Somebody who writes a message just now.")
+@strawberry.type(description="Somebody who writes just now, a new message or one of theirs anew.")
 class RoomTypist:
     person: Person | None = reference(
         "person_id", "Who it is; null if they do not belong to the room any more."
     )
+    doing: RoomDoing = strawberry.field(description="What they do there.")
     thread_id: strawberry.ID | None = strawberry.field(
-        description="The first message of the thread they write in; null: in the room itself."
+        description="The first message of the thread for which they write a new one; null: for the room itself, or EDITING."
+    )
+    message_id: strawberry.ID | None = strawberry.field(
+        description="The message that they edit; null unless EDITING."
     )
     until: datetime = strawberry.field(description=UNTIL)
     person_id: strawberry.Private[UUID]
@@ -42,13 +49,22 @@ class RoomTypist:
 def typists(people: Iterable[Present]) -> list[RoomTypist]:
     return [
         RoomTypist(
-            thread_id=None if one.part is None else strawberry.ID(encode_id("message", one.part)),
+            doing=RoomDoing(one.doing),
+            thread_id=_part(one, RoomDoing.WRITING),
+            message_id=_part(one, RoomDoing.EDITING),
             until=one.until,
             person_id=one.person_id,
         )
         for one in people
-        if one.doing == TYPING and one.until is not None
+        # Another version of the server may know more.
+        if one.doing in _DOINGS and one.until is not None
     ]
+
+
+def _part(one: Present, doing: RoomDoing) -> strawberry.ID | None:
+    if one.part is None or one.doing != doing:
+        return None
+    return strawberry.ID(encode_id("message", one.part))
 
 
 @strawberry.type(
@@ -84,12 +100,17 @@ class RoomTypingInput:
     thread_id: strawberry.ID | None = strawberry.field(
         default=None, description="The first message of the thread you write in; without it, the room itself."
     )
+    message_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="A message of yours in the room that you edit, without `threadId`; without it, you write a new one.",
+    )
     client: str | None = strawberry.field(default=None, description=CLIENT)
 
 
 @mutation(
     RoomTypingPayload,
     NotFound,
+    DeletedMessage,
     ArchivedRoom,
     BlockedPerson,
     ReadOnlyRoom,
@@ -98,14 +119,23 @@ class RoomTypingInput:
     SaidTooOften,
     needs=Needs.SIGNED_IN,
     description="Show the other members of a room that you write something (`TypingChanged`). It is true for 10 "
-    "seconds: say it again every 5 as long as you write. A message of yours ends it. Writes nothing, so it takes no "
-    "`idempotencyKey`. For those alone who may write there.",
+    "seconds: say it again every 5 as long as you write. Sending a message ends it, and for a message that you edit its edit or "
+    "deletion. A tab or device writes one thing at a time. Writes nothing, so it takes no `idempotencyKey`. For those alone who may "
+    "write there, and edit that message.",
 )
 async def room_typing(op: Operation, input: RoomTypingInput) -> Answer:
     room_id = decode_id("room", input.room_id, path=("roomId",))
     thread_id = None if input.thread_id is None else decode_id("message", input.thread_id, path=("threadId",))
+    message_id = (
+        None if input.message_id is None else decode_id("message", input.message_id, path=("messageId",))
+    )
     people = await room_presence.say_typing(
-        op, room_id, is_typing=input.is_typing, thread_id=thread_id, client=input.client
+        op,
+        room_id,
+        is_typing=input.is_typing,
+        thread_id=thread_id,
+        message_id=message_id,
+        client=input.client,
     )
     return Receipt(room_id), {"typists": typists(people)}
 

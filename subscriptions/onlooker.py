@@ -12,12 +12,13 @@ from uuid import UUID
 
 from auth.access import MOST_ROOMS
 from auth.viewer import Viewer
-from models.presence import MOST_PEOPLE, TYPING, Attendance, PersonState, Present
+from models.presence import MOST_PEOPLE, Attendance, PersonState, Present, RoomDoing
 
 MOST_THERE = MOST_ROOMS * MOST_PEOPLE
 """People who are remembered as told of. Beyond it are those of rooms that were left: the first of them are forgotten."""
 
 
+_WRITES = frozenset(RoomDoing)
 AT_ONCE = 50
 """People in one word: to look them up and to show them takes the loop two milliseconds."""
 
@@ -130,7 +131,7 @@ class Onlooker:
         people = [
             one
             for one in self._attendance.at(subject)
-            if one.doing != TYPING or one.person_id != self.viewer.user_id
+            if one.doing not in _WRITES or one.person_id != self.viewer.user_id
         ]
         shown = {(one.person_id, one.doing, one.part) for one in people}
         if shown == self._shown.get(subject, set()):

@@ -503,7 +503,7 @@ async def test_of_a_room_whose_follower_has_ended_nothing_is_told() -> None:
     its, ada = Watching(), new_id()
     (room,) = its.rooms
     its.come(ada)
-    its.attendance.say(Present(room.stream, ada, "tab", "TYPING"))
+    its.attendance.say(Present(room.stream, ada, "tab", "WRITING"))
     its.onlooker.offer(room.stream, {ada}, set())
 
     room.ended = "ACCESS_LOST"
@@ -534,7 +534,7 @@ async def test_what_happens_while_something_is_told_is_told_next() -> None:
     assert await its.onlooker.next() == Moved([(ada, PersonState.ONLINE)])
     nudges = its.nudges
 
-    its.attendance.say(Present(room.stream, bob, "tab", "TYPING"))
+    its.attendance.say(Present(room.stream, bob, "tab", "WRITING"))
     its.onlooker.note(room.stream)
 
     assert its.nudges == nudges + 1

@@ -147,11 +147,11 @@ def test_two_tabs_do_not_overrule_each_other(hall: Hall) -> None:
 
 def test_subjects_have_nothing_to_do_with_each_other(hall: Hall) -> None:
     hall.say(ADA)
-    hall.attendance.say(Present("room:r", ADA, "tab", "TYPING", None, NOON))
+    hall.attendance.say(Present("room:r", ADA, "tab", "WRITING", None, NOON))
     hall.say(ADA, None)
 
     assert hall.shown() == []
-    assert [one.doing for one in hall.attendance.at("room:r")] == ["TYPING"]
+    assert [one.doing for one in hall.attendance.at("room:r")] == ["WRITING"]
 
 
 def test_so_many_people_are_shown_and_who_is_there_may_stay(hall: Hall) -> None:

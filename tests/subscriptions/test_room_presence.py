@@ -16,6 +16,7 @@ from sqlmodel import col
 
 from auth.viewer import Viewer
 from models.ids import encode_id, new_id
+from models.message import Content
 from models.presence import (
     MOST_WORDS,
     ONLINE_LEASE,
@@ -29,7 +30,7 @@ from models.presence import (
 )
 from models.room import PersonSeen
 from models.store.sql import Database, counting_statements
-from resolvers import administration, reading, room_presence, rooms, seen
+from resolvers import administration, messages, reading, room_presence, rooms, seen
 from subscriptions import people as telling
 from subscriptions.onlooker import Moved, Onlooker
 from subscriptions.redis_broker import RedisBroker
@@ -42,7 +43,7 @@ from tests.subscriptions.test_room_events import Follow
 from tests.world import World
 
 FOLLOW = """subscription ($room: ID!) { roomEvents(roomId: $room) { cursor event { __typename
-  ... on TypingChanged { typists { threadId person { name } } }
+  ... on TypingChanged { typists { doing threadId messageId person { name } } }
   ... on MembersPresenceChanged { members { state personId person { name } } }
   ... on MessageEvent { message { text } } } } }"""
 TYPE = """mutation ($i: RoomTypingInput!) { roomTyping(input: $i) { outcome typists { person { name } }
@@ -77,8 +78,13 @@ async def following(worker: Worker, who: Viewer, room_id: UUID) -> AsyncIterator
 
 
 def writing(*names: str, thread: str | None = None) -> dict[str, Any]:
-    people = [{"threadId": thread, "person": {"name": name}} for name in names]
+    people = [typist(name, thread=thread) for name in names]
     return {"__typename": "TypingChanged", "typists": people}
+
+
+def typist(name: str, *, thread: str | None = None, edits: str | None = None) -> dict[str, Any]:
+    doing = "WRITING" if edits is None else "EDITING"
+    return {"doing": doing, "threadId": thread, "messageId": edits, "person": {"name": name}}
 
 
 def moved(*people: tuple[Viewer, str, str]) -> dict[str, Any]:
@@ -120,9 +126,104 @@ async def test_the_others_see_who_writes_until_it_is_said(start: StartWorker) ->
     assert writing() in told
 
 
+async def test_the_others_see_who_edits_which_message_until_it_is_edited(start: StartWorker) -> None:
+    worker = await start()
+    world = worker.world
+    one, other = await world.client("Olga"), await world.freelancer("Mo")
+    room_id = await direct(world, one, other)
+    first, second = await said(world, other, room_id, "first"), await said(world, other, room_id, "second")
+    message = encode_id("message", first)
+    before = await world.footprint()
+
+    async with following(worker, one, room_id) as its:
+        answer = await types(world, other, room_id, messageId=message)
+        assert await its.next() == {"__typename": "TypingChanged", "typists": [typist("Mo", edits=message)]}
+        assert await world.footprint() == before
+        # Beside it they write a new one, and send it; then they edit another one.
+        await types(world, other, room_id, client="phone")
+        both = {"__typename": "TypingChanged", "typists": [typist("Mo"), typist("Mo", edits=message)]}
+        assert sorted((await its.next())["typists"], key=str) == sorted(both["typists"], key=str)
+        await said(world, other, room_id, "third")
+        told = [await its.next(), await its.next()]
+        await edit(world, other, room_id, second, "the second")
+        told.append(await its.next())
+        still = doings(world, room_id)
+        # What says the same as before has been edited, too.
+        await edit(world, other, room_id, first, "first")
+        told.append(await its.next())
+
+    assert (answer["outcome"], answer["errors"]) == ("APPLIED", [])
+    assert {"__typename": "TypingChanged", "typists": [typist("Mo", edits=message)]} in told[:2]
+    assert still == [("EDITING", first)]
+    assert told[2]["__typename"] == "MessageEdited"
+    assert told[3] == writing()
+
+
+async def test_what_was_deleted_is_not_edited_any_more(world: World) -> None:
+    owner, member = await world.client(), await world.freelancer()
+    room_id = await group(world, owner, member)
+    first, second = await said(world, member, room_id), await said(world, member, room_id)
+    await types(world, member, room_id, messageId=encode_id("message", first))
+    await types(world, member, room_id, messageId=encode_id("message", second), client="phone")
+
+    # By who moderates the group.
+    await messages.delete_message(world.as_(owner), room_id, first)
+
+    assert doings(world, room_id) == [("EDITING", second)]
+
+
+async def test_a_repeat_of_an_edit_ends_nothing(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    room_id = await direct(world, one, other)
+    id = await said(world, one, room_id)
+    await edit(world, one, room_id, id, "better", key="once")
+    await types(world, one, room_id, messageId=encode_id("message", id))
+
+    await edit(world, one, room_id, id, "better", key="once")
+
+    assert doings(world, room_id) == [("EDITING", id)]
+
+
+async def test_only_a_message_of_ones_own_in_that_room_is_edited(world: World) -> None:
+    one, other = await world.client(), await world.freelancer()
+    room_id, elsewhere = await direct(world, one, other), await group(world, one, other)
+    mine, theirs = await said(world, one, room_id), await said(world, other, room_id)
+    gone, far = await said(world, one, room_id), await said(world, one, elsewhere)
+    await messages.delete_message(world.as_(one), room_id, gone)
+    before = await world.footprint()
+
+    async def refusal(id: UUID, **more: Any) -> tuple[str, list[str]]:
+        answer = await types(world, one, room_id, messageId=encode_id("message", id), **more)
+        assert (answer["outcome"], answer["typists"]) == ("REJECTED", None)
+        (error,) = answer["errors"]
+        return error["code"], error["path"]
+
+    assert await refusal(theirs) == ("NOT_ALLOWED", [])
+    assert await refusal(gone) == ("DELETED_MESSAGE", [])
+    assert await refusal(far) == ("NOT_FOUND", ["messageId"])
+    assert await refusal(new_id()) == ("NOT_FOUND", ["messageId"])
+    assert await refusal(mine, threadId=encode_id("message", mine)) == ("INVALID", ["threadId"])
+    assert (doings(world, room_id), await world.footprint()) == ([], before)
+    # That one does so no longer is heard whatever became of the message.
+    over = await types(world, one, room_id, messageId=encode_id("message", gone), isTyping=False)
+    assert over["outcome"] == "APPLIED"
+    assert (await types(world, one, room_id, messageId=encode_id("message", mine)))["outcome"] == "APPLIED"
+
+
+def doings(world: World, room_id: UUID) -> list[tuple[str | None, UUID | None]]:
+    return [(one.doing, one.part) for one in world.services.attendance.at(f"room:{room_id}")]
+
+
+async def edit(
+    world: World, who: Viewer, room_id: UUID, id: UUID, text: str, *, key: str | None = None
+) -> None:
+    op = world.as_(who, key=key, mutation="message_edit")
+    await messages.edit_message(op, room_id, id, Content(text))
+
+
 def test_who_writes_is_shown_for_ten_seconds_and_who_is_online_for_ninety() -> None:
     hall = Hall()
-    hall.attendance.say(here(BOB, "TYPING"), lease=TYPING_LEASE)
+    hall.attendance.say(here(BOB, "WRITING"), lease=TYPING_LEASE)
     hall.attendance.say(here(UUID(int=9), "ONLINE"), lease=ONLINE_LEASE)
 
     hall.time += 10
