@@ -1,6 +1,5 @@
 """A task on a board, and what hangs on it: people, labels, checklists, relations, comments."""
 
-import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -11,6 +10,7 @@ from sqlmodel import Field, SQLModel
 
 from models.board import NEVER, ColumnCategory
 from models.checks import Checks
+from models.emoji import MAX_EMOJI
 from models.errors import AlreadyExists, LimitReached, NotOpen
 from models.table import Versioned, big, long_text, reference, utc, words
 from models.vocabulary import Vocabulary
@@ -18,14 +18,7 @@ from models.vocabulary import Vocabulary
 MAX_TITLE, MAX_DESCRIPTION, MAX_COMMENT, MAX_SWIMLANE, MAX_ITEM = 200, 20_000, 10_000, 40, 200
 MAX_ESTIMATE, MAX_ASSIGNEES, MAX_TASK_LABELS = 1_000, 20, 20
 MAX_LEVELS, MAX_REACTIONS = 5, 100
-MAX_CHECKLISTS, MAX_ITEMS, MAX_RELATIONS, MAX_MENTIONS, MAX_EMOJI = 10, 100, 50, 20, 16
-
-
-_EMOJI = re.compile(
-    # A symbol with what joins, colours and tags it; a keycap; a sign that is one only in its emoji style.
-    "(?:[\u2190-\u2bff\u3297\u3299\u00a9\u00ae\u2122\U0001f000-\U0001faff][\ufe0f\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]*)+"
-    "|[0-9#*]\ufe0f?\u20e3|[\u2139\u203c\u2049\u3030\u303d]\ufe0f"
-)
+MAX_CHECKLISTS, MAX_ITEMS, MAX_RELATIONS, MAX_MENTIONS = 10, 100, 50, 20
 
 
 class TaskPriority(Vocabulary):
@@ -44,11 +37,6 @@ class TaskRelationKind(Vocabulary):
     BLOCKS = "BLOCKS", "The other one cannot be completed before this one."
     RELATES = "RELATES", "They belong together."
     DUPLICATES = "DUPLICATES", "The other one says the same, and is the one to work on."
-
-
-def is_emoji(text: str) -> bool:
-    """Whether a text is made of emojis: of one, as far as can be told without the list of them."""
-    return _EMOJI.fullmatch(text) is not None
 
 
 class TaskIdTaken(AlreadyExists):

@@ -18,6 +18,7 @@ from auth.revocation import LossKind
 from auth.viewer import SignInRequired
 from models.chat import ChatDraft, ChatFact, ChatKind, ChatMessage, Sealed
 from models.chat_cipher import Place, sealed_name
+from models.emoji import is_emoji
 from models.errors import DomainError, IdempotencyConflict, Invalid, NotAllowed, NotFound
 from models.idempotency import Outcome
 from models.message import MAX_EMOJIS, MAX_FACTS, Content, DeletedMessage, MessageIsFull
@@ -38,7 +39,6 @@ from models.store.chat import ChatPage
 from models.store.chat_keys import Unreadable
 from models.store.sql import Position, Receipt, Transaction
 from models.stream import StreamHead
-from models.task import is_emoji
 from models.user import AccountGone
 from resolvers.message_files import (
     MessageFile,

@@ -22,11 +22,11 @@ from models.board_events import (
     CommentRestored,
 )
 from models.checks import Checks
+from models.emoji import MAX_EMOJI, is_emoji
 from models.errors import NotAllowed, NotFound
 from models.task import (
     MAX_CHECKLISTS,
     MAX_COMMENT,
-    MAX_EMOJI,
     MAX_ITEM,
     MAX_ITEMS,
     MAX_MENTIONS,
@@ -41,7 +41,6 @@ from models.task import (
     TaskMention,
     TaskReaction,
     TaskWatcher,
-    is_emoji,
 )
 from resolvers.board_steps import keep_text, plain, set_changed, step, told, typed
 from resolvers.boards import Done

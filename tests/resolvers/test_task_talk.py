@@ -8,7 +8,7 @@ import pytest
 from models.errors import NotAllowed, NotFound, Refusals
 from models.idempotency import Outcome
 from models.ids import encode_id
-from models.task import ArchivedTask, DeletedComment, TaskComment, TaskIsFull, TaskRelationKind, is_emoji
+from models.task import ArchivedTask, DeletedComment, TaskComment, TaskIsFull, TaskRelationKind
 from resolvers import task_talk, tasks
 from tests.resolvers.boards import Stage, board_stage
 from tests.world import Hired, World
@@ -124,16 +124,6 @@ async def test_a_checklist_and_its_lines_come_back_when_undone(world: World) -> 
         await task_talk.add_item(stage.client, receipt.entity_id, {"text": "Two"})
     await stage.undo(removed)
     await task_talk.add_item(stage.client, receipt.entity_id, {"text": "Two"})
-
-
-@pytest.mark.parametrize("emoji", ["👍", "1️⃣", "ℹ️", "👩‍💻", "🇩🇪", "👩🏻‍❤️‍💋‍👩🏻", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "Ⓜ️", "㊗️", "◾", "©️"])
-def test_emojis_of_every_make_pass(emoji: str) -> None:
-    assert is_emoji(emoji)
-
-
-@pytest.mark.parametrize("text", ["", "a", "1", "\u200d", "\u202e", "!!!", "<>/", "\u2066\u2067", "a\ufe0f"])
-def test_what_is_seen_as_no_emoji_is_none(text: str) -> None:
-    assert not is_emoji(text)
 
 
 async def test_a_line_given_to_somebody_is_told_by_their_public_id(world: World) -> None:
