@@ -347,6 +347,18 @@ def visible_presence(viewer: Viewer) -> Clause:
     other, or they do not show it. Administrators have no other eyes."""
     if viewer.user_id is None:
         return NOTHING
+    return _is(viewer, col(User.id)) | (_is_company(viewer) & ~hides_presence(col(User.id)))
+
+
+def visible_status(viewer: Viewer) -> Clause:
+    """Of `User`: what they say about themselves. Like `visible_presence`, but they wrote it to be read."""
+    if viewer.user_id is None:
+        return NOTHING
+    return _is(viewer, col(User.id)) | _is_company(viewer)
+
+
+def _is_company(viewer: Viewer) -> Clause:
+    """Of `User`: whoever shares a room with one now, and neither has blocked the other."""
     mine: Any = aliased(RoomMember)
     theirs: Any = aliased(RoomMember)
     shares = sa.exists().where(
@@ -356,10 +368,8 @@ def visible_presence(viewer: Viewer) -> Clause:
         theirs.user_id == col(User.id),
         theirs.left_at.is_(None),
     )
-    is_theirs = col(User.status) == UserStatus.ACTIVE
-    return _is(viewer, col(User.id)) | (
-        is_theirs & shares & ~is_blocked_between(viewer.user_id, col(User.id)) & ~hides_presence(col(User.id))
-    )
+    is_active = col(User.status) == UserStatus.ACTIVE
+    return is_active & shares & ~is_blocked_between(viewer.user_id, col(User.id))
 
 
 def hides_presence(user_id: Any) -> Clause:

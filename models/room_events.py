@@ -154,6 +154,13 @@ class ChatPresenceSet(ToPerson, Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PersonStatusSet(ToPerson, Event):
+    """You said something about yourself, or nothing any more."""
+
+    topic: ClassVar[Topic] = Topic.ROOMS
+
+
+@dataclass(frozen=True, kw_only=True)
 class PersonBlockEvent(ToPerson, Event):
     """Told to whoever blocked, and nobody else."""
 

@@ -27,6 +27,7 @@ from models.invitation import GigInvitation, InvitationStatus
 from models.kept_words import MessageDraft, MessageReport, ScheduledMessage
 from models.notification import Notification, NotificationPreference
 from models.pace import ChatPace
+from models.person_status import PersonStatus
 from models.profile import ClientProfile, FreelancerProfile, FreelancerSkill, Visibility
 from models.recommendation import (
     HiddenClient,
@@ -288,6 +289,7 @@ def _deleted(user_id: UUID) -> Sequence[sa.Executable]:
         sa.delete(ChatPreference).where(col(ChatPreference.user_id) == user_id),
         sa.delete(ThreadFollow).where(col(ThreadFollow.user_id) == user_id),
         sa.delete(PersonSeen).where(col(PersonSeen.user_id) == user_id),
+        sa.delete(PersonStatus).where(col(PersonStatus.user_id) == user_id),
         # Whom others have blocked is theirs to know.
         sa.delete(PersonBlock).where(col(PersonBlock.blocker_id) == user_id),
         # Uploads that hang on nothing. Their bytes go with the next round of `delete_loose_files`.

@@ -26,7 +26,7 @@ from models.event import EVENTS, Event, Topic
 from models.gig_events import ConcernedEvent
 from models.gig_workflow import GigStatus
 from models.ids import decode_id, encode_id
-from models.room_events import RoomMemberEvent, RoomReadReceipt
+from models.room_events import PersonStatusSet, RoomMemberEvent, RoomReadReceipt
 from models.store.sql import Position
 from models.user import AccountEvent, Role
 from resolvers.operation import Operation
@@ -37,6 +37,7 @@ from schema.graph import Followed, Scope, argument, attached, declare, reference
 from schema.notes import notes
 from schema.notifications import NotificationCounts, NotificationType, counts_for
 from schema.payloads import Auth, Needs
+from schema.person_status import PersonStatus, status_of
 from schema.places import stream_cursor
 from schema.room_events import MESSAGE_EVENTS, SAID, message_event
 from schema.room_presence import MemberPresence, MembersPresenceChanged, RoomTypist, TypingChanged
@@ -313,6 +314,12 @@ class _Kind:
             annotations["person_name"] = str | None
             namespace["person_name"] = attached(
                 names_in_rooms, "person_id", "What the member is called.", is_personal=False
+            )
+        if issubclass(kind, PersonStatusSet):
+            # Not called `status`: of others, that is a word.
+            annotations["person_status"] = PersonStatus | None
+            namespace["person_status"] = attached(
+                status_of, "person_id", "What you say now; null if that is nothing."
             )
         annotations["note"] = Markdown | None
         namespace["note"] = attached(

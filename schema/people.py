@@ -4,6 +4,7 @@ from auth import access
 from models.user import User
 from schema.graph import column, node, source
 from schema.node import Node
+from schema.person_status import PersonStatus, status_of
 from schema.room_presence import PersonPresence, presence_of
 
 
@@ -20,4 +21,9 @@ class PersonType(Node):
         presence_of,
         "Whether they are there; null unless you share a room of chat with them now, if one of you has blocked the other, and if "
         "they do not show it.",
+    )
+    status: PersonStatus | None = source(
+        status_of,
+        "What they say about themselves now; null if that is nothing, unless you share a room of chat with them now, and if one of "
+        "you has blocked the other.",
     )

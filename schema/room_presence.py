@@ -174,8 +174,9 @@ def member_presence(people: Iterable[tuple[UUID, PersonState]]) -> list[MemberPr
 
 
 @strawberry.type(
-    description="Members of the room who came, went or turned away, to who selects `members`: when the stream is ready, those who "
-    "are there; then whoever is in another state than you were told. Not in rooms of more than 200 members. In `viewerEvents` members "
+    description="Members of the room who came, went or turned away, or say something else about themselves (`status` of the person), "
+    "to who selects `members`: when the stream is ready, those who are there; then whoever is in another state than you were told, or "
+    "has another status than before. Not in rooms of more than 200 members. In `viewerEvents` members "
     "of all rooms that are followed there, each person once: keep what you were told of them. It holds for whoever is with you in "
     "one of these rooms, and whoever you were told nothing of is OFFLINE; of those with whom you share none any more, nothing is "
     "told until you do again. Like every word about a stream it is no fact: it moves no cursor and is not replayed."

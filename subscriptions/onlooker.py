@@ -5,8 +5,9 @@ several changes the last is told, and nothing grows with what happens.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
@@ -19,6 +20,7 @@ MOST_THERE = MOST_ROOMS * MOST_PEOPLE
 
 
 _WRITES = frozenset(RoomDoing)
+_NOBODY: Mapping[UUID, int] = MappingProxyType({})
 AT_ONCE = 50
 """People in one word: to look them up and to show them takes the loop two milliseconds."""
 
@@ -42,7 +44,7 @@ class At:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Members of rooms who are in another state than was told."""
+    """Members of rooms who are in another state than was told, or have another status."""
 
     people: Sequence[tuple[UUID, PersonState]]
 
@@ -73,6 +75,10 @@ class Onlooker:
         """Subjects where others may be than was told, in the order in which they are looked at."""
         self._moved: dict[str, set[UUID]] = {}
         """Of rooms, members who may be in another state than was told."""
+        self._anew: dict[UUID, int] = {}
+        """Of members who say something else about themselves, the version of it, until it is told."""
+        self._said: dict[UUID, int] = {}
+        """Which version was told last, of those who said something else."""
         self._blocked: Set[UUID] = frozenset()
         """Of members: those who blocked the viewer, or whom they blocked. They are told of as not there."""
 
@@ -85,6 +91,9 @@ class Onlooker:
         """Nothing is told of it from now on, whatever was noted."""
         for noted in (self._watched, self._changed, self._moved, self._shown):
             noted.pop(subject, None)
+        # Of those who are in another room, too, it is told all the same.
+        still: Set[UUID] = set().union(*self._moved.values()) if self._anew else frozenset()
+        self._anew = {one: version for one, version in self._anew.items() if one in still}
 
     def note(self, subject: str) -> None:
         """Somebody came to a subject, left it, or does something else there."""
@@ -92,11 +101,21 @@ class Onlooker:
             self._changed[subject] = None
             self._nudge()
 
-    def offer(self, subject: str, people: Set[UUID], blocked: Set[UUID]) -> None:
-        """These members of a room may be in another state than was told; those of them who are `blocked` are gone."""
+    def offer(
+        self, subject: str, people: Set[UUID], blocked: Set[UUID], anew: Mapping[UUID, int] = _NOBODY
+    ) -> None:
+        """These members of a room may be in another state than was told; those of them who are `blocked` are gone. Some say
+        something else about themselves since: `anew` has the version of it."""
         people = people - {self.viewer.user_id}
         self._blocked = (self._blocked - people) | (people & blocked)
-        if news := {one for one in people if self._state_of(one) is not self._told_of(one)}:
+        for one in people & anew.keys() - blocked:
+            if self._said.get(one, 0) < anew[one]:
+                self._anew[one] = anew[one]
+        for one in blocked & self._anew.keys():
+            del self._anew[one]
+        if news := {
+            one for one in people if one in self._anew or self._state_of(one) is not self._told_of(one)
+        }:
             self._moved.setdefault(subject, set()).update(news)
             self._nudge()
 
@@ -143,14 +162,18 @@ class Onlooker:
         found = []
         for person_id in people:
             state = self._state_of(person_id)
-            if state is self._told_of(person_id):
+            version = self._anew.pop(person_id, None)
+            if version is None and state is self._told_of(person_id):
                 continue
             found.append((person_id, state))
+            if version is not None:
+                self._said[person_id] = version
             self.there.pop(person_id, None)
             if state is not PersonState.OFFLINE:
                 self.there[person_id] = state
-        while len(self.there) > MOST_THERE:
-            del self.there[next(iter(self.there))]
+        for told in (self.there, self._said):
+            while len(told) > MOST_THERE:
+                del told[next(iter(told))]
         return Moved(found) if found else None
 
     def _state_of(self, person_id: UUID) -> PersonState:

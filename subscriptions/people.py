@@ -6,6 +6,7 @@ do not show themselves, and who has blocked whom. Onlookers get names only; what
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
@@ -22,9 +23,10 @@ from sqlmodel import col
 from auth.access import hides_presence
 from models.presence import MOST_PEOPLE, PERSON, Attendance, PersonState
 from models.room import PersonBlock, RoomMember
+from models.store.compiled import compiled
 from models.store.sql import Database
 from models.user import User, UserStatus
-from subscriptions.log import CHAT
+from subscriptions.log import CHAT, horizon_now
 from subscriptions.onlooker import Onlooker
 
 PAUSE_S = 0.5
@@ -49,9 +51,12 @@ class _Round:
     rooms: Set[UUID]
     new: Mapping[UUID, Set[Onlooker]]
     """Rooms, with those who begin to ask for them."""
+    restated: Mapping[UUID, int]
+    """People who say something else about themselves, in whatever room they are, with the version of it."""
 
     def news_of(self, room_id: UUID) -> Set[UUID]:
-        return self.moved | self.joined if room_id in self.rooms else self.moved
+        everywhere = self.moved | self.restated.keys()
+        return everywhere | self.joined if room_id in self.rooms else everywhere
 
 
 class People:
@@ -70,6 +75,10 @@ class People:
         self._rooms: set[UUID] = set()
         """In which those who joined may be."""
         self._blocks_before: Set[tuple[UUID, UUID]] = frozenset()
+        self._restated: dict[UUID, int] = {}
+        self._statuses_before: Set[tuple[UUID, int]] = frozenset()
+        self._horizon: int | None = None
+        """Statuses that were not visible then are looked for next."""
         self._wake = asyncio.Event()
 
     def attend(self, room_id: UUID, onlooker: Onlooker) -> None:
@@ -96,6 +105,12 @@ class People:
             self._moved.add(person_id)
             self._wake.set()
 
+    def note_restated(self, person_id: UUID, version: int) -> None:
+        """Somebody says something else about themselves."""
+        if self._asking:
+            self._restated[person_id] = version
+            self._wake.set()
+
     def note_joined(self, people: Set[UUID], rooms: Set[UUID]) -> None:
         """Some of these people may have joined some of these rooms."""
         if asked := rooms & self._asking.keys():
@@ -112,7 +127,8 @@ class People:
             asyncio.get_running_loop().call_later(self._pause_s, self.note_joined, people, rooms)
 
     async def recheck(self) -> None:
-        """Note those who blocked somebody, or let them be, since this was last called: no word of theirs tells of it."""
+        """Note those who blocked somebody, or let them be, or say something else about themselves, since this was last called:
+        no word of theirs tells of it."""
         viewers = list(self._viewers)
         found = await self._db.fetch(_blocks_of(), {"viewers": viewers}) if viewers else ()
         blocks = {(row.blocker_id, row.blocked_id) for row in found}
@@ -120,14 +136,27 @@ class People:
             for person_id in two:
                 self.note(person_id)
         self._blocks_before = blocks
+        await self._note_statuses()
+
+    async def _note_statuses(self) -> None:
+        """By writer, as heads that moved are found: who wrote before another one may have committed after them."""
+        if self._horizon is None:
+            self._horizon = await horizon_now(self._db)
+        (found,) = await self._db.poll(_RESTATED, {"horizon": str(self._horizon)})
+        statuses = set(zip(found["people"], found["versions"], strict=True))
+        for person_id, version in statuses - self._statuses_before:
+            self.note_restated(person_id, version)
+        self._horizon, self._statuses_before = int(found["horizon"]), statuses
 
     async def run(self) -> None:
         """Tell until cancelled. While the database is away, it waits."""
+        with contextlib.suppress(Exception):  # `recheck` does it then
+            self._horizon = await horizon_now(self._db)
         while True:
             await self._wake.wait()
             self._wake.clear()
             round = self._next_round()
-            is_last = not self._moved and not self._new
+            is_last = not self._moved and not self._new and not self._restated
             try:
                 await self._tell(round)
             except Exception as error:  # what was to be told is told later
@@ -144,12 +173,14 @@ class People:
         new = {room_id: self._new.pop(room_id) for room_id in list(islice(self._new, MOST_NEW))}
         joined, self._joined = self._joined, set()
         rooms, self._rooms = self._rooms, set()
-        return _Round(moved, joined, rooms, new)
+        restated = dict(self._restated.popitem() for _ in range(min(MOST_MOVED, len(self._restated))))
+        return _Round(moved, joined, rooms, new, restated)
 
     def _repeat(self, round: _Round) -> None:
         self._moved |= round.moved
         self._joined |= round.joined
         self._rooms |= round.rooms
+        self._restated = {**round.restated, **self._restated}
         for room_id, onlookers in round.new.items():
             if still := onlookers & self._asking.get(room_id, set()):
                 self._new.setdefault(room_id, set()).update(still)
@@ -158,7 +189,7 @@ class People:
     async def _tell(self, round: _Round) -> None:
         by_room: dict[UUID, set[UUID]] = {}
         values = {
-            "moved": list(round.moved),
+            "moved": list(round.moved | round.restated.keys()),
             "joined": list(round.joined),
             "rooms": list(round.rooms),
             "new": list(round.new),
@@ -182,7 +213,7 @@ class People:
                     # But it may have been told of some as there, before it left the room or they did.
                     told = there | (people & onlooker.there.keys()) if is_new else news
                     me = onlooker.viewer.require_user()
-                    onlooker.offer(f"{CHAT}{room_id}", told, blocks.get(me, frozenset()))
+                    onlooker.offer(f"{CHAT}{room_id}", told, blocks.get(me, frozenset()), round.restated)
                 if count % AT_ONCE == 0:
                     await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -265,3 +296,12 @@ def _gathered(
 def _among(column: Mapped[UUID], name: str) -> sa.ColumnElement[bool]:
     """One parameter, however many there are."""
     return column == sa.any_(sa.bindparam(name, type_=sa.ARRAY(sa.Uuid)))
+
+
+_RESTATED = compiled(
+    sa.text("""
+    select cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as horizon,
+           coalesce(array_agg(user_id), '{}') as people, coalesce(array_agg(version), '{}') as versions
+    from person_status where x >= cast(cast(:horizon as text) as xid8)
+""")
+)

@@ -60,6 +60,7 @@ RECEIVERS = {
     "act": "BoardAct",
     "room": "Room",
     "here": "Here",
+    "saying": "Saying",
     "message": "ChatMessage",
     "scheduled": "ScheduledMessage",
     "report": "MessageReport",

@@ -26,6 +26,7 @@ from models.message import Content
 from models.notice import NotificationCategory
 from models.notification import NotificationChannel
 from models.pace import ChatPaces, Pace
+from models.person_status import Saying
 from models.profile import SkillLevel
 from models.recommendation import DismissReason, RecommendationKind, RecommendationList
 from models.registry import metadata
@@ -56,6 +57,7 @@ from resolvers import (
     message_reports,
     messages,
     notifications,
+    person_status,
     profiles,
     projection,
     reading,
@@ -100,7 +102,7 @@ WRITTEN_IN = {
 """What is sealed shows nothing of it: messages, code, comments on code."""
 
 GONE = {
-    "board_act.actor_id", "chat_pace.user_id", "message_draft.author_id", "scheduled_message.author_id", "chat_key.author_id", "chat_preference.user_id", "person_seen.user_id", "chat_word.author_id",
+    "board_act.actor_id", "chat_pace.user_id", "message_draft.author_id", "scheduled_message.author_id", "chat_key.author_id", "chat_preference.user_id", "person_seen.user_id", "person_status.user_id", "chat_word.author_id",
     "freelancer_skill.freelancer_id", "hidden_client.client_id", "hidden_client.user_id", "idempotency_key.actor_id",
     "notification.user_id", "notification_preference.user_id", "person_block.blocker_id",
     "recommendation_dismissal.freelancer_id", "recommendation_dismissal.user_id", "recommendation_list.user_id",
@@ -334,6 +336,7 @@ async def wrote_everywhere(world: World, me: Viewer) -> UUID:
     await rooms.block_person(mine, other_client.require_user())
     await rooms.block_person(world.as_(other_freelancer), my_id)
     await reading.set_receipts(mine, is_on=False)
+    await person_status.set_status(mine, Saying(f"{WORD} is away", "🌴"))
     world.services.last_seen.note(my_id, at=mine.now())
     await world.services.last_seen.write(world.services.db, at=mine.now())
     await notifications.set_preference(

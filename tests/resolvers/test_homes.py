@@ -143,6 +143,7 @@ HOMES = {
     ),
     "chat_preference": "'user:' || user_id",
     "person_seen": "'user:' || user_id",
+    "person_status": "'user:' || user_id",
     "person_block": "'user:' || blocker_id",
     "chat_fact": "'room:' || room_id",
     "chat_key": "coalesce((select 'user:' || owner_id from snippet where snippet.id = room_id), 'room:' || room_id)",

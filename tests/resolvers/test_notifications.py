@@ -479,7 +479,7 @@ def test_only_kinds_that_name_people_are_told() -> None:
         "TaskUnrelated",
         "AccountErased", "ContractStarted", "GigCancelled", "GigCompleted", "GigCreated", "GigEdited", "GigFellBack", "GigFilled", "GigPaused",
         "GigPublished", "GigReopened", "GigResumed", "GigSubmittedForApproval", "NotificationsChanged", "ProfileEdited",
-        "ChatPreferenceSet", "ChatPresenceSet", "PersonBlocked", "PersonUnblocked", "RoomReadMarked", "RoomReadReceipt", "RoomArchived", "RoomCreated", "RoomEdited", "RoomMemberAdded", "RoomMemberLeft",
+        "ChatPreferenceSet", "ChatPresenceSet", "PersonStatusSet", "PersonBlocked", "PersonUnblocked", "RoomReadMarked", "RoomReadReceipt", "RoomArchived", "RoomCreated", "RoomEdited", "RoomMemberAdded", "RoomMemberLeft",
         "RoomMemberRemoved", "RoomMemberRoleSet", "RoomPreferenceSet", "RoomUnarchived",
         "SnippetArchived", "SnippetCommentDeleted", "SnippetCommentEdited", "SnippetCommented", "SnippetCreated", "SnippetRenamed",
         "SnippetRestored", "SnippetRevised", "SnippetShareEnded", "SnippetShareNarrowed", "SnippetShared", "SnippetThreadReopened", "SnippetThreadResolved",

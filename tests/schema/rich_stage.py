@@ -17,6 +17,7 @@ from models.gig import BudgetKind, GigVisibility, SkillNeed
 from models.gig_content import WantedSkill
 from models.ids import encode_id
 from models.message import Content
+from models.person_status import Saying
 from models.profile import SkillLevel
 from models.snippet import SnippetLanguage
 from models.task import TaskPriority, TaskRelationKind
@@ -32,6 +33,7 @@ from resolvers import (
     jobs,
     messages,
     notifications,
+    person_status,
     profiles,
     rooms,
     snippet_shares,
@@ -403,6 +405,9 @@ class _Story:
         await messages.react_to_message(owner, room_id, first, EMOJI, is_on=True)
         await messages.pin_message(owner, room_id, first, is_on=True)
         await rooms.set_preference(hired, room_id, {"is_favorite": True})
+        saying = Saying("On holiday", EMOJI, owner.now() + timedelta(days=9))
+        await person_status.set_status(owner, saying)
+        await person_status.set_status(hired, Saying(emoji=EMOJI))
         applicant = stage["applicant"].user_id
         assert applicant is not None
         direct = await rooms.open_direct(owner, applicant)

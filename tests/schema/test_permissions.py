@@ -344,6 +344,7 @@ MUTATION_ROWS: dict[str, Row] = {
     "roomMarkUnread": Row("SIGNED_IN", cells("NOT_FOUND", hired="APPLIED", owner="APPLIED"), read_room,
         lambda scene, _: {"id": scene.room, "from": scene.message}),
     "chatPresenceSet": Row("SIGNED_IN", cells("NOOP"), Stage.open, lambda scene, _: {"isOn": True}),
+    "personStatusSet": Row("SIGNED_IN", SIGNED_IN, nothing, lambda _, caller: {"text": caller, "emoji": EMOJI}),
     "presenceTell": Row("SIGNED_IN", SIGNED_IN, nothing, lambda _, caller: {"state": "ONLINE"}),
     "roomTyping": Row("SIGNED_IN", IN_ROOM, Stage.room, in_room()),
     "chatReceiptsSet": Row("SIGNED_IN", cells("NOOP"), Stage.open, lambda scene, _: {"isOn": True}),

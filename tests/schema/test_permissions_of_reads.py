@@ -10,8 +10,9 @@ from strawberry.types.base import StrawberryObjectDefinition
 from models.gig import GigVisibility
 from models.ids import encode_id
 from models.message import Content
+from models.person_status import Saying
 from models.profile import SkillLevel
-from resolvers import administration, gigs, invitations, messages, profiles, reading, rooms
+from resolvers import administration, gigs, invitations, messages, person_status, profiles, reading, rooms
 from resolvers.operation import Rules
 from schema.connections import ConnectionOf
 from schema.graph import Declaration, Many, One, Source, declared_fields
@@ -147,6 +148,7 @@ ROWS = {
     "Room.counts":                    "-      -      -      -      shown  shown  -      -",
     "Room.viewer":                    "-      -      -      -      shown  shown  -      -",
     "Person.presence":                "-      -      -      -      shown  none   none   none",
+    "Person.status":                  "-      -      -      -      shown  none   none   none",
     "RoomMember.person":              "-      -      -      -      2      2      -      -",
     "PersonBlock.person":             "-      -      -      -      -      -      -      -",
     "Room.drafts":                    "-      -      -      -      1      0      -      -",
@@ -217,7 +219,7 @@ SELECTIONS = {
     "TaskReaction": "reactions { person { id } }",
     "Room": "gig { id } application { id } contract { id } members { totalCount } membership { role } counts { unread } viewer { can } drafts { totalCount }",
     "RoomMember": "members { nodes { person { id } } }",
-    "Person": "presence { state }",
+    "Person": "presence { state } status { text }",
     "Notification": "actorName gig { id } application { id } contract { id } invitation { id } task { id } snippet { id } room { id } note",
     "User": "freelancer { id } client { id } skillGap { covered } sessions { totalCount } suspensionReason",
     "AdminAct": "actor { id } account { id } reason",
@@ -283,6 +285,7 @@ async def scene(stage: Stage) -> Scene:
     await reading.mark_read(stage.as_("hired"), key(scene.room), up_to=None)
     await reading.mark_read(stage.as_("owner"), key(scene.room), up_to=key(scene.message))
     await messages.send_message(stage.as_("hired"), key(scene.room), Content("Good."))
+    await person_status.set_status(stage.as_("hired"), Saying("On holiday"))
     await rooms.block_person(stage.as_("owner"), key(stage.id("person", "hired")))
     told = "select id from notification where user_id = :id and kind = 'WorkSubmitted'"
     rows = await stage.world.rows(told, id=stage["owner"].user_id)

@@ -21,7 +21,13 @@ from models.contract import EndReason
 from models.event import EVENTS
 from models.ids import encode_id, new_id
 from models.kept_events import KeptEvent, ReportEvent
-from models.room_events import ChatPreferenceSet, ChatPresenceSet, PersonBlockEvent, RoomEvent
+from models.room_events import (
+    ChatPreferenceSet,
+    ChatPresenceSet,
+    PersonBlockEvent,
+    PersonStatusSet,
+    RoomEvent,
+)
 from models.snippet_events import SnippetEvent
 from models.user import AccountEvent
 from resolvers import applications, contracts, feedback, gigs, invitations, notifications, profiles
@@ -323,6 +329,7 @@ async def test_every_kind_of_fact_keeps_every_callers_state_true(
         PersonBlockEvent,
         ChatPreferenceSet,
         ChatPresenceSet,
+        PersonStatusSet,
         KeptEvent,
         ReportEvent,
         AccountEvent,
