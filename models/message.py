@@ -49,6 +49,8 @@ class Content:
     """Files that it shows, in order."""
     notice: tuple[tuple[str, str], ...] = ()
     """Of what the platform says: the kind of the fact, and what it is about."""
+    here_ids: tuple[UUID, ...] | None = None
+    """Members who were there when it was sent, if it speaks to them; None if it does not. Until it is sent there are none."""
 
     def checked(self) -> Self:
         """As it is kept: mentions each once, in order. Raises `Refusals`."""
@@ -59,6 +61,11 @@ class Content:
         checks.count(("mentionIds",), self.mention_ids, max=MAX_MENTIONS)
         checks.done()
         return replace(self, text=text, mention_ids=tuple(sorted(set(self.mention_ids))))
+
+    @property
+    def mentioned_ids(self) -> tuple[UUID, ...]:
+        """Whom it speaks to, by name or because they were there; each once, in order."""
+        return tuple(sorted({*self.mention_ids, *self.here_ids})) if self.here_ids else self.mention_ids
 
     @property
     def as_bytes(self) -> bytes:
@@ -74,6 +81,9 @@ class Content:
             parts["mentions"] = self.mention_ids
         if self.mentions_room:
             parts["room"] = True
+        if self.here_ids is not None:
+            # They come from a database driver, whose UUIDs are of another type.
+            parts["here"] = [str(id) for id in self.here_ids]
         if self.file_ids:
             parts["files"] = self.file_ids
         if self.notice:
@@ -86,17 +96,19 @@ class Content:
         has = {
             "code": "```" in self.text,
             "file": bool(self.file_ids),
-            "mention": bool(self.mention_ids) or self.mentions_room,
+            "mention": bool(self.mentioned_ids) or self.mentions_room,
             "snippet": _SNIPPET.search(self.text) is not None,
         }
         return [trait for trait, it_has in has.items() if it_has] + [
-            f"mention:{id}" for id in self.mention_ids
+            f"mention:{id}" for id in self.mentioned_ids
         ]
 
     def says_the_same_as(self, given: "Content", *, is_edit: bool, keeps_files: bool = False) -> bool:
-        """Whether it is what somebody gave: the thread is ours, and an edit keeps what a message answers and quotes, and its
-        files where it names none."""
+        """Whether it is what somebody gave: the thread is ours, and who was there; and an edit keeps what a message answers and
+        quotes, and its files where it names none."""
         kept: dict[str, Any] = {"thread_id": self.thread_id}
+        if is_edit or (given.here_ids is not None and self.here_ids is not None):
+            kept["here_ids"] = self.here_ids
         if keeps_files:
             kept["file_ids"] = self.file_ids
         if is_edit:
@@ -110,7 +122,10 @@ class Content:
         mentions = tuple(UUID(id) for id in parts.get("mentions", ()))
         files = tuple(UUID(id) for id in parts.get("files", ()))
         notice = tuple(parts.get("notice", {}).items())
-        return cls(parts["text"], answers, thread, quote, mentions, parts.get("room", False), files, notice)
+        here = tuple(UUID(id) for id in parts["here"]) if "here" in parts else None
+        return cls(
+            parts["text"], answers, thread, quote, mentions, parts.get("room", False), files, notice, here
+        )
 
 
 def _id(text: str | None) -> UUID | None:

@@ -75,6 +75,18 @@ class Crowded(LimitReached):
         )
 
 
+class RoomTooLarge(LimitReached):
+    """Who is there is not looked at in so large a room."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"Those who are there can be mentioned in rooms of at most {MOST_PEOPLE} members, and this one has {count:,}. Mention "
+            "people by name, or everybody with `mentionsRoom`.",
+            limit=MOST_PEOPLE,
+            count=count,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Present:
     """What one client of a person says; `doing` None: that they are gone."""

@@ -52,7 +52,7 @@ from resolvers.message_pace import take_turn_to_react, take_turn_to_send
 from resolvers.open_words import contents_of, named_by
 from resolvers.operation import Operation
 from resolvers.projection import catch_up
-from resolvers.room_members import Part, parts_in
+from resolvers.room_members import Part, parts_in, who_is_here
 
 Words = Content | Unreadable | None
 """What a message says now, or why that cannot be read; None once it is deleted."""
@@ -137,6 +137,7 @@ async def edit_message(
             here.require_may_address(content)
         new = replace(
             content, answers_id=before.answers_id, thread_id=before.thread_id, quote_id=before.quote_id,
+            here_ids=before.here_ids,
             file_ids=before.file_ids if keeps_files else content.file_ids,
         )  # fmt: skip
         if new == before:
@@ -401,7 +402,8 @@ class Here:
 
     def require_may_address(self, content: Content) -> None:
         """In a group not everybody speaks to everybody. Raises `NotAllowed`."""
-        if content.mentions_room and self.part.kind is RoomKind.GROUP and not self.moderates:
+        speaks_to_many = content.mentions_room or content.here_ids is not None
+        if speaks_to_many and self.part.kind is RoomKind.GROUP and not self.moderates:
             raise NotAllowed(
                 "MODERATOR",
                 "Only owners and moderators speak to everybody in a group. Mention whom you mean.",
@@ -467,8 +469,13 @@ async def _require_few(op: Operation, message: ChatMessage) -> None:
 
 
 async def settled(op: Operation, room_id: UUID, content: Content) -> Content:
-    """With what it refers to checked, and the thread named by its first message. Raises `NotFound` and `DeletedMessage`."""
+    """With what it refers to checked, the thread named by its first message, and those who are there, if it speaks to them.
+
+    Raises `NotFound`, `DeletedMessage` and `RoomTooLarge`.
+    """
     await _require_members(op, room_id, content.mention_ids)
+    if content.here_ids is not None:
+        content = replace(content, here_ids=await who_is_here(op, room_id))
     named = {"answersId": content.answers_id, "quoteId": content.quote_id}
     found = await op.services.chat.store.messages(room_id, [id for id in named.values() if id is not None])
     for path, id in named.items():

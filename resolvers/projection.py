@@ -168,7 +168,7 @@ async def _tell(tx: Transaction, room_id: UUID, new: Sequence[_Read]) -> int | N
     The number up to which that is done; None if it is all."""
     by_people = (read for read in new if read.content is not None and read.message.sent.author_id != SYSTEM)
     new = sorted(by_people, key=lambda read: read.message.seq)
-    named = {id for read in new if read.content for id in read.content.mention_ids}
+    named = {id for read in new if read.content for id in read.content.mentioned_ids}
     is_of_two = col(Room.kind) != RoomKind.GROUP
     statement = (
         sa.select(col(RoomMember.user_id), col(RoomMember.is_muted), col(Room.kind))
@@ -193,7 +193,7 @@ async def _tell(tx: Transaction, room_id: UUID, new: Sequence[_Read]) -> int | N
             told = dict.fromkeys(await followers_told(tx, read.message, thread_id), (False, thread_id))
         # Whoever is told for a reason that says more is not told once more for following.
         for user_id, hears_all in people:
-            is_mention = user_id in read.content.mention_ids
+            is_mention = user_id in read.content.mentioned_ids
             if user_id != author_id and (is_mention or hears_all):
                 told[user_id] = (is_mention, None)
         for user_id, (is_mention, followed) in told.items():
@@ -248,7 +248,7 @@ async def _write(tx: Transaction, room_id: UUID, messages: Sequence[_Read]) -> N
             "author_id": read.message.sent.author_id,
             "thread_id": None if read.content is None else read.content.thread_id,
             "begins_thread": False,
-            "mention_ids": [] if read.content is None else list(read.content.mention_ids),
+            "mention_ids": [] if read.content is None else list(read.content.mentioned_ids),
             "mentions_room": read.content is not None and read.content.mentions_room,
             "is_pinned": read.message.pinned_at is not None,
             "is_deleted": read.message.deleted_at is not None,

@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from auth import access
+from models.presence import MOST_PEOPLE, PersonState, RoomTooLarge
 from models.room import Room, RoomKind, RoomMember, RoomRole
 from models.store.sql import Transaction
 from models.user import User, UserStatus
@@ -72,6 +73,36 @@ def _has_erased_member() -> sa.ColumnElement[bool]:
         member.room_id == col(Room.id), col(User.id) == member.user_id, col(User.status) == UserStatus.ERASED
     )
     return erased.correlate(Room)
+
+
+async def who_is_here(op: Operation, room_id: UUID) -> tuple[UUID, ...]:
+    """Members other than the caller who are there now, as far as this process knows and the caller may see it.
+
+    Raises `RoomTooLarge`.
+    """
+    user_id, left_at = col(RoomMember.user_id), col(RoomMember.left_at)
+    other: Any = aliased(RoomMember)
+    count = sa.select(sa.func.count()).where(other.room_id == room_id, other.left_at.is_(None))
+    seen = (
+        sa.select(user_id)
+        .join(User, col(User.id) == user_id)
+        .where(
+            col(RoomMember.room_id) == room_id,
+            left_at.is_(None),
+            user_id != op.viewer.user_id,
+            access.visible_presence(op.viewer),
+        )
+        .limit(MOST_PEOPLE)
+        .subquery()
+    )
+    people = sa.select(sa.func.array_agg(seen.c.user_id))
+    statement = sa.select(count.scalar_subquery().label("members"), people.scalar_subquery().label("people"))
+    (row,) = await op.db.fetch(statement)
+    if row.members > MOST_PEOPLE:
+        raise RoomTooLarge(row.members)
+    attendance = op.services.attendance
+    here = (one for one in row.people or () if attendance.state_of(one) is PersonState.ONLINE)
+    return tuple(sorted(here))
 
 
 def is_shut_out(op: Operation) -> sa.ColumnElement[bool]:

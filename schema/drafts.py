@@ -81,6 +81,9 @@ class DraftSaveInput:
     mentions_room: bool = strawberry.field(
         default=False, description="Whether it speaks to everybody in the room."
     )
+    mentions_here: bool = strawberry.field(
+        default=False, description="Whether it speaks to those who are there when it is sent."
+    )
     expected_version: int | None = strawberry.field(
         default=None, description=f"{VERSION} Without it the last to save wins."
     )
@@ -110,6 +113,7 @@ async def draft_save(op: Operation, input: DraftSaveInput) -> Answer:
         quote_id=_message(input.quote_id, "quoteId"),
         mention_ids=tuple(people_of(input.mention_ids, "mentionIds")),
         mentions_room=input.mentions_room,
+        here_ids=() if input.mentions_here else None,
     )
     thread_id = _message(input.thread_id, "threadId")
     return await drafts.save_draft(op, room_id, thread_id, content, expected_version=input.expected_version)

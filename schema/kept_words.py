@@ -28,6 +28,9 @@ class KeptText:
     )
     mentions: list[MessagePerson] = strawberry.field(description="Members whom it speaks to, by their ids.")
     mentions_room: bool = strawberry.field(description="Whether it speaks to everybody in the room.")
+    mentions_here: bool = strawberry.field(
+        description="Whether it speaks to those who are there when it is sent; of a reported message they are among `mentions`."
+    )
     attachment_ids: list[strawberry.ID] = strawberry.field(
         description="The ids of the files that a reported message showed then; some may be gone since. Who may not read a file "
         "cannot by its id."
@@ -42,7 +45,8 @@ def kept_text(words: Content | Unreadable) -> KeptText:
         text=Markdown(words.text) if isinstance(words, Content) else None,
         answers_id=None if content.answers_id is None else message_id(content.answers_id),
         quote_id=None if content.quote_id is None else message_id(content.quote_id),
-        mentions=[MessagePerson(user_id=user_id) for user_id in content.mention_ids],
+        mentions=[MessagePerson(user_id=user_id) for user_id in content.mentioned_ids],
         mentions_room=content.mentions_room,
+        mentions_here=content.here_ids is not None,
         attachment_ids=[strawberry.ID(encode_id("file", id)) for id in content.file_ids],
     )

@@ -12,6 +12,7 @@ from models.errors import NotFound
 from models.ids import decode_id
 from models.message import Content, DeletedMessage, MessageIsFull
 from models.pace import SlowMode, TooFast
+from models.presence import RoomTooLarge
 from models.room import ArchivedRoom, BlockedPerson, ReadOnlyRoom
 from models.user import AccountGone
 from resolvers import drafts, messages
@@ -53,6 +54,11 @@ class MessageSendInput:
     mentions_room: bool = strawberry.field(
         default=False,
         description="Whether it speaks to everybody in the room; in a group by its owners and moderators.",
+    )
+    mentions_here: bool = strawberry.field(
+        default=False,
+        description="Whether it speaks to those by name who are there (ONLINE) when it is sent, for who may speak to everybody; in "
+        "rooms of at most 200 members.",
     )
     attachment_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=_FILES)
     draft_id: strawberry.ID | None = strawberry.field(
@@ -119,6 +125,7 @@ _WRITES = (*_ALWAYS, ArchivedRoom, BlockedPerson, AccountGone)
     SlowMode,
     TooFast,
     AttachedAlready,
+    RoomTooLarge,
     needs=Needs.SIGNED_IN,
     description="Say something in a room that you belong to.",
 )
@@ -129,6 +136,7 @@ async def message_send(op: Operation, input: MessageSendInput) -> Answer:
         quote_id=_message(input.quote_id, "quoteId"),
         mention_ids=tuple(people_of(input.mention_ids, "mentionIds")),
         mentions_room=input.mentions_room,
+        here_ids=() if input.mentions_here else None,
         file_ids=_files(input.attachment_ids),
     )
     if input.draft_id is None:
@@ -145,7 +153,8 @@ async def message_send(op: Operation, input: MessageSendInput) -> Answer:
     MessageIsFull,
     AttachedAlready,
     needs=Needs.SIGNED_IN,
-    description="Word a message of yours anew. What it said before stays readable in `messageVersions`.",
+    description="Word a message of yours anew. What it said before stays readable in `messageVersions`. Whom `mentionsHere` spoke to "
+    "stays.",
 )
 async def message_edit(op: Operation, input: MessageEditInput) -> Answer:
     content = Content(

@@ -152,8 +152,13 @@ class MessageType:
     quoted: QuotedMessage | None = strawberry.field(
         description="The message that it shows again; null if it shows none."
     )
-    mentions: list[MessagePerson] = strawberry.field(description="Members whom it speaks to, by their ids.")
+    mentions: list[MessagePerson] = strawberry.field(
+        description="Members whom it speaks to, by their ids: those it names, and those `mentionsHere` spoke to."
+    )
     mentions_room: bool = strawberry.field(description="Whether it speaks to everybody in the room.")
+    mentions_here: bool = strawberry.field(
+        description="Whether it speaks to those who were there when it was sent; they are among `mentions`."
+    )
     attachments: list[MessageAttachment] = strawberry.field(
         description="The files that it shows, in order; at most 10. Empty once it is deleted."
     )
@@ -208,8 +213,9 @@ def shown_message(shown: Shown) -> MessageType:
         answers_id=None if content.answers_id is None else message_id(content.answers_id),
         thread_id=None if content.thread_id is None else message_id(content.thread_id),
         quoted=None if shown.quoted is None else _quoted(shown.quoted),
-        mentions=[MessagePerson(user_id=user_id) for user_id in content.mention_ids],
+        mentions=[MessagePerson(user_id=user_id) for user_id in content.mentioned_ids],
         mentions_room=content.mentions_room,
+        mentions_here=content.here_ids is not None,
         attachments=[_attachment(file) for file in shown.files],
         is_system=message.sent.author_id == SYSTEM,
         notice=_notice(dict(content.notice)),

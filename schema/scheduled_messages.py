@@ -12,6 +12,7 @@ from models.errors import Invalid, NotFound, StaleVersion
 from models.ids import decode_id
 from models.kept_words import ScheduledMessage, SendingNow, TooManyScheduled
 from models.message import Content, DeletedMessage
+from models.presence import RoomTooLarge
 from models.room import ArchivedRoom, BlockedPerson, ReadOnlyRoom
 from models.user import AccountGone
 from resolvers import scheduled_messages
@@ -97,6 +98,10 @@ class MessageScheduleInput:
         default=False,
         description="Whether it speaks to everybody in the room; in a group by its owners and moderators.",
     )
+    mentions_here: bool = strawberry.field(
+        default=False,
+        description="Whether it speaks to those by name who are there (ONLINE) when it is sent; as in `messageSend`.",
+    )
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY)
 
 
@@ -121,6 +126,10 @@ class ScheduledMessageEditInput(ScheduledMessageActInput):
     mentions_room: bool = strawberry.field(
         default=False, description="Whether `text` speaks to everybody in the room; goes with `text`."
     )
+    mentions_here: bool = strawberry.field(
+        default=False,
+        description="Whether `text` speaks to those who are there when it is sent; goes with `text`.",
+    )
     expected_version: int | None = strawberry.field(default=None, description=VERSION)
 
 
@@ -132,6 +141,7 @@ class ScheduledMessageEditInput(ScheduledMessageActInput):
     AccountGone,
     ReadOnlyRoom,
     DeletedMessage,
+    RoomTooLarge,
     TooManyScheduled,
     needs=Needs.SIGNED_IN,
     description="Have something said in a room later, at most 50 things at a time. If you cannot write there then, it is not "
@@ -144,6 +154,7 @@ async def message_schedule(op: Operation, input: MessageScheduleInput) -> Answer
         quote_id=_message(input.quote_id, "quoteId"),
         mention_ids=tuple(people_of(input.mention_ids, "mentionIds")),
         mentions_room=input.mentions_room,
+        here_ids=() if input.mentions_here else None,
     )
     room_id = decode_id("room", input.room_id, path=("roomId",))
     return await scheduled_messages.schedule_message(op, room_id, content, send_at=input.at)
@@ -162,8 +173,9 @@ async def scheduled_message_edit(op: Operation, input: ScheduledMessageEditInput
     content = None
     if input.text is not None:
         mentions = tuple(people_of(input.mention_ids, "mentionIds"))
-        content = Content(input.text, mention_ids=mentions, mentions_room=input.mentions_room)
-    elif input.mention_ids or input.mentions_room:
+        here = () if input.mentions_here else None
+        content = Content(input.text, mention_ids=mentions, mentions_room=input.mentions_room, here_ids=here)
+    elif input.mention_ids or input.mentions_room or input.mentions_here:
         raise Invalid(("text",), "PAIRING", "Mentions go with the text that they are in.")
     return await scheduled_messages.edit_scheduled(
         op, _id(input), content, send_at=input.at, expected_version=input.expected_version

@@ -397,7 +397,12 @@ class _Story:
             owner,
             room_id,
             Content(
-                "The cheap one.", answers_id=first, quote_id=first, mentions_room=True, file_ids=(price,)
+                "The cheap one.",
+                answers_id=first,
+                quote_id=first,
+                mentions_room=True,
+                here_ids=(),
+                file_ids=(price,),
             ),
         )
         gone, _ = await messages.send_message(owner, room_id, Content("No.", mention_ids=(key(scene.mate),)))
