@@ -8,16 +8,19 @@ import pytest
 
 from auth.viewer import Viewer
 from models.errors import Refusals
-from models.ids import encode_id
+from models.ids import encode_id, new_id
 from models.person_status import Saying
+from models.presence import PersonState
 from models.store.sql import counting_statements
 from resolvers import administration, person_status, room_presence, rooms
 from subscriptions import people as telling
+from subscriptions.onlooker import Moved
 from subscriptions.redis_broker import RedisBroker
 from tests.redis_server import RedisServer
 from tests.resolvers.rooms import direct, group, id_of, said
 from tests.subscriptions.conftest import CHANNEL, StartWorker, until
 from tests.subscriptions.frames import frames_of
+from tests.subscriptions.test_merged_presence import Watching
 from tests.subscriptions.test_room_events import Follow
 from tests.subscriptions.test_room_presence import tells
 from tests.world import World
@@ -315,3 +318,36 @@ async def test_what_is_said_to_another_process_is_told_here(
 
     assert await follow.next() == moved(("Mo", "OFFLINE", "Away"))
     await follow.close()
+
+
+# -- by itself ---------------------------------------------------------------------------------------------------------
+
+
+async def test_of_a_room_that_is_left_it_is_not_told_but_of_another_one_once() -> None:
+    its, ada, bob = Watching(rooms=3), new_id(), new_id()
+    left, *rest = [room.stream for room in its.rooms]
+    its.onlooker.offer(left, {ada, bob}, set(), {ada: 1, bob: 1})
+    for room in rest:
+        its.onlooker.offer(room, {bob}, set(), {bob: 1})
+
+    its.onlooker.leave(left)
+
+    assert await its.onlooker.next() == Moved([(bob, PersonState.OFFLINE)])
+    # Said again by who looks it up: it is known already.
+    its.onlooker.offer(rest[0], {bob}, set(), {bob: 1})
+    assert await its.onlooker.next() is None
+    its.onlooker.offer(rest[0], {bob}, set(), {bob: 2})
+    assert await its.onlooker.next() == Moved([(bob, PersonState.OFFLINE)])
+
+
+async def test_of_who_is_blocked_it_is_not_told_even_if_it_was_noted_before() -> None:
+    its, ada = Watching(), new_id()
+    (room,) = its.rooms
+    its.come(ada)
+    its.onlooker.offer(room.stream, {ada}, set(), {ada: 1})
+
+    its.onlooker.offer(room.stream, {ada}, {ada}, {ada: 2})
+
+    assert await its.onlooker.next() is None
+    its.onlooker.offer(room.stream, {ada}, set())
+    assert await its.onlooker.next() == Moved([(ada, PersonState.ONLINE)])
