@@ -71,7 +71,7 @@ def test_the_reader_is_what_reads_a_valid_input_of_every_mutation(schema: Execut
         assert inputs.ready is not None and arguments["input"] is inputs.ready["input"], name
         read_by_readers += 1
 
-    assert read_by_readers == len(root.fields) == 140
+    assert read_by_readers == len(root.fields) == 141
 
 
 @pytest.mark.parametrize("count", [15, pytest.param(60, marks=pytest.mark.long)])
