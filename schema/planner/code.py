@@ -201,7 +201,9 @@ class Values:
                 number = self._reads.add(asked, declaration)
                 # What these answers refer to is not read: keys are looked for in the values.
                 answers = Values(self._code, self._selections, None, self._parameter)
-                return answers.expression(definition.type, selected, f"{self._parameter}[{number}].get({key})")
+                return answers.expression(
+                    definition.type, selected, f"{self._parameter}[{number}].get({key})"
+                )
             target = definition.type
             is_required = is_non_null_type(target)
             target = target.of_type if is_required else target
