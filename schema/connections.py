@@ -59,6 +59,16 @@ class PageInfo:
     )
     end_cursor: str | None = strawberry.field(description="Cursor of the last item; null on an empty page.")
 
+    @classmethod
+    def of(cls, cursors: Sequence[str], *, has_next_page: bool, has_previous_page: bool) -> PageInfo:
+        """Of a page whose items have these cursors, in order."""
+        return cls(
+            has_next_page=has_next_page,
+            has_previous_page=has_previous_page,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        )
+
 
 @strawberry.type(description="An item and its place in the list.")
 class Edge(Generic[T]):
@@ -353,11 +363,10 @@ class Request:
             Edge(cursor=self.cursor_of(row), node=self.target.wrap(row, self.context)) for row in rows
         ]
         came_from = self.page.cursor is not None
-        info = PageInfo(
+        info = PageInfo.of(
+            [edge.cursor for edge in edges],
             has_next_page=came_from if self.page.backwards else has_more,
             has_previous_page=has_more if self.page.backwards else came_from,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
         )
         nodes = [edge.node for edge in edges]
         return self.declaration.page_type(

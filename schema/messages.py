@@ -330,11 +330,10 @@ def _page_of(op: Operation, room_id: UUID, page: ShownPage) -> MessageConnection
     return MessageConnection(
         edges=edges,
         nodes=nodes,
-        page_info=PageInfo(
+        page_info=PageInfo.of(
+            [edge.cursor for edge in edges],
             has_next_page=page.has_after,
             has_previous_page=page.has_before,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
         ),
         stream_cursor=vector_cursor(
             op, {f"room:{room_id}": page.at, f"roomstate:{room_id}": page.state_number}
@@ -526,11 +525,10 @@ async def _found(
     return MessageSearchConnection(
         edges=edges,
         nodes=[edge.node for edge in edges],
-        page_info=PageInfo(
+        page_info=PageInfo.of(
+            [edge.cursor for edge in edges],
             has_next_page=page.has_older,
             has_previous_page=page.has_newer,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
         ),
     )
 

@@ -50,11 +50,10 @@ async def _followed(
     return FollowedThreadConnection(
         edges=edges,
         nodes=[edge.node for edge in edges],
-        page_info=PageInfo(
+        page_info=PageInfo.of(
+            [edge.cursor for edge in edges],
             has_next_page=page.has_older,
             has_previous_page=page.has_newer,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
         ),
     )
 
